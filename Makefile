@@ -1,0 +1,38 @@
+# make demo    from a clone to a report on the built-in faces
+# make test    every check that the project has
+#
+# Both make the virtual environment VENV with PYTHON first, and find it done the second time.
+
+PYTHON ?= python3
+VENV ?= .venv
+DEMO_OUT ?= runs/demo
+DEMO_BUDGET ?= 4m
+PYTEST_FLAGS ?= -n 2
+
+BIN := $(VENV)/bin
+
+.DELETE_ON_ERROR:
+.PHONY: demo test
+
+# A run that was interrupted goes on; one that is finished shows its results again. DEMO_OUT=runs/another starts anew.
+demo: $(VENV)/.installed
+	$(BIN)/augface rebalance --attr Eyeglasses --data toy --budget $(DEMO_BUDGET) --out $(DEMO_OUT) --resume
+	@echo "Open the report in a browser: $(DEMO_OUT)/report.html"
+
+test: $(VENV)/.installed-test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/pytest $(PYTEST_FLAGS)
+
+$(VENV)/.installed: pyproject.toml | $(BIN)/pip
+	$(BIN)/pip install --editable .
+	@touch $@
+
+$(VENV)/.installed-test: pyproject.toml | $(BIN)/pip
+	$(BIN)/pip install --editable '.[test]' 'setuptools>=77'
+	@touch $@ $(VENV)/.installed
+
+$(BIN)/pip:
+	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("augface needs Python 3.11 or newer, and this is " + sys.version.split()[0] + ". Name another, as in: make demo PYTHON=python3.12")'
+	$(PYTHON) -m venv $(VENV)

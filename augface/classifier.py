@@ -1,0 +1,144 @@
+"""The attribute classifier: one small network, used wherever a label must be told from a face's pixels."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import torch
+from sklearn.metrics import balanced_accuracy_score, roc_curve
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from augface.data.dataset import FaceDataset, ImageRows
+from augface.errors import UnknownNameError
+from augface.seeds import derive_seed, random_generator
+from augface.training.augmentation import mirror, translate
+from augface.training.loop import uses_bf16
+from augface.training.losses import attribute_loss
+
+BATCH = 64
+
+
+@dataclass(frozen=True)
+class Threshold:
+    """Where one attribute's probability is cut, and how well that does on faces of other people."""
+
+    value: float
+    balanced_accuracy: float
+
+
+class AttributeClassifier:
+    """Tells all attributes of a face at once. Trained on real faces only.
+
+    Attributes:
+        attributes: the names, in the order of the outputs.
+        thresholds: of each attribute that has both values among the faces that were held out of its training.
+    """
+
+    def __init__(self, attributes: list[str], network: nn.Sequential, thresholds: dict[str, Threshold]) -> None:
+        self.attributes = attributes
+        self.thresholds = thresholds
+        self._network = network
+
+    @classmethod
+    def train(
+        cls, data: FaceDataset, held_out: npt.NDArray[np.bool_], *, seed: int = 0, images: int = 60_000
+    ) -> AttributeClassifier:
+        """Train on the faces of `data` that are not held out; choose thresholds on those that are.
+
+        Args:
+            data: labelled real faces, of a train split.
+            held_out: (N,) the inner fold, of people who are not among the others.
+            seed: of the weights, the order and the augmentation.
+            images: how many images to show in all.
+        """
+        attributes = list(data.attributes.columns)
+        device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(derive_seed(seed, "classifier"))
+            network = _network(len(attributes)).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        learn = data.select(~held_out)
+        conditions = torch.from_numpy(_conditions(learn.attributes))
+        random = random_generator(seed, "classifier order")
+        torch_random = torch.Generator().manual_seed(derive_seed(seed, "classifier augmentation"))
+        steps = max(1, images // BATCH)
+        optimiser = torch.optim.AdamW(network.parameters(), 2e-3, weight_decay=0.05)
+        schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 4e-3, total_steps=steps)
+        order = np.concatenate([random.permutation(len(learn)) for _ in range(steps * BATCH // len(learn) + 1)])
+        for step in tqdm(range(steps), desc="attribute classifier", disable=not sys.stderr.isatty()):
+            rows = order[step * BATCH : (step + 1) * BATCH]
+            batch = translate(mirror(_scaled(learn.images[rows]), torch_random), torch_random)
+            with torch.autocast(device.type, torch.bfloat16, enabled=uses_bf16()):
+                logits = network(batch.to(device, memory_format=torch.channels_last))
+            loss = attribute_loss(logits.float(), conditions[rows].to(device))
+            optimiser.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            optimiser.step()
+            schedule.step()
+        classifier = cls(attributes, network.eval(), {})
+        inner = data.select(held_out)
+        probabilities = classifier.probabilities(inner.images)
+        for column, name in enumerate(attributes):
+            known = inner.attributes[name].notna().to_numpy()
+            truth = inner.attributes[name][known].to_numpy(dtype=np.bool_)
+            if truth.any() and not truth.all():
+                classifier.thresholds[name] = _best_threshold(truth, probabilities[known, column])
+        return classifier
+
+    def column(self, attribute: str) -> int:
+        """The output that tells this attribute."""
+        if attribute not in self.attributes:
+            raise UnknownNameError("attribute", attribute, self.attributes)
+        return self.attributes.index(attribute)
+
+    def threshold(self, attribute: str) -> float:
+        """The probability from which the attribute counts as present."""
+        self.column(attribute)
+        return self.thresholds[attribute].value if attribute in self.thresholds else 0.5
+
+    def probabilities(self, images: ImageRows) -> npt.NDArray[np.float32]:
+        """Float32 (N, attributes): how likely each attribute is."""
+        return 1 / (1 + np.exp(-self._forward(self._network, images)))
+
+    def features(self, images: ImageRows) -> npt.NDArray[np.float32]:
+        """Float32 (N, D): what the last layer sees."""
+        return self._forward(self._network[:-1], images)
+
+    @staticmethod
+    @torch.inference_mode()
+    def _forward(network: nn.Sequential, images: ImageRows) -> npt.NDArray[np.float32]:
+        device = next(network.parameters()).device
+        parts = [
+            network(_scaled(images[start : start + 256]).to(device, memory_format=torch.channels_last)).cpu().numpy()
+            for start in range(0, len(images), 256)
+        ]
+        return np.concatenate(parts).astype(np.float32)
+
+
+def _network(attributes: int) -> nn.Sequential:
+    layers: list[nn.Module] = []
+    widths = [3, 32, 64, 128, 256]
+    for narrow, wide in zip(widths, widths[1:], strict=False):
+        layers += [nn.Conv2d(narrow, wide, 3, padding=1, bias=False), nn.BatchNorm2d(wide), nn.ReLU(), nn.MaxPool2d(2)]
+    return nn.Sequential(
+        *layers, nn.AdaptiveAvgPool2d(2), nn.Flatten(), nn.Dropout(0.2), nn.Linear(4 * widths[-1], attributes)
+    )
+
+
+def _scaled(images: npt.NDArray[np.uint8]) -> Tensor:
+    return torch.from_numpy(images).permute(0, 3, 1, 2).float() / 127.5 - 1
+
+
+def _conditions(attributes: pd.DataFrame) -> npt.NDArray[np.float32]:
+    return attributes.astype("Float32").fillna(0.5).to_numpy(dtype=np.float32) * 2 - 1
+
+
+def _best_threshold(truth: npt.NDArray[np.bool_], probabilities: npt.NDArray[np.float32]) -> Threshold:
+    """The threshold of the highest balanced accuracy."""
+    false_positive_rate, true_positive_rate, thresholds = roc_curve(truth, probabilities)
+    value = float(thresholds[np.argmax(true_positive_rate - false_positive_rate)])
+    return Threshold(value, float(balanced_accuracy_score(truth, probabilities >= value)))

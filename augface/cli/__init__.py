@@ -1,0 +1,63 @@
+"""The command line. `main` is the console script: it runs one command and turns whatever happens into an exit code.
+
+0 is well, 1 a bug, 2 a wrong option or name, 3 input that cannot be used, 4 output that cannot be written, 130 Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+
+from augface.errors import AugfaceError, OutputError
+
+INTERRUPTED = 130
+CLOSED_PIPE = 141
+"""What a shell reports of a program that wrote to a closed pipe, as in `augface list generators | head -1`."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command that `arguments` (those of the process where None) ask for, and return the exit code.
+
+    Errors that a user can act on are one line on stderr. `--debug`, or AUGFACE_DEBUG=1, adds their traceback.
+    """
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    debug = "--debug" in words or os.environ.get("AUGFACE_DEBUG", "0") not in ("", "0")
+    words = [word for word in words if word != "--debug"]
+    try:
+        from augface.cli.app import run
+
+        code = run(words)
+        sys.stdout.flush()
+        return code
+    except KeyboardInterrupt as interrupt:
+        _say(f"stopped: {interrupt}" if str(interrupt) else "stopped.")
+        return INTERRUPTED
+    except BrokenPipeError:
+        # Python flushes stdout once more when it ends, and would complain again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return CLOSED_PIPE
+    except Exception as error:
+        known = _for_people(error)
+        if debug or known is None:
+            traceback.print_exc()
+        if known is None:
+            _say("error: this is a bug in augface. Please report it with the lines above.")
+            return 1
+        _say(f"error: {known}")
+        return known.exit_code
+
+
+def _for_people(error: Exception) -> AugfaceError | None:
+    if isinstance(error, AugfaceError):
+        return error
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        place = f" that holds {error.filename}" if error.filename else ""
+        return OutputError(f"No space left on the disk{place}. Free some, or choose another place.")
+    return None
+
+
+def _say(text: str) -> None:
+    print(f"augface: {text}", file=sys.stderr)

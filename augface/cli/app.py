@@ -1,0 +1,71 @@
+"""The commands by name. Each is a thin file of this folder, and imports what is heavy when it runs."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable
+
+from cyclopts import App, CycloptsError, Parameter, UnusedCliTokensError
+
+import augface
+from augface.cli.console import show_log_on_stderr
+from augface.cli.data import app as data
+from augface.cli.doctor import doctor
+from augface.cli.evaluate import evaluate
+from augface.cli.listing import list_names
+from augface.cli.rebalance import rebalance
+from augface.cli.report import report
+from augface.cli.sample import sample
+from augface.cli.train import train
+from augface.errors import UsageError
+
+HELP = """Will synthetic faces help my imbalanced face data set, and what do they cost me?
+
+Start with `augface rebalance --attr Eyeglasses`. Add --debug to any command to see tracebacks of errors.
+"""
+
+app = App(
+    name="augface",
+    help=HELP,
+    version=augface.__version__,
+    default_parameter=Parameter(negative=()),
+    print_error=False,
+    exit_on_error=False,
+    suppress_keyboard_interrupt=False,
+    result_action="return_value",
+)
+COMMANDS: dict[str, Callable[..., object]] = {
+    "rebalance": rebalance,
+    "train": train,
+    "sample": sample,
+    "evaluate": evaluate,
+    "report": report,
+    "list": list_names,
+    "doctor": doctor,
+}
+for order, (name, command) in enumerate(COMMANDS.items()):
+    app.command(command, name=name, sort_key=order)
+app.command(data)
+
+
+def run(words: list[str]) -> int:
+    """Run one command; a command that returns a number means its exit code.
+
+    Raises:
+        UsageError: an unknown command or option, or a value of the wrong kind.
+    """
+    show_log_on_stderr()
+    try:
+        result = app(words)
+    except CycloptsError as error:
+        chain = " ".join(["augface", *(error.command_chain or ())])
+        raise UsageError(f"{_explain(error)} See `{chain} --help`.") from error
+    return result if isinstance(result, int) else 0
+
+
+def _explain(error: CycloptsError) -> str:
+    if not isinstance(error, UnusedCliTokensError) or not error.unused_tokens:
+        return " ".join(str(error).split())
+    word = error.unused_tokens[0]
+    close = difflib.get_close_matches(word, list(error.app or ()), n=1)
+    return f"{word!r} is one word too many." + (f" Did you mean {close[0]!r}?" if close else "")

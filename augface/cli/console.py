@@ -1,0 +1,141 @@
+"""What the commands share: messages on stderr, lists of names, folders for output, paths as people like them."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import re
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from augface.errors import OutputError, UnknownNameError, UsageError
+
+if TYPE_CHECKING:
+    from augface.registry import Registry
+
+
+class StderrHandler(logging.Handler):
+    """Shows log records as `augface: text`, above a progress bar where there is one."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write one record."""
+        level = f"{record.levelname.lower()}: " if record.levelno >= logging.WARNING else ""
+        text = f"augface: {level}{record.getMessage()}"
+        if "tqdm" in sys.modules:
+            from tqdm import tqdm
+
+            tqdm.write(text, file=sys.stderr)
+        else:
+            print(text, file=sys.stderr)
+
+
+def show_log_on_stderr() -> None:
+    """Let people see what augface has to say from level INFO up; once, however often it is called."""
+    logger = logging.getLogger("augface")
+    logger.setLevel(logging.INFO)
+    if not any(isinstance(handler, StderrHandler) for handler in logger.handlers):
+        logger.addHandler(StderrHandler())
+
+
+@contextlib.contextmanager
+def when_interrupted(text: str) -> Iterator[None]:
+    """Let Ctrl-C within the block say `text`: what is kept, and how to go on."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(text) from None
+
+
+def split_names(values: Iterable[str]) -> list[str]:
+    """The names of an option that may be repeated and may hold several with commas between.
+
+    >>> split_names(["Eyeglasses,Male", "Young"])
+    ['Eyeglasses', 'Male', 'Young']
+    """
+    return [name.strip() for value in values for name in value.split(",") if name.strip()]
+
+
+def parse_where(conditions: Iterable[str]) -> dict[str, bool]:
+    """Attribute values from texts such as `Eyeglasses=1` or `Male=no`.
+
+    >>> parse_where(["Eyeglasses=1", "Male=no"])
+    {'Eyeglasses': True, 'Male': False}
+
+    Raises:
+        UsageError: no `=`, or a value that is neither yes nor no.
+    """
+    meanings = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False, "-1": False}
+    where = {}
+    for condition in split_names(conditions):
+        name, _, value = condition.partition("=")
+        if not name or value.lower() not in meanings:
+            raise UsageError(f"--where takes NAME=1 or NAME=0, such as Eyeglasses=1, not {condition!r}.")
+        where[name] = meanings[value.lower()]
+    return where
+
+
+def check_registered(registry: Registry[Any], names: Iterable[str]) -> None:
+    """Fail before any work where a name is unknown, without importing what it stands for.
+
+    Raises:
+        UnknownNameError: one of the names is not registered; close matches are named.
+    """
+    for name in names:
+        if name not in registry:
+            raise UnknownNameError(registry.kind, name, registry)
+
+
+def run_name(command: str, *details: str) -> str:
+    """A folder name for a run.
+
+    >>> run_name("rebalance", "Eyeglasses", "within", "Male/Young")
+    'rebalance-Eyeglasses-within-Male_Young'
+    """
+    return "-".join([command, *(re.sub(r"[^\w.-]+", "_", detail) for detail in details)])
+
+
+def check_output(folder: Path, *, resume: bool | None = None) -> Path:
+    """Fail before any work where `folder` cannot take the output. It is not created.
+
+    Args:
+        folder: where the output is to go.
+        resume: whether to go on with what is there; None for commands that cannot.
+
+    Raises:
+        OutputError: it is a file, not writable, or holds something and `resume` was not asked for.
+    """
+    existing = next(place for place in [folder, *folder.absolute().parents] if place.exists())
+    if not existing.is_dir():
+        raise OutputError(f"{shown(existing)} is a file; the output needs a folder. Choose another with --out.")
+    if not os.access(existing, os.W_OK | os.X_OK):
+        raise OutputError(f"The folder {shown(existing)} cannot be written. Choose another with --out.")
+    if existing == folder and not resume and any(folder.iterdir()):
+        go_on = "Go on with what is there by --resume, or choose" if resume is False else "Choose"
+        raise OutputError(f"The output folder {shown(folder)} is not empty. {go_on} another with --out.")
+    return folder
+
+
+def shown(path: Path) -> str:
+    """A path as people like it: relative to the working folder where that is shorter."""
+    absolute = os.path.abspath(path)
+    with contextlib.suppress(ValueError):  # another drive on Windows
+        return min(os.path.relpath(absolute), absolute, key=len)
+    return absolute
+
+
+def print_paths(paths: Mapping[str, Path]) -> None:
+    """Say where things are, one a line."""
+    width = max(len(label) for label in paths)
+    for label, path in paths.items():
+        print(f"{label:{width}}  {shown(path)}")
+
+
+def print_table(rows: Iterable[Iterable[str]]) -> None:
+    """Aligned columns with two spaces between."""
+    cells = [list(row) for row in rows]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    for row in cells:
+        print("  ".join(f"{cell:{width}}" for cell, width in zip(row, widths, strict=True)).rstrip())

@@ -1,0 +1,88 @@
+"""`augface data`: the cache, and what a data set holds."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from cyclopts import App
+
+from augface.cli.console import print_table, when_interrupted
+from augface.files import cache_dir, human_bytes
+
+app = App(
+    name="data", help="Show the cache of images, features and weights, purge it, or describe a data set.", sort_key=100
+)
+
+
+@app.default
+def show_cache() -> None:
+    """Show what the cache holds."""
+    from augface.cache import entries
+
+    found = sorted(entries(), key=lambda entry: entry.last_used, reverse=True)
+    print(f"{cache_dir()}: {human_bytes(sum(entry.bytes for entry in found))} in {len(found)} entries")
+    if found:
+        print_table(
+            [
+                ["kind", "size", "last used", "key", "what"],
+                *(
+                    [entry.kind, human_bytes(entry.bytes), _day(entry.last_used), entry.key[:12], entry.description]
+                    for entry in found
+                ),
+            ]
+        )
+
+
+@app.command
+def purge(*, kind: str | None = None, older_than_days: float | None = None) -> None:
+    """Delete what the cache holds. Nothing is lost but time: it is made again when it is needed.
+
+    Args:
+        kind: Only entries of this kind, as `augface data` shows them.
+        older_than_days: Only entries that were not used for so many days.
+    """
+    from augface.cache import purge as purge_cache
+
+    freed = purge_cache(kind=kind, older_than_days=older_than_days)
+    print(f"{human_bytes(freed)} freed in {cache_dir()}")
+
+
+@app.command
+def show(spec: str, /, *, size: int | None = None) -> None:
+    """Describe a data set: how many faces, their splits, and how common each attribute is.
+
+    Args:
+        spec: The data set: toy, celeba:DIR, folder:DIR, or a folder.
+        size: Height and width of the faces, in pixels; 64 where not given.
+    """
+    from augface.data import load_data
+
+    with when_interrupted("the images read so far are kept in the cache; the same command goes on from there."):
+        faces = load_data(spec, size=size)
+    persons = "" if faces.identity is None else f", {len(set(faces.identity.tolist())):,} persons"
+    print(f"{faces.source.spec}: {len(faces):,} faces of {faces.size} x {faces.size} pixels{persons}")
+    parts = {name: part for name in ("train", "valid", "test") if (part := getattr(faces, name)) is not None}
+    print("splits: " + (", ".join(f"{name} {len(part):,}" for name, part in parts.items()) or "none"))
+    if not faces.attributes.shape[1]:
+        print("attributes: none")
+        return
+    print()
+    print_table(
+        [
+            ["attribute", "positive", "share", "unknown", *(f"{name} positive" for name in parts)],
+            *(
+                [
+                    str(name),
+                    f"{int(column.sum()):,}",
+                    "-" if column.isna().all() else f"{100 * float(column.mean()):.1f} %",
+                    f"{int(column.isna().sum()):,}",
+                    *(f"{int(part.attributes[name].sum()):,}" for part in parts.values()),
+                ]
+                for name, column in faces.attributes.items()
+            ),
+        ]
+    )
+
+
+def _day(moment: datetime | float) -> str:
+    return (moment if isinstance(moment, datetime) else datetime.fromtimestamp(moment)).strftime("%Y-%m-%d")

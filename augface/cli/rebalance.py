@@ -1,0 +1,100 @@
+"""`augface rebalance`: the main job."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from cyclopts import Parameter
+
+from augface.cli.console import (
+    check_output,
+    check_registered,
+    print_paths,
+    run_name,
+    shown,
+    split_names,
+    when_interrupted,
+)
+
+
+def rebalance(
+    *,
+    attr: list[str],
+    data: str = "toy",
+    generator: str = "cgan",
+    ratio: float | None = None,
+    within: list[str] | None = None,
+    budget: str = "5m",
+    out: Path | None = None,
+    resume: bool = False,
+    size: int = 64,
+    seed: int = 0,
+    downstream: Literal["frozen", "off"] = "frozen",
+    real_images: Annotated[bool, Parameter(negative="--no-real-images")] = True,
+    dry_run: bool = False,
+) -> None:
+    """Balance a face data set with made faces, measure them, and say whether they help.
+
+    Trains a generator on the train split, makes the missing minority faces, throws out those that are wrong, copied or
+    poor, writes the balanced data set, measures it against held-out real faces, and writes one report whose first line
+    is the verdict.
+
+    Args:
+        attr: The attribute to balance, such as Eyeglasses. Repeat it, or put commas between, for several.
+        data: The data set: toy, celeba:DIR, folder:DIR, or a folder.
+        generator: What makes the faces; `augface list generators` names them.
+        ratio: Minority over majority after rebalancing, such as 0.5; equal shares where not given.
+        within: Balance inside the groups of these attributes, such as Male.
+        budget: The generator's training only: a time such as 90s, 10m or 2h, or a number of images such as 200k.
+        out: The run folder; runs/rebalance-ATTR where not given.
+        resume: Go on with the run that is in the run folder.
+        size: Height and width of the faces, in pixels.
+        seed: The same seed gives the same faces.
+        downstream: Also train a classifier with and without the made faces (frozen), or leave the verdict open (off).
+        real_images: Show real faces in the report.
+        dry_run: Say what would be done and what it would cost, and stop.
+    """
+    from augface.generators import GENERATORS
+    from augface.training.budget import parse_budget
+
+    parse_budget(budget)
+    attributes, groups = split_names(attr), split_names(within or [])
+    check_registered(GENERATORS, [generator])
+    details = [*attributes, *(["within", *groups] if groups else [])]
+    run_dir = check_output(out or Path("runs") / run_name("rebalance", *details), resume=resume)
+
+    from augface.data import load_data
+    from augface.rebalancing import plan_rebalance
+    from augface.rebalancing import rebalance as run_rebalance
+    from augface.report import terminal_summary
+
+    settings: dict[str, Any] = {
+        "attr": attributes,
+        "run_dir": run_dir,
+        "generator": generator,
+        "sampling_strategy": "auto" if ratio is None else ratio,
+        "within": groups or None,
+        "budget": budget,
+        "seed": seed,
+        "downstream": downstream,
+        "resume": resume,
+        "real_images": real_images,
+    }
+    with when_interrupted("the images read so far are kept in the cache; the same command goes on from there."):
+        faces = load_data(data, size=size)
+    print(plan_rebalance(faces, **settings).describe(), flush=True)
+    if dry_run:
+        return
+    with when_interrupted(
+        f"what is done is kept in {shown(run_dir)}; the same command with --resume goes on from there."
+    ):
+        outcome = run_rebalance(faces, **settings)
+    print(f"\n{terminal_summary(outcome.evaluation)}\n")
+    print_paths(
+        {
+            "data set": outcome.dataset_dir,
+            "results": outcome.run_dir / "results.json",
+            "report": outcome.run_dir / "report.html",
+        }
+    )

@@ -1,0 +1,57 @@
+"""`augface train`: one generator on one data set."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from augface.cli.console import check_output, check_registered, print_paths, shown, when_interrupted
+
+
+def train(
+    *,
+    generator: str,
+    out: Path,
+    data: str = "toy",
+    budget: str = "5m",
+    size: int = 64,
+    seed: int = 0,
+    resume: bool = False,
+    dry_run: bool = False,
+) -> None:
+    """Train a generator on the train split of a data set, for `augface sample` to make faces with.
+
+    Args:
+        generator: What to train; `augface list generators` names them.
+        out: The run folder; the trained generator comes into its folder generator.
+        data: The data set: toy, celeba:DIR, folder:DIR, or a folder.
+        budget: A time such as 90s, 10m or 2h, or a number of images such as 200k.
+        size: Height and width of the faces, in pixels.
+        seed: The same seed and number of images give the same generator.
+        resume: Go on with the run that is in the run folder.
+        dry_run: Say what would be done and what it would cost, and stop.
+    """
+    from augface.generators import GENERATORS
+    from augface.training.budget import parse_budget
+
+    check_registered(GENERATORS, [generator])
+    check_output(out, resume=resume)
+    parse_budget(budget)
+
+    from augface.data import load_data
+    from augface.generators import create_generator
+
+    model = create_generator(generator)
+    with when_interrupted("the images read so far are kept in the cache; the same command goes on from there."):
+        faces = load_data(data, size=size)
+    learnt = faces.train if faces.train is not None else faces
+    print(f"Train {generator} on {len(learnt):,} faces of {faces.source.spec}, {faces.size} x {faces.size} pixels.")
+    cost = f"{budget} of training" if "trainable" in model.capabilities else "no training, some seconds"
+    print(f"Estimated: {cost}; less than 1 GB in {shown(out)}.", flush=True)
+    if dry_run:
+        return
+    with when_interrupted(
+        f"checkpoints are kept in {shown(out)}; the same command with --resume goes on from the last one."
+    ):
+        model.fit(learnt, budget=budget, run_dir=out, resume=resume, seed=seed)
+        model.save(out / "generator")
+    print_paths({"generator": out / "generator"})

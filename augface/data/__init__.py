@@ -1,0 +1,160 @@
+"""Faces from anywhere: `load_data` reads what a spec names, through the image cache."""
+
+from __future__ import annotations
+
+import logging
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+from augface.errors import DataError, UnknownNameError, UsageError
+
+if TYPE_CHECKING:
+    from augface.data.dataset import FaceDataset
+
+DEFAULT_SIZE = 64
+SIZES = range(8, 1025)
+SOURCES = ("toy", "celeba", "folder")
+
+log = logging.getLogger("augface")
+
+
+class Place(NamedTuple):
+    """What a spec was taken for."""
+
+    kind: Literal["toy", "celeba", "folder"]
+    path: Path
+    """The folder or zip; unused for `toy`."""
+    faces: int | None = None
+    """How many faces; for `toy` only."""
+
+    def __str__(self) -> str:
+        if self.kind == "toy":
+            return "ToyFaces, the embedded data set of drawn faces"
+        if self.kind == "celeba":
+            return f"CelebA files in {self.path}"
+        return f"images in the {'zip archive' if self.path.is_file() else 'folder'} {self.path}"
+
+
+def load_data(
+    spec: str | Path,
+    *,
+    size: int | None = None,
+    crop: str | tuple[int, int, int, int] | None = None,
+    workers: int | None = None,
+    max_bad: float = 0.05,
+) -> FaceDataset:
+    """Load faces. Images are decoded, cropped and resized once; later calls open the cache.
+
+    Args:
+        spec: `toy` or `toy:N` (drawn faces, nothing to download), `celeba:DIR` (CelebA's own files), `folder:DIR` (any
+            images, also in a zip; class folders or a `metadata.csv` give labels), or just a path, which is recognised
+            by what is in it; a run folder of augface too.
+        size: height and width of the faces in pixels; 64 where not given.
+        crop: `centre`, `celeba`, or left, top, right, bottom in pixels; the source's own where not given.
+        workers: threads that decode; one a core where not given.
+        max_bad: the largest share of images that may be unusable. Up to 10 always may, if they are at most half; 0
+            allows none.
+
+    Raises:
+        UsageError: a size, crop or spec that does not exist.
+        DataError: nothing there, labels that cannot be understood, too many bad images.
+        OutputError: the cache cannot be written.
+    """
+    size = DEFAULT_SIZE if size is None else size
+    if size not in SIZES:
+        raise UsageError(f"The size of faces is from {SIZES[0]} to {SIZES[-1]} pixels, not {size}.")
+    if not 0 <= max_bad <= 1:
+        raise UsageError(f"max_bad is a share from 0 to 1, not {max_bad}.")
+    if workers is not None and workers < 1:
+        raise UsageError(f"There must be 1 worker or more, not {workers}.")
+    place = recognise(spec)
+    log.info("%s", f"{spec} is taken for {place}.")
+    if place.kind == "toy":
+        return _load_toyfaces(place.faces, size)
+
+    from augface.data.crops import parse_crop
+    from augface.data.store import load_images
+
+    chosen_crop = None if crop is None else parse_crop(crop)
+    if place.kind == "celeba":
+        from augface.data.celeba import read_celeba
+
+        listing = read_celeba(place.path)
+    else:
+        from augface.data.folder import read_folder
+
+        listing = read_folder(place.path)
+    log.info("%s", listing.description)
+    for warning in listing.warnings:
+        log.warning("%s", warning)
+    return load_images(
+        listing, crop=listing.crop if chosen_crop is None else chosen_crop, size=size, workers=workers, max_bad=max_bad
+    )
+
+
+def describe(spec: str | Path) -> str:
+    """What a spec is taken for, in a sentence. Raises as `recognise` does."""
+    return f"{spec} is taken for {recognise(spec)}."
+
+
+def recognise(spec: str | Path) -> Place:
+    """What a spec names.
+
+    Raises:
+        UsageError: `toy:` with something that is not a number, or no path.
+        UnknownNameError: a prefix that is none of `toy`, `celeba`, `folder`.
+        DataError: a path where nothing is, or nothing that can be read, or more than one thing.
+    """
+    text = str(spec)
+    prefix, colon, rest = text.partition(":")
+    if text == "toy":
+        return Place("toy", Path())
+    if colon and prefix == "toy":
+        if not re.fullmatch(r"\d{1,9}", rest):
+            raise UsageError(f"toy:N takes the number of faces, such as toy:2000, not {rest!r}.")
+        return Place("toy", Path(), int(rest))
+    if text in ("", "celeba:", "folder:"):
+        raise UsageError(f"The data set {text!r} names no path. Say `toy`, `celeba:DIR`, `folder:DIR` or a path.")
+    if colon and prefix == "celeba":
+        return Place("celeba", Path(rest).expanduser())
+    if colon and prefix == "folder":
+        return Place("folder", Path(rest).expanduser())
+    path = Path(spec).expanduser()
+    if not path.exists():
+        if re.fullmatch(r"\w\w+:.*", text):
+            raise UnknownNameError("data source", prefix, SOURCES)
+        raise DataError(f"There is no data set {text!r}: neither `toy`, nor `celeba:DIR` or `folder:DIR`, nor a path.")
+    return _recognise_path(path)
+
+
+def _recognise_path(path: Path) -> Place:
+    """A zip or a folder by what is in it: CelebA here or where augface writes it, or else images."""
+    from augface.data.celeba import is_celeba
+    from augface.data.metadata import FILES
+
+    if path.is_file():
+        if path.name == "img_align_celeba.zip" and is_celeba(path.parent):
+            return Place("celeba", path.parent)
+        return Place("folder", path)
+    found = [
+        Place("celeba", folder) for folder in (path, path / "celeba", path / "dataset" / "celeba") if is_celeba(folder)
+    ]
+    if not found or any((path / name).is_file() for name in FILES):
+        found.append(Place("folder", path))
+    if len(found) > 1:
+        choices = " or ".join(f"{place.kind}:{place.path}" for place in found)
+        raise DataError(f"{path} can be read in more than one way. Say which you mean: {choices}.")
+    return found[0]
+
+
+def _load_toyfaces(count: int | None, size: int) -> FaceDataset:
+    from augface.data import toyfaces
+    from augface.data.made import load_made
+
+    seed = 0
+    return load_made(
+        "toyfaces",
+        {"version": toyfaces.VERSION, "count": count, "size": size, "seed": seed},
+        lambda: toyfaces.load_toyfaces(count, size, seed),
+    )

@@ -1,0 +1,237 @@
+"""`FaceDataset`: faces with their attributes, identities and split, selected without copying pixels."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from augface.errors import DataError, UnknownNameError
+
+Split = Literal["train", "valid", "test"]
+Pixels = npt.NDArray[np.uint8]
+SPLITS: tuple[Split, ...] = ("train", "valid", "test")
+
+
+class ImageRows:
+    """Chosen rows of a stored uint8 array (N, H, W, 3): reads only the rows that are asked for.
+
+    `rows[i]` is one image, `rows[a:b]` and `rows[indices]` are arrays, `numpy.asarray(rows)` is all of them.
+    """
+
+    dtype = np.dtype(np.uint8)
+
+    def __init__(self, stored: Pixels, rows: npt.NDArray[np.int64]) -> None:
+        self.stored = stored
+        self.rows = rows
+
+    @property
+    def shape(self) -> tuple[int, int, int, int]:
+        """(N, H, W, 3)."""
+        height, width, channels = self.stored.shape[1:]
+        return len(self.rows), height, width, channels
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, index: Any) -> Pixels:
+        return np.asarray(self.stored[self.rows[index]])
+
+    def __array__(self, dtype: npt.DTypeLike | None = None, copy: bool | None = None) -> npt.NDArray[Any]:
+        images = np.asarray(self.stored[self.rows])
+        return images if dtype is None else images.astype(dtype)
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where faces come from."""
+
+    spec: str
+    """What was asked for, such as `celeba:/data/celeba` or `cgan` for made faces."""
+    content_hash: str
+    """SHA-256 over the pixels and labels, or over what determines them."""
+
+
+@dataclass(frozen=True, eq=False)
+class FaceDataset:
+    """A set of face images with what is known of them.
+
+    Attributes:
+        images: uint8, (N, H, W, 3), RGB.
+        attributes: one nullable boolean column an attribute, N rows; `pd.NA` where a label is missing.
+        identity: (N,) int64, one number a person, or None where unknown.
+        split: (N,) of `train`, `valid`, `test`, or None where the data have no split.
+        source: where the faces come from.
+        names: (N,) file names, for data sets that are written out and for messages.
+        factors: what else is known of each image, N rows: the true generating factors of toy faces, the seed and
+            the requested label of made ones; None where nothing is.
+    """
+
+    images: ImageRows
+    attributes: pd.DataFrame
+    identity: npt.NDArray[np.int64] | None
+    split: npt.NDArray[np.str_] | None
+    source: Source
+    names: npt.NDArray[np.str_]
+    factors: pd.DataFrame | None = None
+
+    def __post_init__(self) -> None:
+        for name, column in (
+            ("attributes", self.attributes),
+            ("identity", self.identity),
+            ("split", self.split),
+            ("names", self.names),
+            ("factors", self.factors),
+        ):
+            if column is not None and len(column) != len(self.images):
+                raise DataError(f"{len(self.images)} images but {len(column)} rows of {name}.")
+
+    @classmethod
+    def from_arrays(
+        cls,
+        images: npt.ArrayLike,
+        attributes: pd.DataFrame | Mapping[str, Sequence[bool | None]] | None = None,
+        *,
+        identity: npt.ArrayLike | None = None,
+        split: npt.ArrayLike | None = None,
+        names: Sequence[str] | None = None,
+        factors: pd.DataFrame | None = None,
+        spec: str = "array",
+        content_hash: str | None = None,
+    ) -> FaceDataset:
+        """A data set of arrays in memory.
+
+        Args:
+            images: uint8, (N, H, W, 3), RGB.
+            attributes: a table of N rows of True, False or missing.
+            identity: N whole numbers.
+            split: N of `train`, `valid`, `test`.
+            names: N file names; numbered where not given.
+            factors: a table of N rows of anything else that is known of each image.
+            spec: what to call the source.
+            content_hash: what to know the content by; computed from pixels and labels where not given.
+
+        Raises:
+            DataError: the images are not uint8 (N, H, W, 3), a table has another length, or a split is unknown.
+        """
+        pixels = np.asarray(images)
+        if pixels.dtype != np.uint8 or pixels.ndim != 4 or pixels.shape[-1] != 3:
+            raise DataError(f"Images must be uint8 (N, H, W, 3), not {pixels.dtype} {pixels.shape}.")
+        count = len(pixels)
+        table = pd.DataFrame(attributes if attributes is not None else {}, index=None).reset_index(drop=True)
+        table = table.astype("boolean") if table.shape[1] else pd.DataFrame(index=pd.RangeIndex(count))
+        splits = None if split is None else np.asarray(split, dtype=np.str_)
+        if splits is not None and not set(np.unique(splits)) <= set(SPLITS):
+            raise DataError(
+                f"A split is one of {', '.join(SPLITS)}, not {sorted(set(np.unique(splits)) - set(SPLITS))}."
+            )
+        if content_hash is None:
+            digest = hashlib.sha256(np.ascontiguousarray(pixels).data)
+            digest.update(table.to_csv(index=False).encode())
+            content_hash = digest.hexdigest()
+        return cls(
+            images=ImageRows(pixels, np.arange(count, dtype=np.int64)),
+            attributes=table,
+            identity=None if identity is None else np.asarray(identity, dtype=np.int64),
+            split=splits,
+            source=Source(spec, content_hash),
+            names=np.asarray(names if names is not None else [f"{i:06d}.png" for i in range(count)], dtype=np.str_),
+            factors=None if factors is None else factors.reset_index(drop=True),
+        )
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    @property
+    def size(self) -> int:
+        """Height of the images in pixels; they are square."""
+        return self.images.shape[1]
+
+    def select(self, rows: npt.ArrayLike | slice) -> FaceDataset:
+        """The faces of a boolean mask, of row numbers (in their order) or of a slice, as a view."""
+        chosen = np.arange(len(self))[rows if isinstance(rows, slice) else _row_index(rows)]
+        return replace(
+            self,
+            images=ImageRows(self.images.stored, self.images.rows[chosen]),
+            attributes=self.attributes.iloc[chosen].reset_index(drop=True),
+            identity=None if self.identity is None else self.identity[chosen],
+            split=None if self.split is None else self.split[chosen],
+            names=self.names[chosen],
+            factors=None if self.factors is None else self.factors.iloc[chosen].reset_index(drop=True),
+        )
+
+    def matching(self, where: Mapping[str, bool]) -> npt.NDArray[np.bool_]:
+        """(N,) whether each face is known to have all the given attribute values."""
+        mask = np.ones(len(self), dtype=np.bool_)
+        for name, value in where.items():
+            mask &= (self.attribute(name) == value).fillna(False).to_numpy(dtype=np.bool_)
+        return mask
+
+    def attribute(self, name: str) -> pd.Series[bool]:
+        """One attribute's column.
+
+        Raises:
+            DataError: the data have no labels at all.
+            UnknownNameError: no attribute of this name; close matches are named.
+        """
+        if not self.attributes.shape[1]:
+            raise DataError(f"The data set {self.source.spec} has no attribute labels, so {name!r} cannot be used.")
+        if name not in self.attributes:
+            raise UnknownNameError("attribute", name, self.attributes.columns)
+        return self.attributes[name]
+
+    def with_split(self, split: npt.ArrayLike) -> FaceDataset:
+        """The same faces with another split."""
+        return replace(self, split=np.asarray(split, dtype=np.str_))
+
+    def _part(self, split: Split) -> FaceDataset | None:
+        if self.split is None or not (mask := self.split == split).any():
+            return None
+        return self.select(mask)
+
+    @property
+    def train(self) -> FaceDataset | None:
+        """The faces that anything may learn from; None where there are none."""
+        return self._part("train")
+
+    @property
+    def valid(self) -> FaceDataset | None:
+        """The faces that generators are measured against; None where there are none."""
+        return self._part("valid")
+
+    @property
+    def test(self) -> FaceDataset | None:
+        """The faces that the downstream classifier is scored on; None where there are none."""
+        return self._part("test")
+
+
+def _row_index(rows: npt.ArrayLike) -> npt.NDArray[Any]:
+    index = np.asarray(rows)
+    return index.astype(np.int64) if index.size == 0 else index
+
+
+def concatenate(parts: Sequence[FaceDataset], *, spec: str) -> FaceDataset:
+    """Several sets one after another, in memory; an attribute that one lacks is missing there. Sizes must agree.
+
+    Identities are kept where every part knows them.
+    """
+    sizes = {part.images.shape[1:] for part in parts}
+    if len(sizes) > 1:
+        raise DataError(f"Images of different sizes cannot be joined: {sorted(sizes)}.")
+    identities = [part.identity for part in parts if part.identity is not None]
+    splits = [part.split for part in parts if part.split is not None]
+    digest = hashlib.sha256("".join(part.source.content_hash for part in parts).encode())
+    return FaceDataset.from_arrays(
+        np.concatenate([np.asarray(part.images) for part in parts]),
+        pd.concat([part.attributes for part in parts], ignore_index=True),
+        identity=np.concatenate(identities) if len(identities) == len(parts) else None,
+        split=np.concatenate(splits) if len(splits) == len(parts) else None,
+        names=[str(name) for part in parts for name in part.names],
+        spec=spec,
+        content_hash=digest.hexdigest(),
+    )

@@ -1,0 +1,97 @@
+"""From the bytes of one file to one face: decoded, upright, RGB, cropped, resized. Hostile files end as a reason.
+
+What becomes of unusual images: greyscale, palette and CMYK are converted; 16 bits are scaled to 8; transparent parts
+become white; the EXIF orientation is followed; of an animation or a multi-page file the first picture counts; colour
+profiles are ignored. JPEG's reduced-size decoding is not used, so a face does not depend on the size of its file's
+blocks.
+"""
+
+from __future__ import annotations
+
+import io
+import threading
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from augface.data.crops import Crop, crop_box
+from augface.data.dataset import Pixels
+from augface.errors import DataError
+
+DECODER = "1"
+"""Goes up when the same file would give other pixels; part of the key of every cached image."""
+
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
+MAX_PIXELS = 100_000_000
+MAX_BYTES = 512_000_000
+LARGE = 16_000_000
+"""Pixels beyond which threads take turns, so that a few huge images do not fill the memory."""
+ORIENTATION = 0x0112
+_ONE_AT_A_TIME = threading.Lock()
+
+
+class BadImage(Exception):
+    """An image that cannot be used; the text is the reason."""
+
+
+def decode_face(content: bytes, crop: Crop, size: int) -> Pixels:
+    """One face, uint8 (size, size, 3), RGB, resized with the Lanczos filter over the whole area (no aliasing).
+
+    Call it within `quiet_decoding()`.
+
+    Raises:
+        BadImage: not an image, broken or cut short, larger than `MAX_PIXELS`, or smaller than the crop.
+    """
+    try:
+        with Image.open(io.BytesIO(content), formats=FORMATS) as image:
+            width, height = image.size
+            if width * height > MAX_PIXELS:
+                raise BadImage(f"{width:,} x {height:,} pixels are more than {MAX_PIXELS // 1_000_000} million")
+            with _ONE_AT_A_TIME if width * height > LARGE else nullcontext():
+                face = _to_rgb(_upright(image))
+                box = crop_box(crop, *face.size)
+                return np.asarray(face.resize((size, size), Image.Resampling.LANCZOS, box=box))
+    except BadImage:
+        raise
+    except DataError as error:  # the crop does not lie in it
+        raise BadImage(str(error)) from error
+    except UnidentifiedImageError as error:
+        raise BadImage("empty file" if not content else "not an image of a known format") from error
+    except Image.DecompressionBombError as error:
+        raise BadImage(f"more than {MAX_PIXELS // 1_000_000} million pixels") from error
+    except Exception as error:  # decoders raise almost anything on files that are broken or made to break them
+        raise BadImage(f"broken: {str(error) or type(error).__name__}") from error
+
+
+@contextmanager
+def quiet_decoding() -> Iterator[None]:
+    """Silence Pillow's warnings, which every bad image brings as an error too. Enter it once, around all threads."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module=r"PIL\.")
+        yield
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    if image.getexif().get(ORIENTATION, 1) == 1:
+        return image
+    return ImageOps.exif_transpose(image)
+
+
+def _to_rgb(image: Image.Image) -> Image.Image:
+    if image.mode == "RGB" and "transparency" not in image.info:
+        image.load()
+        return image
+    if image.mode == "F":
+        raise BadImage("its pixels are floating-point numbers, which say not what is white")
+    if image.mode.startswith("I"):
+        grey = np.clip(np.asarray(image).astype(np.int64), 0, 65535)
+        return Image.fromarray(np.round(grey / 257).astype(np.uint8)).convert("RGB")
+    if image.has_transparency_data:
+        face = image.convert("RGBA")
+        white = Image.new("RGB", face.size, "white")
+        white.paste(face, mask=face.getchannel("A"))
+        return white
+    return image.convert("RGB")

@@ -1,0 +1,299 @@
+"""The image cache: every image is decoded once, into a memory-mapped array that the next start just opens.
+
+An entry is a folder, named by what determines its pixels:
+
+    images.npy       uint8 (N, size, size, 3); rows of bad images stay black and are never shown
+    progress.jsonl   one line a finished chunk, with its checksum and bad images: what a restart goes on from
+    bad.json         the images that could not be used, each with its reason
+    entry.json       what it is; `pixels` (a checksum) stands in it once all is there
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import shutil
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from augface.cache import read_entry, touch, write_entry
+from augface.data.containers import UnreadableFile, some
+from augface.data.crops import Crop
+from augface.data.dataset import FaceDataset, ImageRows, Pixels, Source
+from augface.data.images import DECODER, MAX_BYTES, BadImage, decode_face, quiet_decoding
+from augface.data.listing import Listing
+from augface.errors import DataError, OutputError
+from augface.files import atomic_write, cache_dir, human_bytes, output_errors
+
+CHUNK_BYTES = 6_000_000
+"""Pixels of one chunk, the unit of parallel work and of what a killed start loses."""
+TOLERATED = 10
+"""Bad images that are always tolerated, unless they are more than half of all."""
+
+log = logging.getLogger("augface")
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """What is known of one finished chunk."""
+
+    sha256: str
+    bad: dict[int, str]
+    """Row numbers of the images that cannot be used, and why."""
+
+
+def load_images(
+    listing: Listing, *, crop: Crop, size: int, workers: int | None = None, max_bad: float = 0.05
+) -> FaceDataset:
+    """The faces of a listing, through the cache. Images that cannot be used are skipped, with a warning.
+
+    Args:
+        listing: what a reader found.
+        crop: which part of each image is the face.
+        size: height and width of the faces in pixels.
+        workers: threads that decode; as many as there are cores where not given.
+        max_bad: the largest share of images that may be bad. Up to `TOLERATED` always may, if they are at most half;
+            0 allows none.
+
+    Raises:
+        DataError: too many images are bad.
+        OutputError: the cache cannot be written.
+    """
+    folder = cache_dir() / "images" / _key(listing, crop, size)
+    allowed = int(max(max_bad * len(listing), min(TOLERATED, len(listing) // 2))) if max_bad > 0 else 0
+    stored = _open(folder, (len(listing), size, size, 3))
+    if stored is None:
+        with output_errors(folder):
+            _ingest(folder, listing, crop, size, workers or _cores(), allowed)
+        stored = _open(folder, (len(listing), size, size, 3))
+        if stored is None:
+            raise OutputError(f"The cache entry {folder} vanished or changed while it was written. Try again.")
+    touch(folder)
+    entry = read_entry(folder)
+    bad = {int(row): str(reason) for row, reason in entry["bad"].items()}
+    _check_bad(folder, listing, bad, allowed)
+    if bad:
+        log.warning(
+            "%s", f"{len(bad):,} of {len(listing):,} images cannot be used and are skipped: {_named(listing, bad)}."
+        )
+    good = np.setdiff1d(np.arange(len(listing), dtype=np.int64), np.array(list(bad), dtype=np.int64))
+    kept = listing.select(np.isin(np.arange(len(listing)), good)) if bad else listing
+    return FaceDataset(
+        images=ImageRows(stored, good),
+        attributes=kept.attributes,
+        identity=kept.identity,
+        split=kept.split,
+        source=Source(listing.spec, _content_hash(entry["pixels"], kept)),
+        names=kept.names,
+        factors=kept.factors,
+    )
+
+
+def _key(listing: Listing, crop: Crop, size: int) -> str:
+    """What determines the pixels: which files, by name, size and time or checksum, and what is made of them."""
+    digest = hashlib.sha256(json.dumps([DECODER, "lanczos", crop, size, CHUNK_BYTES]).encode())
+    for member in listing.members.tolist():
+        digest.update(f"{member}\n{listing.container.names[member]}\n".encode(errors="surrogateescape"))
+    return digest.hexdigest()[:32]
+
+
+def _content_hash(pixels: str, listing: Listing) -> str:
+    digest = hashlib.sha256(f"{pixels} {list(listing.attributes.columns)}".encode())
+    digest.update(listing.attributes.astype("Int8").fillna(-1).to_numpy(dtype=np.int8).tobytes())
+    for column in (listing.identity, listing.split):
+        digest.update(b"-" if column is None else column.tobytes())
+    return digest.hexdigest()
+
+
+def _open(folder: Path, shape: tuple[int, int, int, int]) -> Pixels | None:
+    """The pixels of a finished entry; None where there is none or it is broken."""
+    if "pixels" not in read_entry(folder):
+        return None
+    try:
+        stored: Pixels = np.load(folder / "images.npy", mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError):
+        return None
+    return stored if stored.shape == shape and stored.dtype == np.uint8 else None
+
+
+def _ingest(folder: Path, listing: Listing, crop: Crop, size: int, workers: int, allowed: int) -> None:
+    """Decode what is missing of an entry, and finish it.
+
+    Two processes may do this at the same time: they write the same bytes to the same places, and neither shortens
+    what the other has written. Writing goes through the file and not through a map, where a full disk kills.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    rows_a_chunk = max(1, CHUNK_BYTES // (size * size * 3))
+    chunks = [range(start, min(start + rows_a_chunk, len(listing))) for start in range(0, len(listing), rows_a_chunk)]
+    pixels = _PixelFile(folder / "images.npy", (len(listing), size, size, 3))
+    done = _finished(folder, chunks, pixels)
+    todo = [number for number in range(len(chunks)) if number not in done]
+    _check_space(folder, sum(len(chunks[number]) for number in todo) * size * size * 3)
+    description = f"{listing.spec}, {len(listing):,} images of {size} x {size}"
+    try:
+        write_entry(folder, f"{description}, unfinished")
+        pixels.allocate()
+        progress = tqdm(
+            total=len(listing),
+            initial=sum(len(chunks[number]) for number in done),
+            unit=" images",
+            desc="reading",
+            disable=None,
+        )
+        with progress, quiet_decoding(), (folder / "progress.jsonl").open("ab", buffering=0) as journal:
+            for number, faces, bad in _decoded(listing, chunks, todo, crop, size, workers):
+                pixels.write(chunks[number].start, faces)
+                done[number] = Chunk(hashlib.sha256(faces.data).hexdigest(), bad)
+                # The line begins with a line break, so that one that was cut short spoils no other.
+                journal.write(b"\n" + json.dumps({"chunk": number, **vars(done[number])}).encode())
+                progress.update(len(faces))
+                if bad:
+                    _check_bad(folder, listing, _all_bad(done), allowed)
+        _write_bad(folder, listing, _all_bad(done))
+        write_entry(
+            folder,
+            description,
+            pixels=hashlib.sha256("".join(done[number].sha256 for number in sorted(done)).encode()).hexdigest(),
+            bad=_all_bad(done),
+        )
+    except (OSError, OutputError):
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+
+
+def _decoded(
+    listing: Listing, chunks: list[range], todo: list[int], crop: Crop, size: int, workers: int
+) -> Iterator[tuple[int, Pixels, dict[int, str]]]:
+    """Number, faces and bad rows of each chunk to do, in order; only a few are in memory at a time.
+
+    Threads, as Pillow decodes and resizes outside Python's lock: nearly as fast as processes, and nothing to start.
+    """
+
+    def decode(number: int) -> tuple[int, Pixels, dict[int, str]]:
+        faces = np.zeros((len(chunks[number]), size, size, 3), dtype=np.uint8)
+        bad = {}
+        for position, row in enumerate(chunks[number]):
+            try:
+                faces[position] = decode_face(listing.container.read(str(listing.members[row]), MAX_BYTES), crop, size)
+            except (UnreadableFile, BadImage) as error:
+                bad[row] = str(error)
+        return number, faces, bad
+
+    pool = ThreadPoolExecutor(workers)
+    try:
+        waiting: deque[Future[tuple[int, Pixels, dict[int, str]]]] = deque()
+        for number in todo:
+            waiting.append(pool.submit(decode, number))
+            if len(waiting) > 2 * workers:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+class _PixelFile:
+    """`images.npy`, written and read in pieces."""
+
+    def __init__(self, path: Path, shape: tuple[int, int, int, int]) -> None:
+        header = BytesIO()
+        np.lib.format.write_array_header_1_0(header, {"descr": "|u1", "fortran_order": False, "shape": shape})
+        self.path = path
+        self.header = header.getvalue()
+        self.shape = shape
+        self.row_bytes = shape[1] * shape[2] * shape[3]
+
+    def allocate(self) -> None:
+        """Give the file its full length and header, and keep the pixels that it has."""
+        with open(os.open(self.path, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o666), "r+b") as file:
+            file.truncate(len(self.header) + self.shape[0] * self.row_bytes)
+            file.write(self.header)
+
+    def write(self, row: int, faces: Pixels) -> None:
+        """Write rows from `row` on."""
+        with self.path.open("r+b") as file:
+            file.seek(len(self.header) + row * self.row_bytes)
+            file.write(faces.data)
+
+    def read(self, rows: range) -> bytes:
+        """The bytes of some rows, fewer where the file ends before."""
+        with self.path.open("rb") as file:
+            file.seek(len(self.header) + rows.start * self.row_bytes)
+            return file.read(len(rows) * self.row_bytes)
+
+
+def _finished(folder: Path, chunks: list[range], pixels: _PixelFile) -> dict[int, Chunk]:
+    """The chunks of an earlier start whose pixels are there as they were written."""
+    done = {}
+    try:
+        lines = (folder / "progress.jsonl").read_bytes().splitlines()
+        for line in filter(None, lines):
+            chunk = _parse(line)
+            if chunk is None or not 0 <= chunk[0] < len(chunks) or chunk[0] in done:
+                continue
+            if hashlib.sha256(pixels.read(chunks[chunk[0]])).hexdigest() == chunk[1].sha256:
+                done[chunk[0]] = chunk[1]
+    except FileNotFoundError:
+        return {}
+    return done
+
+
+def _parse(line: bytes) -> tuple[int, Chunk] | None:
+    try:
+        fields = json.loads(line)
+        bad = {int(row): str(reason) for row, reason in fields["bad"].items()}
+        return int(fields["chunk"]), Chunk(str(fields["sha256"]), bad)
+    except (ValueError, KeyError, TypeError, AttributeError):  # cut short when the process was killed
+        return None
+
+
+def _all_bad(done: dict[int, Chunk]) -> dict[int, str]:
+    return {row: reason for number in sorted(done) for row, reason in done[number].bad.items()}
+
+
+def _check_bad(folder: Path, listing: Listing, bad: dict[int, str], allowed: int) -> None:
+    """Refuse bad images where they are too many.
+
+    Raises:
+        DataError: more are bad than are allowed, or all are.
+    """
+    if len(bad) > allowed or len(bad) == len(listing):
+        _write_bad(folder, listing, bad)
+        raise DataError(
+            f"At least {len(bad):,} of the {len(listing):,} images of {listing.spec} cannot be used, and {allowed:,} "
+            f"may be bad (max_bad): {_named(listing, bad)}. All that were found are listed in {folder / 'bad.json'}."
+        )
+
+
+def _named(listing: Listing, bad: dict[int, str]) -> str:
+    return some([f"{listing.names[row]} ({reason})" for row, reason in bad.items()])
+
+
+def _write_bad(folder: Path, listing: Listing, bad: dict[int, str]) -> None:
+    rows = [{"name": str(listing.names[row]), "reason": reason} for row, reason in bad.items()]
+    atomic_write(folder / "bad.json", json.dumps(rows, indent=1) + "\n")
+
+
+def _check_space(folder: Path, needed: int) -> None:
+    free = shutil.disk_usage(folder).free
+    if free < needed:
+        raise OutputError(
+            f"The image cache needs {human_bytes(needed)} in {folder.parent}, and {human_bytes(free)} are free. Free "
+            "some (`augface data purge` empties the cache), or set AUGFACE_CACHE to a folder on another disk."
+        )
+
+
+def _cores() -> int:
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # not on macOS and Windows
+        return os.cpu_count() or 1

@@ -1,0 +1,256 @@
+"""`evaluate`: measure one set of made faces against real ones."""
+
+from __future__ import annotations
+
+import logging
+import platform
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+import augface
+from augface.artifacts import image_grid
+from augface.data import load_data
+from augface.data.dataset import FaceDataset
+from augface.data.splits import with_default_split
+from augface.errors import DataError, UsageError
+from augface.evaluators import EVALUATORS
+from augface.evaluators.base import NEEDS, Context, Findings
+from augface.results import Artifact, Evaluation, Measurement, Skipped, Verdict
+from augface.seeds import random_generator
+
+log = logging.getLogger("augface")
+
+Faces = FaceDataset | str | Path | npt.NDArray[np.uint8]
+"""A data set, a place that `load_data` takes, or uint8 images (N, H, W, 3)."""
+
+
+def evaluate(
+    real: Faces,
+    synthetic: Faces,
+    *,
+    train: Faces | None = None,
+    attr: str | Sequence[str] | None = None,
+    evaluators: str | Sequence[str] = "all",
+    seed: int = 0,
+    real_images: bool = True,
+) -> Evaluation:
+    """Measure made faces against real ones.
+
+    Args:
+        real: the real faces. Where they have splits, the train split is what the generator learnt from, and the valid
+            split is what the made faces are held against; else all of them are held-out faces.
+        synthetic: the made faces.
+        train: the faces that the generator learnt from, where `real` does not hold them.
+        attr: the attribute that the made faces are to help with: asks the downstream question, which needs labels on
+            both sides and splits in `real`.
+        evaluators: `all`, or the names of those to run.
+        seed: of all random draws.
+        real_images: whether pictures of real faces may be shown.
+
+    Raises:
+        AugfaceError: one side cannot be read, or a name is unknown.
+    """
+    names = (
+        list(EVALUATORS) if evaluators == "all" else [evaluators] if isinstance(evaluators, str) else list(evaluators)
+    )
+    for name in names:
+        EVALUATORS.get(name)
+    real_faces, fake = as_faces(real), as_faces(synthetic)
+    learnt_from = as_faces(train) if train is not None else real_faces.train
+    targets = (attr,) if isinstance(attr, str) else tuple(attr or ())
+    for target in targets:
+        real_faces.attribute(target)
+        fake.attribute(target)
+    context = Context(
+        reference=_held_out(real_faces),
+        synthetic=fake,
+        train=learnt_from,
+        valid=real_faces.valid,
+        test=real_faces.test,
+        made=fake if targets else None,
+        targets=targets,
+        seed=seed,
+        show_real=real_images,
+    )
+    measurements, artifacts, skipped = run_evaluators(context, names)
+    return Evaluation(
+        verdict=decide(measurements, skipped),
+        measurements=measurements,
+        skipped=skipped,
+        artifacts=[*sample_grids(context), *artifacts],
+        provenance={
+            "job": "evaluate",
+            "real": describe_data(real_faces),
+            "synthetic": describe_data(fake),
+            "train": describe_data(learnt_from) if learnt_from is not None else None,
+            "seed": seed,
+            "evaluators": names,
+            **environment(),
+        },
+    )
+
+
+def as_faces(faces: Faces) -> FaceDataset:
+    """Any of the forms that `evaluate` takes, as a data set."""
+    if isinstance(faces, FaceDataset):
+        return faces
+    if isinstance(faces, str | Path):
+        return load_data(faces)
+    return FaceDataset.from_arrays(faces)
+
+
+def _held_out(real: FaceDataset) -> FaceDataset:
+    held_out = real.valid or real.test
+    if held_out is not None:
+        return held_out
+    if real.split is not None:
+        raise DataError(
+            f"{real.source.spec} has a train split only; held-out real faces are needed to measure against."
+        )
+    return real
+
+
+def run_evaluators(context: Context, names: Sequence[str]) -> tuple[list[Measurement], list[Artifact], list[Skipped]]:
+    """Run the named evaluators; those whose needs are not met are skipped with the reason."""
+    measurements: list[Measurement] = []
+    artifacts: list[Artifact] = []
+    skipped: list[Skipped] = []
+    for name in names:
+        kind = EVALUATORS.get(name)
+        if missing := kind.missing(context):
+            reason = "needs " + "; ".join(NEEDS[need] for need in missing) + "."
+            findings = Findings([], skipped=[Skipped(evaluator=name, reason=reason)])
+        else:
+            findings = kind().evaluate(context)
+        measurements += findings.measurements
+        artifacts += findings.artifacts
+        skipped += findings.skipped
+    return measurements, artifacts, skipped
+
+
+def decide(measurements: Sequence[Measurement], skipped: Sequence[Skipped] = ()) -> Verdict:
+    """The answer, from the downstream effects and the alarms for memorisation.
+
+    Use: an effect is above 0, none below, and memorisation raises no alarm. Do not use: an effect is below 0, or
+    memorisation raises an alarm. No evidence: neither. Not assessed: the downstream question was not asked.
+    """
+    copied = [m for m in measurements if m.evaluator == "memorisation" and m.verdict == "fail"]
+    effects = [m for m in measurements if m.evaluator == "downstream" and m.name == "effect"]
+    if copied:
+        return Verdict(decision="do not use", reason=f"The generator copies training faces: {copied[0].meaning}")
+    if not effects:
+        reasons = [item.reason for item in skipped if item.evaluator == "downstream"]
+        why = f": it {reasons[0]}" if reasons else "."
+        return Verdict(decision="not assessed", reason=f"Whether the faces help a classifier was not measured{why}")
+    harms = [m for m in effects if m.verdict == "fail"]
+    helps = [m for m in effects if m.verdict == "pass"]
+    shown = (harms or helps or effects)[0]
+    attribute, rival = shown.protocol["attribute"], shown.protocol["rival"]
+    assert shown.value is not None and shown.low is not None and shown.high is not None
+    numbers = f"{shown.value:+.3f} in average precision (95 % interval {shown.low:+.3f} to {shown.high:+.3f})"
+    against = f"than the best training without them ({rival})"
+    if harms:
+        return Verdict(
+            decision="do not use",
+            reason=f"A classifier of {attribute} gets worse with the made faces {against}: {numbers}.",
+        )
+    if helps:
+        caveat = "" if any(m.evaluator == "memorisation" for m in measurements) else (
+            " Copying was checked by the copy gate alone."
+        )  # fmt: skip
+        return Verdict(
+            decision="use",
+            reason=f"A classifier of {attribute} gets better with the made faces {against}: {numbers}.{caveat}",
+        )
+    visible = shown.protocol["smallest_visible_effect"]
+    return Verdict(
+        decision="no evidence",
+        reason=(
+            f"A classifier of {attribute} with the made faces is neither better nor worse {against}: {numbers}. "
+            f"An effect of {visible:.3f} would have been seen in 4 of 5 such tests."
+        ),
+    )
+
+
+def sample_grids(context: Context, columns: int = 12, rows: int = 4) -> list[Artifact]:
+    """Random faces, uncurated: made ones, and held-out real ones beside them where they may be shown."""
+    random = random_generator(context.seed, "sample grids")
+    grids: list[Artifact] = []
+    for faces, name, title, real in (
+        (context.synthetic, "samples-made", "Made faces", False),
+        (context.reference, "samples-real", "Held-out real faces", True),
+    ):
+        if real and not context.show_real:
+            continue
+        count = min(columns * rows, len(faces))
+        chosen = faces.images[np.sort(random.choice(len(faces), count, replace=False))]
+        grids.append(
+            image_grid(
+                chosen,
+                name=name,
+                title=f"{title}, random and uncurated",
+                caption=f"{count} {title.lower()}, chosen at random"
+                + (", as they came out of the generator, before any gate." if not real else "."),
+                section="samples",
+                columns=min(columns, count),
+                shows_real_people=real and shows_people(faces),
+            )
+        )
+    return grids
+
+
+def shows_people(faces: FaceDataset) -> bool:
+    """Whether real faces are of real people: all but those of the built-in toy data set."""
+    return not faces.source.spec.startswith("toy")
+
+
+def describe_data(data: FaceDataset) -> dict[str, Any]:
+    """What results say of a data set."""
+    splits = (
+        {name: int((data.split == name).sum()) for name in np.unique(data.split)} if data.split is not None else None
+    )
+    return {
+        "spec": data.source.spec,
+        "content_hash": data.source.content_hash,
+        "faces": len(data),
+        "size": data.size,
+        "splits": splits,
+        "attributes": data.attributes.shape[1],
+        "people": len(np.unique(data.identity)) if data.identity is not None else None,
+    }
+
+
+def environment() -> dict[str, Any]:
+    """When and with what results were made."""
+    packages = ("torch", "numpy", "scikit-learn", "timm", "pandas")
+    return {
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "augface": augface.__version__,
+        "python": platform.python_version(),
+        "versions": {package: version(package) for package in packages},
+    }
+
+
+def with_splits(data: FaceDataset, seed: int) -> FaceDataset:
+    """The data with train, valid and test; those without splits get a deterministic one, which is said.
+
+    Raises:
+        UsageError: the data have splits, but lack one of the three.
+    """
+    if data.split is None:
+        log.info(
+            "%s has no splits; train, valid and test are drawn by seed %d, keeping people together.",
+            data.source.spec,
+            seed,
+        )
+        return with_default_split(data, seed)
+    missing = [name for name in ("train", "valid", "test") if not (data.split == name).any()]
+    if missing:
+        raise UsageError(f"{data.source.spec} has no {' and no '.join(missing)} split; give it one, or none at all.")
+    return data

@@ -1,0 +1,35 @@
+"""Feature spaces: where images become vectors that can be compared. A new one is one file here and one line below."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from augface.registry import Registry
+
+if TYPE_CHECKING:
+    from augface.features.base import FeatureSpace
+
+FEATURE_SPACES: Registry[type[FeatureSpace]] = Registry("feature space", "augface.features")
+FEATURE_SPACES.register(
+    "efficientnet",
+    "augface.features.efficientnet:EfficientNetSpace",
+    "ImageNet features of EfficientNet-Lite0; offline",
+)
+FEATURE_SPACES.register("pixels", "augface.features.pixels:PixelSpace", "16 x 16 RGB, contrast-normalised; for copies")
+
+DEFAULT_SPACE = "efficientnet"
+
+
+def create_feature_space(name: str = DEFAULT_SPACE) -> FeatureSpace:
+    """The feature space of this name, ready to extract.
+
+    Raises:
+        UnknownNameError: no such space.
+        DataError: its weights are missing or are not the expected ones.
+    """
+    return FEATURE_SPACES.get(name)()
+
+
+def weights_status(name: str) -> tuple[bool, str]:
+    """Whether the space can be used here without a download, and where its weights are or what to do."""
+    return FEATURE_SPACES.get(name).weights_status()

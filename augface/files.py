@@ -1,0 +1,98 @@
+"""Writing that never leaves half a file, and folders that are never overwritten by surprise."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import platformdirs
+
+from augface.errors import OutputError
+
+
+def cache_dir() -> Path:
+    """The folder of all caches: `$AUGFACE_CACHE`, or the platform's own place for caches."""
+    return Path(os.environ.get("AUGFACE_CACHE") or platformdirs.user_cache_dir("augface"))
+
+
+def sha256_of_file(path: Path) -> str:
+    """The SHA-256 of a file's bytes, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@contextlib.contextmanager
+def output_errors(path: Path) -> Iterator[None]:
+    """Turn an operating system's refusal to write `path` into an `OutputError` that says what to do."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno == errno.ENOSPC:
+            raise OutputError(
+                f"No space left on the disk that holds {path}. Free some, or choose another place."
+            ) from error
+        raise OutputError(f"Cannot write {path}: {error.strerror or error}.") from error
+
+
+@contextlib.contextmanager
+def atomic_path(path: Path) -> Iterator[Path]:
+    """A temporary path beside `path`, renamed to `path` when the block ends well and removed when it does not.
+
+    It serves files and folders alike; an existing folder at `path` is replaced.
+    """
+    with output_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        workspace = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".partial", dir=path.parent))
+        temporary = workspace / path.name
+        try:
+            yield temporary
+            if temporary.is_dir() and path.is_dir():
+                path.rename(workspace / "replaced")
+            temporary.replace(path)
+        finally:
+            shutil.rmtree(workspace, ignore_errors=True)
+
+
+def atomic_write(path: Path, content: bytes | str) -> None:
+    """Write a whole file or nothing, and make sure that it is on the disk before the name points to it."""
+    data = content.encode() if isinstance(content, str) else content
+    with atomic_path(path) as temporary, temporary.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def new_directory(path: Path) -> Path:
+    """Make `path` a folder that is empty and writable.
+
+    Raises:
+        OutputError: it is a file, holds something already, or cannot be written.
+    """
+    if path.exists() and not path.is_dir():
+        raise OutputError(f"{path} is a file; the output needs a folder.")
+    if path.is_dir() and any(path.iterdir()):
+        raise OutputError(f"The output folder {path} is not empty. Choose another, or empty it first.")
+    with output_errors(path):
+        path.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path):
+            pass
+    return path
+
+
+def human_bytes(count: float) -> str:
+    """A size for people.
+
+    >>> human_bytes(1_400_000)
+    '1.4 MB'
+    """
+    for unit in ("B", "kB", "MB", "GB"):
+        if count < 1000:
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1000
+    return f"{count:.1f} TB"

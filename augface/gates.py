@@ -1,0 +1,109 @@
+"""The three gates that every made face must pass: what was asked for, no copy, plausible.
+
+They learn from the train split alone, with an inner fold of other people for their thresholds, and use neither the
+feature space nor the classifier of the evaluators that judge the result.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from augface.classifier import AttributeClassifier
+from augface.data.dataset import FaceDataset
+from augface.data.splits import inner_fold
+from augface.features.pixels import PixelSpace
+from augface.metrics.neighbours import k_nearest
+
+INNER_SHARE = 0.2
+STRANGERS_REFUSED = 0.01
+"""The share of real faces of other people that each of the copy and plausibility gates would refuse."""
+CROWD = 50
+"""Neighbours that tell how near is near, for the copy gate."""
+NEIGHBOUR = 5
+"""The neighbour whose distance tells how plausible a face is."""
+
+Mask = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Passed:
+    """(N,) which faces passed each gate, and what was seen."""
+
+    attribute: Mask
+    copy: Mask
+    plausible: Mask
+    probabilities: dict[str, npt.NDArray[np.float32]]
+    """Of each attribute asked for, as the classifier sees it."""
+    nearest: npt.NDArray[np.int64]
+    """Row of the nearest training face."""
+
+    @property
+    def all(self) -> Mask:
+        """Which faces passed all gates."""
+        passed: Mask = self.attribute & self.copy & self.plausible
+        return passed
+
+
+class Gates:
+    """The gates, learnt from a train split.
+
+    Attributes:
+        classifier: tells attributes; trained without the inner fold.
+        smallest_ratio: below this ratio of the nearest distance to that of the crowd a face counts as a copy.
+        largest_distance: beyond this distance to its neighbours a face is not plausible.
+    """
+
+    def __init__(self, train: FaceDataset, *, seed: int = 0) -> None:
+        held_out = inner_fold(train, INNER_SHARE, seed)
+        self.classifier = AttributeClassifier.train(train, held_out, seed=seed)
+        self._pixels = _with_mirrored(train)
+        self._count = len(train)
+        ratios = self._copy_ratios(train.select(held_out), self._pixels[np.tile(~held_out, 2)])[0]
+        self.smallest_ratio = float(np.quantile(ratios, STRANGERS_REFUSED))
+        features = self.classifier.features(train.images)
+        self._features = features[~held_out]
+        self.largest_distance = float(np.quantile(self._distances(features[held_out]), 1 - STRANGERS_REFUSED))
+
+    def check(self, faces: FaceDataset, where: Mapping[str, bool]) -> Passed:
+        """Which of these faces pass, asked for with `where`."""
+        probabilities = self.classifier.probabilities(faces.images)
+        attribute = np.ones(len(faces), dtype=np.bool_)
+        for name, value in where.items():
+            attribute &= (probabilities[:, self.classifier.column(name)] >= self.classifier.threshold(name)) == value
+        ratios, nearest = self._copy_ratios(faces, self._pixels)
+        return Passed(
+            attribute=attribute,
+            copy=ratios >= self.smallest_ratio,
+            plausible=self._distances(self.classifier.features(faces.images)) <= self.largest_distance,
+            probabilities={name: probabilities[:, self.classifier.column(name)] for name in where},
+            nearest=nearest % self._count,
+        )
+
+    @staticmethod
+    def _copy_ratios(
+        faces: FaceDataset, references: npt.NDArray[np.float32]
+    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]:
+        """Distance to the nearest reference over the mean distance to a crowd of near ones, and who is nearest.
+
+        The measure of Carlini et al. 2023 (arXiv:2301.13188, section 4.2): a copy is much nearer to one training image
+        than to the rest, while a blurred face is about as near to many.
+        """
+        crowd = min(CROWD, len(references))
+        distances, rows = k_nearest(PixelSpace().extract(np.asarray(faces.images)), references, crowd)
+        return distances[:, 0] / distances.mean(axis=1).clip(min=1e-6), rows[:, 0]
+
+    def _distances(self, features: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """Mean distance to the nearest training faces in what the classifier sees."""
+        distances = k_nearest(features, self._features, min(NEIGHBOUR, len(self._features)))[0]
+        means: npt.NDArray[np.float32] = distances.mean(axis=1)
+        return means
+
+
+def _with_mirrored(faces: FaceDataset) -> npt.NDArray[np.float32]:
+    """Pixel features of the faces and then of their mirror images."""
+    images = np.asarray(faces.images)
+    return np.concatenate([PixelSpace().extract(images), PixelSpace().extract(images[:, :, ::-1])])

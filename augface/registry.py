@@ -1,0 +1,77 @@
+"""One registry for everything that can be chosen by name: generators, evaluators, feature spaces.
+
+A record names a class by a dotted target, so listing what exists imports nothing. Packages from outside join through
+entry points of the registry's group.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.metadata import entry_points
+from typing import Generic, TypeVar, cast
+
+from augface.errors import UnknownNameError, UsageError
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What is known of a registered thing before it is imported."""
+
+    name: str
+    target: str
+    """`package.module:attribute`."""
+    summary: str
+    capabilities: frozenset[str] = frozenset()
+
+
+class Registry(Generic[T]):
+    """Names and their targets. `kind` is the word that errors use, `group` the entry point group for outsiders."""
+
+    def __init__(self, kind: str, group: str) -> None:
+        self.kind = kind
+        self.group = group
+        self._built_in: dict[str, Entry] = {}
+
+    def register(self, name: str, target: str, summary: str, capabilities: tuple[str, ...] = ()) -> None:
+        """Add a built-in.
+
+        Raises:
+            UsageError: the name is taken.
+        """
+        if name in self._built_in:
+            raise UsageError(f"The {self.kind} name {name!r} is registered twice.")
+        self._built_in[name] = Entry(name, target, summary, frozenset(capabilities))
+
+    def entries(self) -> dict[str, Entry]:
+        """All records by name; a built-in wins over an outsider of the same name."""
+        outside = {
+            point.name: Entry(point.name, point.value, f"from the package {point.dist.name if point.dist else '?'}")
+            for point in entry_points(group=self.group)
+        }
+        return outside | self._built_in
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.entries())
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.entries()
+
+    def get(self, name: str) -> T:
+        """Import and return what `name` stands for.
+
+        Raises:
+            UnknownNameError: no such name; close matches are named.
+            UsageError: its module or attribute cannot be imported.
+        """
+        entries = self.entries()
+        if name not in entries:
+            raise UnknownNameError(self.kind, name, entries)
+        module_name, _, attribute = entries[name].target.partition(":")
+        try:
+            return cast(T, getattr(importlib.import_module(module_name), attribute))
+        except (ImportError, AttributeError) as error:
+            raise UsageError(f"The {self.kind} {name!r} ({entries[name].target}) cannot be loaded: {error}.") from error

@@ -1,0 +1,111 @@
+"""The page: plain data into HTML, under a content policy that lets nothing in from elsewhere."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from augface.report.summarise import TABLE_ROWS, Section, summarise
+from augface.report.words import format_cell
+from augface.results import Evaluation, ImageGrid
+
+TEMPLATES = Path(__file__).parent / "templates"
+SHOWN_TILE = 128
+"""CSS pixels, about, of a face's side on the page: small faces are enlarged by a whole factor up to this."""
+MOST_GRID_LINES = 400
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A figure ready to be embedded."""
+
+    title: str
+    caption: str
+    uri: str
+
+
+def render(evaluation: Evaluation, *, real_images: bool = True) -> str:
+    """The report as one HTML text: the same results give the same bytes.
+
+    Args:
+        evaluation: what was measured.
+        real_images: False leaves out every picture that shows real people, and says so.
+    """
+    page = summarise(evaluation, real_images=real_images)
+    style, script = _asset("style.css"), _asset("script.js")
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters["cell"] = format_cell
+    html = environment.get_template("report.html.j2").render(
+        page=page,
+        figures={section.anchor: list(_figures(section)) for section in page.sections},
+        enlargement=_enlargement,
+        grid_lines=_grid_lines,
+        table_rows=TABLE_ROWS,
+        style=Markup(style),
+        script=Markup(script),
+        policy=_policy(style, script),
+    )
+    # Names out of a stranger's JSON may hold half of a surrogate pair, which no file can hold.
+    return html.encode("utf-8", "replace").decode()
+
+
+def _asset(name: str) -> str:
+    return (TEMPLATES / name).read_text(encoding="utf-8")
+
+
+def _policy(style: str, script: str) -> str:
+    """Pictures from inside the page, this style sheet and this script; nothing else, and nothing from elsewhere."""
+    hashes = [base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in (style, script)]
+    return (
+        f"default-src 'none'; img-src data:; style-src 'sha256-{hashes[0]}'; script-src 'sha256-{hashes[1]}'; "
+        "base-uri 'none'; form-action 'none'"
+    )
+
+
+def _figures(section: Section) -> Iterator[Picture]:
+    """What can be drawn of a section's numbers, tables and curves."""
+    if not (section.key in {"balance", "training"} or section.arms or section.series):
+        return
+    from augface.report import figures
+
+    if section.key == "balance":
+        for table in section.tables:
+            if svg := figures.balance_figure(table):
+                yield Picture(table.title, table.caption, figures.data_uri(svg))
+    if section.arms and (svg := figures.arms_figure(section.measurements, section.tables)):
+        yield Picture(
+            "Arms compared",
+            "Large dots: the mean of each arm, with its 95 % interval. Small dots: every seed. Dashed line: the best "
+            "arm that has real faces only.",
+            figures.data_uri(svg),
+        )
+    for series in section.series:
+        if svg := figures.series_figure(series):
+            yield Picture(series.title, series.caption, figures.data_uri(svg))
+
+
+def _enlargement(grid: ImageGrid) -> int:
+    """By which whole factor to enlarge small faces; huge and broken sizes stay as they are."""
+    return max(1, min(4, SHOWN_TILE // grid.tile)) if 0 < grid.tile <= SHOWN_TILE else 1
+
+
+def _grid_lines(grid: ImageGrid) -> str:
+    """An SVG path of the lines between the faces of a sheet."""
+    if not (0 < grid.columns <= MOST_GRID_LINES and 0 < grid.rows <= MOST_GRID_LINES):
+        return ""
+    down = "".join(f"M{column * grid.tile} 0V{grid.rows * grid.tile}" for column in range(1, grid.columns))
+    across = "".join(f"M0 {row * grid.tile}H{grid.columns * grid.tile}" for row in range(1, grid.rows))
+    return down + across

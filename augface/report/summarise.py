@@ -1,0 +1,492 @@
+"""From results to plain data: what the page and the terminal say, in words and texts, with nothing of how it looks."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import shlex
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic_core import to_jsonable_python
+
+from augface.report.words import (
+    DIRECTIONS,
+    MISSING,
+    Quantity,
+    format_number,
+    format_p_value,
+    group_text,
+    label,
+    quantity,
+    quantity_of,
+)
+from augface.results import Decision, Evaluation, ImageGrid, Measurement, Series, Table
+
+HEADLINE_ROWS = 12
+"""Numbers a section shows before its folded details, which show all."""
+TABLE_ROWS = 2000
+PROVENANCE_ROWS = 500
+
+SENTENCES: dict[Decision, str] = {
+    "use": "Use these faces.",
+    "do not use": "Do not use these faces.",
+    "no evidence": "No evidence that these faces help.",
+    "not assessed": "Whether these faces help was not assessed.",
+}
+
+# Sections in the order of the page, each with what its numbers mean. Evaluators that are not named here come after
+# `adherence`, under their own name.
+SECTIONS: dict[str, tuple[str, str]] = {
+    "balance": (
+        "Class balance",
+        "How many faces there were of each class, and how many there are with the made ones added.",
+    ),
+    "gates": (
+        "Gates",
+        "The share of made faces that passed each check. A low share means many draws for one face that is kept.",
+    ),
+    "samples": (
+        "Samples",
+        "Look for yourself: drawn at random, none picked for its looks. A made face that "
+        "looks just like its nearest real neighbour may be a copy.",
+    ),
+    "fidelity": (
+        "Fidelity",
+        "How far the made faces are from real ones as a set. The baseline is the distance that real faces have from "
+        "other real faces, which no generator can be expected to beat.",
+    ),
+    "prdc": ("Precision and coverage", "How many made faces look real, and how much of real variety they cover."),
+    "modes": ("Lost modes", "Kinds of real faces that the generator makes too seldom, or no longer makes."),
+    "memorisation": ("Memorisation", "Whether made faces repeat faces that the generator was trained on."),
+    "real_vs_fake": ("Real or made?", "How well a classifier tells the two apart. It decides nothing by itself."),
+    "adherence": ("Adherence", "Whether made faces show the attributes that were asked for."),
+    "*": ("", "Measured by an evaluator from outside; its own words are beside each number."),
+    "downstream": (
+        "Does it help?",
+        "A classifier trained with and without the made faces, and scored on real faces that nothing here has seen. "
+        "The effect is synthetic minus the best that real faces alone can do: above zero it helps.",
+    ),
+    "training": ("Training", "How the generator learned: its losses, and the same noise drawn over time."),
+}
+
+_ALIASES = {"rebalance": "balance"}
+
+
+@dataclass(frozen=True)
+class Strip:
+    """Where a value, its interval and its baseline lie on a common scale, in percent of its width."""
+
+    value: float
+    interval: tuple[float, float] | None
+    baseline: tuple[float, float] | None
+    zero: float
+
+
+@dataclass(frozen=True)
+class Row:
+    """One measurement in words."""
+
+    label: str
+    name: str
+    group: str
+    meaning: str
+    value: Quantity
+    unit: str
+    baseline: Quantity | None
+    verdict: str
+    direction: str
+    n: str
+    p_value: str
+    space: str
+    protocol: list[tuple[str, str]]
+    strip: Strip | None
+
+
+@dataclass(frozen=True)
+class ArmTable:
+    """The arms of an experiment against its scores: `cells[arm][score]`."""
+
+    scores: list[str]
+    arms: list[str]
+    cells: list[list[Quantity | None]]
+
+
+@dataclass(frozen=True)
+class Section:
+    """One chapter of the page. `anchor` is safe in a link."""
+
+    key: str
+    anchor: str
+    title: str
+    meaning: str
+    headline: list[Row]
+    rows: list[Row]
+    arms: ArmTable | None
+    measurements: list[Measurement]
+    grids: list[ImageGrid]
+    tables: list[Table]
+    series: list[Series]
+    left_out: list[str]
+    """Titles of the pictures of real people that were asked to be left out."""
+
+
+@dataclass(frozen=True)
+class Card:
+    """One key number beside the verdict."""
+
+    label: str
+    value: str
+    note: str
+    section: str
+    verdict: str = "info"
+
+
+@dataclass(frozen=True)
+class ProvenanceGroup:
+    """Named facts that belong together."""
+
+    title: str
+    facts: list[tuple[str, str]]
+
+
+@dataclass(frozen=True)
+class Page:
+    """Everything that the report says."""
+
+    decision: Decision
+    sentence: str
+    reason: str
+    subject: str
+    cards: list[Card]
+    alarms: list[Row]
+    warnings: list[Row]
+    sections: list[Section]
+    skipped: list[tuple[str, str]]
+    command: str
+    provenance: list[ProvenanceGroup]
+    caveats: list[str]
+    shows_real_people: bool
+    left_out: list[str]
+
+
+def summarise(evaluation: Evaluation, *, real_images: bool = True) -> Page:
+    """Everything that the report says about these results; the same results give the same page."""
+    left_out = [] if real_images else [grid.title for grid in _grids(evaluation) if grid.shows_real_people]
+    sections = _sections(evaluation, real_images=real_images)
+    rows = [row for section in sections for row in section.rows]
+    provenance = to_jsonable_python(evaluation.provenance, fallback=str)
+    return Page(
+        decision=evaluation.verdict.decision,
+        sentence=SENTENCES[evaluation.verdict.decision],
+        reason=evaluation.verdict.reason,
+        subject=_subject(evaluation),
+        cards=_cards(evaluation),
+        alarms=[row for row in rows if row.verdict == "fail"],
+        warnings=[row for row in rows if row.verdict == "warn"],
+        sections=sections,
+        skipped=[(skipped.evaluator, skipped.reason) for skipped in evaluation.skipped],
+        command=_command(provenance.get("command")),
+        provenance=_provenance(provenance),
+        caveats=_caveats(evaluation, provenance),
+        shows_real_people=real_images and any(grid.shows_real_people for grid in _grids(evaluation)),
+        left_out=left_out,
+    )
+
+
+# Rows
+
+
+def _row(measurement: Measurement) -> Row:
+    baseline = measurement.baseline
+    sides = ((measurement.n_real, "real"), (measurement.n_fake, "made"))
+    name = label(measurement.name)
+    if "arm" in measurement.protocol:
+        name = f"{name}: {measurement.protocol['arm']}"
+    return Row(
+        label=name,
+        name=f"{measurement.evaluator}.{measurement.name}",
+        group=group_text(measurement.group),
+        meaning=measurement.meaning,
+        value=quantity(measurement),
+        unit=measurement.unit,
+        baseline=quantity_of(baseline, measurement.unit if measurement.unit == "%" else "") if baseline else None,
+        verdict=measurement.verdict,
+        direction="" if measurement.direction == "target" and not baseline else DIRECTIONS[measurement.direction],
+        n=", ".join(f"{count:,} {side}" for count, side in sides if count is not None),
+        p_value=format_p_value(measurement.p_value),
+        space=measurement.space or "",
+        protocol=_facts(to_jsonable_python(measurement.protocol, fallback=str)),
+        strip=_strip(measurement),
+    )
+
+
+def _strip(measurement: Measurement) -> Strip | None:
+    """Where things lie between zero and the largest of them; for shares, between 0 and 100 %."""
+    baseline = measurement.baseline
+    value, low, high = measurement.value, measurement.low, measurement.high
+    band = (
+        (
+            (baseline.low if baseline.low is not None else baseline.value),
+            (baseline.high if baseline.high is not None else baseline.value),
+        )
+        if baseline
+        else (None, None)
+    )
+    known = [number for number in (value, low, high, *band) if number is not None]
+    has_range = any(number is not None for number in (low, high, *band)) or measurement.unit == "%"
+    if value is None or not has_range:
+        return None
+    start = min(0.0, *known)
+    end = max(1.0, *known) if measurement.unit == "%" else max(0.0, *known)
+    start, end = (start * 1.08, end) if measurement.unit == "%" else (start * 1.08, end * 1.08)
+    if not 0 < end - start < math.inf:
+        return None
+
+    def place(number: float) -> float:
+        return round(100 * (number - start) / (end - start), 1)
+
+    return Strip(
+        value=place(value),
+        interval=(place(low), place(high)) if low is not None and high is not None else None,
+        baseline=(place(band[0]), place(band[1])) if band[0] is not None and band[1] is not None else None,
+        zero=place(0),
+    )
+
+
+# Sections
+
+
+def _grids(evaluation: Evaluation) -> list[ImageGrid]:
+    return [artifact for artifact in evaluation.artifacts if isinstance(artifact, ImageGrid)]
+
+
+def _section_key(measurement: Measurement) -> str:
+    if measurement.evaluator == "rebalance":
+        return "gates" if measurement.name.startswith("yield") else "balance"
+    return measurement.evaluator
+
+
+def _sections(evaluation: Evaluation, *, real_images: bool) -> list[Section]:
+    measurements: dict[str, list[Measurement]] = {}
+    for measurement in evaluation.measurements:
+        measurements.setdefault(_section_key(measurement), []).append(measurement)
+    artifacts: dict[str, list[ImageGrid | Table | Series]] = {}
+    for artifact in evaluation.artifacts:
+        artifacts.setdefault(_ALIASES.get(artifact.section, artifact.section), []).append(artifact)
+
+    sections: list[Section] = []
+    for key in _ordered([*measurements, *artifacts]):
+        title, meaning = SECTIONS[key] if key in SECTIONS else (label(key), SECTIONS["*"][1])
+        own = measurements.get(key, [])
+        things = artifacts.get(key, [])
+        grids = [thing for thing in things if isinstance(thing, ImageGrid)]
+        sections.append(
+            Section(
+                key=key,
+                anchor=key
+                if key in SECTIONS
+                else f"more-{len(sections)}-{re.sub(r'[^a-z0-9]+', '-', key.lower())[:40]}",
+                title=title,
+                meaning=meaning,
+                headline=[_row(measurement) for measurement in _headline(own)],
+                rows=[_row(measurement) for measurement in own],
+                arms=_arms(own),
+                measurements=own,
+                grids=[grid for grid in grids if real_images or not grid.shows_real_people],
+                tables=[thing for thing in things if isinstance(thing, Table)],
+                series=[thing for thing in things if isinstance(thing, Series)],
+                left_out=[grid.title for grid in grids if grid.shows_real_people and not real_images],
+            )
+        )
+    return sections
+
+
+def _ordered(keys: Sequence[str]) -> list[str]:
+    """The sections in the order of the page, each once; unknown ones in the place of `*`, in their own order."""
+    places = {key: place for place, key in enumerate(SECTIONS)}
+    return sorted(dict.fromkeys(key for key in keys if key != "*"), key=lambda key: places.get(key, places["*"]))
+
+
+def _headline(measurements: Sequence[Measurement]) -> list[Measurement]:
+    """The numbers to show first: alarms, then those of all faces, then those of groups; arms have a table."""
+    ranks = {"fail": 0, "warn": 1}
+    single = [measurement for measurement in measurements if "arm" not in measurement.protocol]
+    if len(single) > HEADLINE_ROWS:
+        single.sort(key=lambda measurement: (ranks.get(measurement.verdict, 2), bool(measurement.group)))
+    return single[:HEADLINE_ROWS]
+
+
+def _arms(measurements: Sequence[Measurement]) -> ArmTable | None:
+    with_arm = [measurement for measurement in measurements if "arm" in measurement.protocol and not measurement.group]
+    if not with_arm:
+        return None
+    arms = list(dict.fromkeys(str(measurement.protocol["arm"]) for measurement in with_arm))
+    scores = list(dict.fromkeys(measurement.name for measurement in with_arm))
+    found = {(str(measurement.protocol["arm"]), measurement.name): quantity(measurement) for measurement in with_arm}
+    return ArmTable(
+        scores=[label(score) for score in scores],
+        arms=arms,
+        cells=[[found.get((arm, score)) for score in scores] for arm in arms],
+    )
+
+
+# Verdict
+
+
+def first(evaluation: Evaluation, evaluator: str, name: str) -> Measurement | None:
+    """The first measurement of this name, one of all faces before one of a group."""
+    found = [measurement for measurement in evaluation.select(evaluator, name) if "arm" not in measurement.protocol]
+    return min(found, key=lambda measurement: bool(measurement.group), default=None)
+
+
+def _subject(evaluation: Evaluation) -> str:
+    title = evaluation.provenance.get("title")
+    if title:
+        return str(title)
+    share = first(evaluation, "rebalance", "share_after")
+    return group_text(share.group) if share and share.group else "made faces"
+
+
+def _cards(evaluation: Evaluation) -> list[Card]:
+    cards = []
+    before, after = first(evaluation, "rebalance", "share_before"), first(evaluation, "rebalance", "share_after")
+    if before and after:
+        cards.append(
+            Card(
+                label=f"Faces with {group_text(after.group)}" if after.group else "Share of the wanted faces",
+                value=f"{quantity(before).text} → {quantity(after).text}",
+                note="of the training faces, before and after",
+                section="balance",
+                verdict=after.verdict,
+            )
+        )
+    made, wanted = first(evaluation, "rebalance", "made"), first(evaluation, "rebalance", "wanted")
+    if made:
+        passed = first(evaluation, "rebalance", "yield")
+        of_wanted = f" of {format_number(wanted.value)}" if wanted else ""
+        cards.append(
+            Card(
+                label="Faces made",
+                value=f"{format_number(made.value)}{of_wanted}",
+                note=f"{format_number(passed.value, '%')} of all draws passed the gates" if passed else "",
+                section="balance",
+                verdict=made.verdict,
+            )
+        )
+    cards += _effect_card(evaluation) + _fidelity_card(evaluation)
+    return cards
+
+
+def _effect_card(evaluation: Evaluation) -> list[Card]:
+    effect = first(evaluation, "downstream", "effect")
+    if effect:
+        shown = quantity(effect)
+        score = str(effect.protocol.get("score", "")) or effect.unit or "average precision"
+        note = f"95 %: {shown.interval}" if shown.interval else "no interval"
+        return [Card(f"Effect on {label(score).lower()}", shown.text, note, "downstream", effect.verdict)]
+    return _skipped_card(evaluation, "downstream", "Effect on a classifier")
+
+
+def _fidelity_card(evaluation: Evaluation) -> list[Card]:
+    for name in ("frechet_distance", "kernel_distance"):
+        distance = first(evaluation, "fidelity", name)
+        if distance and distance.value is not None:
+            baseline = distance.baseline
+            note = f"real against real: {quantity_of(baseline, '').text}" if baseline else "no baseline"
+            return [Card(label(name), quantity(distance).text, note, "fidelity", distance.verdict)]
+    return _skipped_card(evaluation, "fidelity", "Fidelity")
+
+
+def _skipped_card(evaluation: Evaluation, evaluator: str, title: str) -> list[Card]:
+    reasons = [skipped.reason for skipped in evaluation.skipped if skipped.evaluator == evaluator]
+    return [Card(title, "not measured", reasons[0], "skipped")] if reasons else []
+
+
+# Provenance and caveats
+
+
+def _command(command: Any) -> str:
+    """The command to copy; what cannot be seen in it, or would turn its text around, is spelled out."""
+    text = shlex.join(str(word) for word in command) if isinstance(command, list) else str(command or "")
+    return "".join(
+        character if character.isprintable() or character == "\n" else character.encode("unicode_escape").decode()
+        for character in text
+    )
+
+
+def _scalar(value: Any) -> str:
+    if value is None or (isinstance(value, float) and not math.isfinite(value)):
+        return MISSING
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return str(value)
+
+
+def _facts(mapping: Mapping[str, Any], prefix: str = "", depth: int = 0) -> list[tuple[str, str]]:
+    """Nested settings as pairs of a dotted name and a text; what is deeper than six levels stays JSON."""
+    facts: list[tuple[str, str]] = []
+    for key, value in mapping.items():
+        name = f"{prefix}{key}"
+        if isinstance(value, dict) and value and depth < 6:
+            facts += _facts(value, f"{name}.", depth + 1)
+        elif isinstance(value, list) and not any(isinstance(item, (dict, list)) for item in value):
+            facts.append((name, ", ".join(_scalar(item) for item in value) or MISSING))
+        elif isinstance(value, (dict, list)):
+            facts.append((name, json.dumps(value, ensure_ascii=False) if value else MISSING))
+        else:
+            facts.append((name, _scalar(value)))
+    return facts
+
+
+def _provenance(provenance: Mapping[str, Any]) -> list[ProvenanceGroup]:
+    """The facts of the run: those that stand alone first, then one group for each nested part."""
+    shown = {key: value for key, value in provenance.items() if key not in {"title", "command", "warnings"}}
+    alone = {key: value for key, value in shown.items() if not isinstance(value, dict)}
+    groups = [ProvenanceGroup("run", _facts(alone))] if alone else []
+    groups += [ProvenanceGroup(key, _facts(value)) for key, value in shown.items() if isinstance(value, dict) and value]
+    room = PROVENANCE_ROWS
+    fitting = []
+    for group in groups:
+        facts = group.facts[:room]
+        if len(facts) < len(group.facts):
+            facts = [*facts, ("…", f"{len(group.facts) - len(facts)} more in results.json")]
+        room = max(0, room - len(group.facts))
+        fitting.append(ProvenanceGroup(group.title, facts))
+    return fitting
+
+
+def _caveats(evaluation: Evaluation, provenance: Mapping[str, Any]) -> list[str]:
+    """What to keep in mind: the run's own warnings first, then what is true of these results, then of all."""
+    caveats = [str(warning) for warning in _as_list(provenance.get("warnings"))]
+    made, wanted = first(evaluation, "rebalance", "made"), first(evaluation, "rebalance", "wanted")
+    if made and wanted and made.value is not None and wanted.value is not None and made.value < wanted.value:
+        caveats.append(
+            f"Only {format_number(made.value)} of {format_number(wanted.value)} wanted faces passed the gates, "
+            "so the set is not as balanced as was asked."
+        )
+    spaces = sorted({measurement.space for measurement in evaluation.measurements if measurement.space})
+    if spaces:
+        caveats.append(
+            f"Distances are in the feature space {', '.join(spaces)}. Compare them only with numbers of the same "
+            "space, the same protocol and the same n."
+        )
+    if any(measurement.low is not None for measurement in evaluation.measurements):
+        caveats.append(
+            "Intervals are 95 % and speak of these data and these settings; other data, or a longer training, "
+            "may give another answer."
+        )
+    if any(measurement.group for measurement in evaluation.measurements):
+        caveats.append(
+            "Attributes are labels that people gave to pictures: they say how a face was perceived, "
+            "not who a person is."
+        )
+    return caveats
+
+
+def _as_list(value: Any) -> Iterable[Any]:
+    if value is None:
+        return []
+    return value if isinstance(value, list) else [value]

@@ -1,0 +1,1 @@
+"""How adversarial generators learn: losses, augmentation, one loop, checkpoints."""

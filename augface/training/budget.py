@@ -1,0 +1,34 @@
+"""How long to train: in images, or in time that is turned into images once the speed is known."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+from augface.errors import UsageError
+
+_FACTORS = {"": 1, "k": 1_000, "M": 1_000_000, "s": 1, "m": 60, "h": 3_600}
+
+
+@dataclass(frozen=True)
+class Budget:
+    """An amount of training."""
+
+    amount: float
+    unit: Literal["images", "seconds"]
+
+
+def parse_budget(text: str) -> Budget:
+    """Read `200k` or `64` (images), `30s`, `10m` or `2h` (time).
+
+    Raises:
+        UsageError: none of these forms, or nothing at all.
+
+    >>> parse_budget("200k"), parse_budget("10m")
+    (Budget(amount=200000.0, unit='images'), Budget(amount=600.0, unit='seconds'))
+    """
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kMsmh]?)", text.strip())
+    if not match or float(match[1]) == 0:
+        raise UsageError(f"The budget {text!r} is neither images (64, 200k, 1M) nor time (30s, 10m, 2h).")
+    return Budget(float(match[1]) * _FACTORS[match[2]], "seconds" if match[2] in ("s", "m", "h") else "images")

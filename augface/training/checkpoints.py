@@ -1,0 +1,104 @@
+"""Training state on disk: one safetensors file, written whole or not at all, and never unpickled."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from augface.errors import DataError, UsageError
+from augface.files import atomic_path
+
+
+@dataclass
+class TrainingState:
+    """All that a training is at one moment: what a checkpoint holds."""
+
+    generator: nn.Module
+    average: nn.Module
+    """Exponential moving average of the generator's weights: what makes the faces in the end."""
+    discriminator: nn.Module
+    generator_optimiser: torch.optim.Optimizer
+    discriminator_optimiser: torch.optim.Optimizer
+    settings: dict[str, Any]
+    """Everything that must not change between a start and its resumption."""
+    images_seen: int = 0
+    total_images: int = 0
+    seconds: float = 0.0
+    history: list[dict[str, float]] = field(default_factory=list)
+
+    def _modules(self) -> dict[str, nn.Module]:
+        return {"generator": self.generator, "average": self.average, "discriminator": self.discriminator}
+
+    def _optimisers(self) -> dict[str, torch.optim.Optimizer]:
+        return {"generator": self.generator_optimiser, "discriminator": self.discriminator_optimiser}
+
+    def save(self, path: Path) -> None:
+        """Write the state to `path`."""
+        tensors: dict[str, Tensor] = {}
+        for name, module in self._modules().items():
+            tensors |= {f"{name}.{key}": tensor for key, tensor in module.state_dict().items()}
+        for name, optimiser in self._optimisers().items():
+            for index, moments in optimiser.state_dict()["state"].items():
+                tensors |= {f"{name}_optimiser.{index}.{key}": value for key, value in moments.items()}
+        progress = {
+            "settings": self.settings,
+            "images_seen": self.images_seen,
+            "total_images": self.total_images,
+            "seconds": self.seconds,
+            "history": self.history,
+        }
+        with atomic_path(path) as temporary:
+            contiguous = {key: tensor.detach().cpu().contiguous() for key, tensor in tensors.items()}
+            save_file(contiguous, temporary, metadata={"progress": json.dumps(progress)})
+
+    def restore(self, path: Path) -> None:
+        """Take back what `save` wrote.
+
+        Raises:
+            UsageError: the settings have changed since; says which.
+            DataError: the file is damaged.
+        """
+        try:
+            with safe_open(path, framework="pt") as file:
+                progress = json.loads(file.metadata()["progress"])
+                _refuse_changes(progress["settings"], self.settings)
+                tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (not a mapping)
+            for name, module in self._modules().items():
+                module.load_state_dict(_below(tensors, f"{name}."))
+            for name, optimiser in self._optimisers().items():
+                moments: dict[int, dict[str, Tensor]] = {}
+                for key, tensor in _below(tensors, f"{name}_optimiser.").items():
+                    index, _, moment = key.partition(".")
+                    moments.setdefault(int(index), {})[moment] = tensor
+                optimiser.load_state_dict({"state": moments, "param_groups": optimiser.state_dict()["param_groups"]})
+        except (OSError, SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
+            raise DataError(f"The checkpoint {path} cannot be read: {error}. Remove it to start anew.") from error
+        self.images_seen = progress["images_seen"]
+        self.total_images = progress["total_images"]
+        self.seconds = progress["seconds"]
+        self.history = progress["history"]
+
+
+def _below(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {key.removeprefix(prefix): tensor for key, tensor in tensors.items() if key.startswith(prefix)}
+
+
+def _refuse_changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+    now = json.loads(json.dumps(now))
+    changed = [
+        f"{key} (was {before.get(key)}, is {now.get(key)})"
+        for key in before.keys() | now.keys()
+        if before.get(key) != now.get(key)
+    ]
+    if changed:
+        raise UsageError(
+            f"Cannot resume: these settings have changed: {', '.join(sorted(changed))}. Change them back, or start anew."
+        )

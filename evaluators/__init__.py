@@ -1,0 +1,21 @@
+"""Evaluators of synthetic faces, chosen by name. A new one is one file in this folder and one line here."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from augface.registry import Registry
+
+if TYPE_CHECKING:
+    from augface.evaluators.base import Evaluator
+
+EVALUATORS: Registry[type[Evaluator]] = Registry("evaluator", "augface.evaluators")
+EVALUATORS.register(
+    "fidelity", "augface.evaluators.fidelity:Fidelity", "distance of the made faces to held-out real ones"
+)
+EVALUATORS.register(
+    "downstream",
+    "augface.evaluators.downstream:Downstream",
+    "does a classifier get better with the made faces?",
+    ("labels", "train", "valid", "test", "made"),
+)

@@ -1,0 +1,105 @@
+"""What an evaluator is, what it is given, and the check that every one must pass."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+from augface.data.dataset import FaceDataset
+from augface.features import DEFAULT_SPACE, create_feature_space
+from augface.features.base import Features
+from augface.features.extraction import features_of
+from augface.results import Artifact, Measurement, Skipped
+
+
+@dataclass(frozen=True)
+class Context:
+    """All that evaluators may look at. Parts that there are not are None."""
+
+    reference: FaceDataset
+    """Held-out real faces: the other side of generator measures."""
+    synthetic: FaceDataset
+    """Made faces as they came out of the generator, before any gate."""
+    train: FaceDataset | None = None
+    """The real faces that the generator learnt from."""
+    valid: FaceDataset | None = None
+    test: FaceDataset | None = None
+    """Real faces for the downstream classifier: to choose on, and to score on."""
+    made: FaceDataset | None = None
+    """The made faces that passed the gates and would be added to `train`."""
+    targets: tuple[str, ...] = ()
+    """The attributes that were asked for."""
+    seed: int = 0
+    show_real: bool = True
+
+    def features(self, data: FaceDataset, space: str = DEFAULT_SPACE) -> Features:
+        """Features of a set, computed once and then read from the cache."""
+        return features_of(data, create_feature_space(space))
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What an evaluator found."""
+
+    measurements: list[Measurement]
+    artifacts: list[Artifact] = field(default_factory=list)
+    skipped: list[Skipped] = field(default_factory=list)
+
+
+NEEDS: Mapping[str, str] = {
+    "train": "the real faces that the generator learnt from (give them as `train`)",
+    "valid": "a valid split of the real data",
+    "test": "a test split of the real data",
+    "made": "made faces with labels, to be added to the training faces",
+    "labels": "an attribute that was asked for, with labels (give it as `attr`)",
+}
+
+
+class Evaluator(ABC):
+    """Measures one side of a synthetic set. Where its needs are not met, it is listed as skipped."""
+
+    name: ClassVar[str]
+    needs: ClassVar[frozenset[str]] = frozenset()
+    """Keys of `NEEDS`."""
+
+    @abstractmethod
+    def evaluate(self, context: Context) -> Findings:
+        """Measure. The same context gives the same findings."""
+
+    @classmethod
+    def missing(cls, context: Context) -> list[str]:
+        """The needs that this context does not meet."""
+        parts = {"train": context.train, "valid": context.valid, "test": context.test, "made": context.made}
+        missing = {need for need in cls.needs if need in parts and parts[need] is None}
+        if "labels" in cls.needs and not context.targets:
+            missing.add("labels")
+        return sorted(missing)
+
+
+def check_evaluator(kind: type[Evaluator], context: Context) -> None:
+    """Check the contract that the rest of augface relies on. For the tests of those who write evaluators.
+
+    Args:
+        kind: the evaluator's class.
+        context: a small one that meets all its needs.
+
+    Raises:
+        AssertionError: a part of the contract does not hold; the text says which.
+    """
+    assert kind.name, "the class has no name"
+    assert kind.needs <= NEEDS.keys(), f"unknown needs {set(kind.needs) - NEEDS.keys()}"
+    assert not kind.missing(context), f"the context lacks {kind.missing(context)}"
+    findings = kind().evaluate(context)
+    assert findings.measurements or findings.skipped, "an evaluator must measure something or say why not"
+    for measurement in findings.measurements:
+        assert measurement.evaluator == kind.name, f"{measurement.name} must name its evaluator {kind.name!r}"
+        assert measurement.protocol, f"{measurement.name} must carry its protocol"
+        assert measurement.meaning, f"{measurement.name} must say what it means"
+        if measurement.low is not None and measurement.high is not None and measurement.value is not None:
+            assert measurement.low <= measurement.value <= measurement.high, (
+                f"{measurement.name} is outside its interval"
+            )
+    again = kind().evaluate(context)
+    assert again.measurements == findings.measurements, "the same context must give the same numbers"

@@ -1,0 +1,45 @@
+"""Generators of faces, chosen by name. A new one is one file in this folder and one line here."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from augface.registry import Registry
+
+if TYPE_CHECKING:
+    from augface.generators.base import Generator
+
+GENERATORS: Registry[type[Generator]] = Registry("generator", "augface.generators")
+GENERATORS.register(
+    "cgan", "augface.generators.cgan:CGAN", "GAN conditioned on the attribute vector", ("conditional", "trainable")
+)
+GENERATORS.register("dcgan", "augface.generators.dcgan:DCGAN", "unconditional deep convolutional GAN", ("trainable",))
+GENERATORS.register(
+    "resample", "augface.generators.resample:Resample", "real faces repeated and flipped: the control", ("conditional",)
+)
+
+
+def create_generator(name: str, **config: Any) -> Generator:
+    """A generator that has learnt nothing yet.
+
+    Args:
+        name: a registered name; see `augface list generators`.
+        config: settings of this generator.
+
+    Raises:
+        UnknownNameError: no such generator, or no such setting.
+        UsageError: a setting has a value that it cannot have.
+    """
+    return GENERATORS.get(name).from_config(config)
+
+
+def load_generator(directory: str | Path) -> Generator:
+    """The generator that `Generator.save` wrote into `directory`.
+
+    Raises:
+        DataError: there is none, or its files are damaged.
+    """
+    from augface.generators.base import saved_name
+
+    return GENERATORS.get(saved_name(Path(directory))).load(Path(directory))

@@ -1,0 +1,126 @@
+"""What `dcgan` and `cgan` share: the networks, learnt by the training loop, and how they make faces."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import torch
+from pydantic import Field
+from torch import nn
+
+from augface.data.dataset import FaceDataset, Pixels
+from augface.errors import DataError, UsageError
+from augface.generators.base import CHUNK, Arrays, Generator, GeneratorConfig
+from augface.generators.networks import DiscriminatorNetwork, GeneratorNetwork
+from augface.seeds import derive_seed
+from augface.training.budget import parse_budget
+from augface.training.loop import Batches, TrainingSettings, train
+
+PREVIEWS = 16
+"""Faces of each preview: the same noise every time."""
+
+
+class AdversarialConfig(TrainingSettings, GeneratorConfig):
+    """Settings of the networks, beside those of their training."""
+
+    channels: int = Field(default=32, ge=4)
+    """Feature maps of the widest resolution; each halving doubles them."""
+    latent: int = Field(default=64, ge=1)
+
+
+class AdversarialGenerator(Generator):
+    """A generator network trained against a discriminator."""
+
+    Config: ClassVar[type[GeneratorConfig]] = AdversarialConfig
+    config: AdversarialConfig
+
+    def _conditions(self, labels: pd.DataFrame) -> npt.NDArray[np.float32]:
+        """Float32 (N, A): 1 wanted, -1 unwanted, 0 unknown; A may be 0."""
+        return np.zeros((len(labels), 0), dtype=np.float32)
+
+    def _weights(self, labels: pd.DataFrame) -> npt.NDArray[np.float64]:
+        """(N,) how often each training face is shown, in proportion."""
+        return np.ones(len(labels))
+
+    def fit(
+        self, data: FaceDataset, *, budget: str = "5m", run_dir: Path | None = None, resume: bool = False, seed: int = 0
+    ) -> None:
+        """Train; see `Generator.fit`. Image sides must be a power of two from 16 up."""
+        size = data.size
+        if size < 16 or math.log2(size) % 1:
+            raise UsageError(f"The {self.name} generator makes faces of 16, 32, 64, … pixels, not {size}.")
+        if len(data) < 2:
+            raise DataError(f"{len(data)} face is too few to train on.")
+        self.labels = data.attributes
+        conditions = self._conditions(data.attributes)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(derive_seed(seed, "weights"))
+            self._network = self._new_network(size, conditions.shape[1])
+            discriminator = DiscriminatorNetwork(size, self.config.channels, conditions.shape[1])
+        state = train(
+            self._network,
+            discriminator,
+            Batches(data.images, conditions, self._weights(data.attributes)),
+            self.config,
+            latent=self.config.latent,
+            budget=parse_budget(budget),
+            seed=seed,
+            run_dir=run_dir,
+            resume=resume,
+            identity={"generator": self.name, "config": self.config.model_dump(mode="json"), "data": data.source.content_hash,
+                      "images": len(data)},
+            preview=self._preview(run_dir, seed) if run_dir else None,
+        )  # fmt: skip
+        self._network = state.average.cpu()
+
+    def _preview(self, run_dir: Path, seed: int) -> Callable[[nn.Module, int], None]:
+        labels = next(iter(self._label_chunks(PREVIEWS, {}, seed)))
+
+        def write(network: nn.Module, images_seen: int) -> None:
+            from PIL import Image
+
+            from augface.files import atomic_path
+
+            faces = self._render(network, labels, seed, 0)
+            with atomic_path(run_dir / "previews" / f"{images_seen:09d}.png") as path:
+                Image.fromarray(np.concatenate(list(faces), axis=1)).save(path, format="PNG")
+
+        return write
+
+    def _new_network(self, size: int, conditions: int) -> GeneratorNetwork:
+        return GeneratorNetwork(size, self.config.channels, self.config.latent, conditions)
+
+    def _make(self, labels: pd.DataFrame, seed: int, chunk: int) -> Pixels:
+        return self._render(self._network, labels, seed, chunk)
+
+    @torch.no_grad()
+    def _render(self, network: nn.Module, labels: pd.DataFrame, seed: int, chunk: int) -> Pixels:
+        device = next(network.parameters()).device
+        random = torch.Generator().manual_seed(derive_seed(seed, "noise", chunk))
+        noise = torch.randn(CHUNK, self.config.latent, generator=random)
+        conditions = np.zeros((CHUNK, self._conditions(labels[:0]).shape[1]), dtype=np.float32)
+        conditions[: len(labels)] = self._conditions(labels)
+        was_training = network.training
+        network.eval()  # always a whole chunk, so that a face does not depend on how many are asked for
+        images = network(noise.to(device), torch.from_numpy(conditions).to(device))[: len(labels)]
+        network.train(was_training)
+        pixels: Pixels = (
+            ((images + 1) * 127.5).round().clamp(0, 255).byte().permute(0, 2, 3, 1).cpu().contiguous().numpy()
+        )
+        return pixels
+
+    def _arrays(self) -> Arrays:
+        return {key: tensor.numpy() for key, tensor in self._network.state_dict().items()}
+
+    def _restore(self, arrays: Arrays) -> None:
+        assert self.labels is not None
+        stages = sum(key.startswith("blocks.") for key in arrays) + 3
+        self._network = self._new_network(2**stages, self._conditions(self.labels[:0]).shape[1])
+        self._network.load_state_dict({key: torch.from_numpy(array) for key, array in arrays.items()})
+        self._network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]

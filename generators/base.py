@@ -1,0 +1,284 @@
+"""What a generator is, and the check that every one must pass: built in or from outside."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tempfile
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import pandas as pd
+from pydantic import BaseModel, ConfigDict, ValidationError
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save_file
+
+from augface.data.dataset import FaceDataset, Pixels, concatenate
+from augface.errors import DataError, UnknownNameError, UsageError
+from augface.files import atomic_path
+from augface.seeds import random_generator
+
+CHUNK = 256
+"""Faces made in one go. Each chunk has its own random stream, so the first faces of a long run are those of a short one."""
+
+CAPABILITIES = frozenset({"conditional", "trainable", "invertible"})
+
+Arrays = dict[str, np.ndarray[Any, Any]]
+
+
+class GeneratorConfig(BaseModel):
+    """Settings of a generator; a subclass adds its own. Unknown keys are refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Generator(ABC):
+    """Makes faces. A subclass names itself, its settings and its capabilities, and fills in four methods.
+
+    Capabilities: `conditional` (it can be asked for attributes), `trainable` (fit takes its whole budget),
+    `invertible` (it can find the noise of a given face).
+    """
+
+    name: ClassVar[str]
+    capabilities: ClassVar[frozenset[str]] = frozenset()
+    Config: ClassVar[type[GeneratorConfig]] = GeneratorConfig
+
+    def __init__(self, config: GeneratorConfig) -> None:
+        self.config = config
+        self.labels: pd.DataFrame | None = None
+        """The attributes of the training faces, nullable boolean: what unnamed attributes are drawn from."""
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> Self:
+        """A generator with these settings; the others keep their defaults."""
+        for key in config:
+            if key not in cls.Config.model_fields:
+                raise UnknownNameError(f"setting of the {cls.name} generator", key, cls.Config.model_fields)
+        try:
+            return cls(cls.Config(**config))
+        except ValidationError as error:
+            first = error.errors()[0]
+            raise UsageError(f"Setting {first['loc'][0]} of the {cls.name} generator: {first['msg']}.") from error
+
+    @abstractmethod
+    def fit(
+        self, data: FaceDataset, *, budget: str = "5m", run_dir: Path | None = None, resume: bool = False, seed: int = 0
+    ) -> None:
+        """Learn from `data`, the train split alone.
+
+        Args:
+            data: the faces to learn from.
+            budget: how long: time (`30s`, `10m`, `2h`) or images (`200k`).
+            run_dir: where logs, previews and checkpoints go; none are written without it.
+            resume: go on from the last checkpoint in `run_dir`.
+            seed: of the whole training.
+        """
+
+    @abstractmethod
+    def _make(self, labels: pd.DataFrame, seed: int, chunk: int) -> Pixels:
+        """Faces for these attribute rows (at most `CHUNK`), uint8 (N, H, W, 3), from the chunk's own random stream.
+
+        The index of `labels` tells which training faces the rows are of.
+        """
+
+    @abstractmethod
+    def _arrays(self) -> Arrays:
+        """Everything learnt, as named arrays."""
+
+    @abstractmethod
+    def _restore(self, arrays: Arrays) -> None:
+        """Take back what `_arrays` gave."""
+
+    def sample(self, n: int, *, where: Mapping[str, bool] | None = None, seed: int = 0) -> FaceDataset:
+        """Make `n` faces.
+
+        Args:
+            n: how many.
+            where: the attributes asked for; the others follow the joint distribution of the training faces that have
+                these. A generator that is not conditional can only be asked for nothing.
+            seed: the same seed gives the same faces.
+
+        Returns:
+            The faces; `attributes` are those asked for, `factors` tells each face's seed and number.
+        """
+        if n < 1:
+            raise UsageError(f"The number of faces to make must be at least 1, not {n}.")
+        parts = list(self.iter_samples(n, where=where, seed=seed))
+        faces = concatenate(parts, spec=self.name)
+        factors = pd.DataFrame({"seed": seed, "number": np.arange(n)})
+        return FaceDataset.from_arrays(
+            faces.images.stored, faces.attributes, names=list(map(str, faces.names)), factors=factors, spec=self.name
+        )
+
+    def iter_samples(self, n: int, *, where: Mapping[str, bool] | None = None, seed: int = 0) -> Iterator[FaceDataset]:
+        """The faces of `sample`, in sets of at most `CHUNK`, for more than fit into memory."""
+        start = 0
+        for chunk, labels in enumerate(self._label_chunks(n, where or {}, seed)):
+            stop = start + len(labels)
+            yield FaceDataset.from_arrays(
+                self._make(labels, seed, chunk),
+                labels,
+                names=[f"{number:06d}.png" for number in range(start, stop)],
+                factors=pd.DataFrame({"seed": seed, "number": np.arange(start, stop)}),
+                spec=self.name,
+                content_hash="",
+            )
+            start = stop
+
+    def _label_chunks(self, n: int, where: Mapping[str, bool], seed: int) -> Iterator[pd.DataFrame]:
+        """Attribute rows for `n` faces, drawn from the training faces that match `where`, a chunk at a time."""
+        table = self._matching_labels(where)
+        for chunk, start in enumerate(range(0, n, CHUNK)):
+            rows = random_generator(seed, "labels", chunk).integers(0, len(table), CHUNK)
+            yield table.iloc[rows[: min(CHUNK, n - start)]]
+
+    def _matching_labels(self, where: Mapping[str, bool]) -> pd.DataFrame:
+        if self.labels is None:
+            raise UsageError(f"The {self.name} generator has not learnt anything yet: call fit or load first.")
+        if where and "conditional" not in self.capabilities:
+            raise UsageError(
+                f"The {self.name} generator cannot be asked for attributes. Use a conditional one (augface list "
+                "generators), or rebalance, which picks the wanted faces out of its samples."
+            )
+        mask = np.ones(len(self.labels), dtype=bool)
+        for attribute, value in where.items():
+            if attribute not in self.labels:
+                raise UnknownNameError("attribute", attribute, self.labels.columns)
+            mask &= (self.labels[attribute] == value).fillna(False).to_numpy(dtype=bool)
+        if not mask.any():
+            asked = ", ".join(f"{name}={value}" for name, value in where.items())
+            raise UsageError(f"No training face has {asked}, so there is nothing to draw its other attributes from.")
+        return self.labels[mask]
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 over the name, the settings and everything learnt."""
+        digest = hashlib.sha256(f"{self.name}\n{self.config.model_dump_json()}".encode())
+        for key, array in sorted(self._all_arrays().items()):
+            digest.update(f"{key}{array.dtype}{array.shape}".encode())
+            digest.update(np.ascontiguousarray(array).data)
+        return digest.hexdigest()
+
+    def _all_arrays(self) -> Arrays:
+        if self.labels is None:
+            raise UsageError(f"The {self.name} generator has not learnt anything yet: call fit first.")
+        labels = self.labels.astype("Int8").fillna(-1).to_numpy(dtype=np.int8)
+        return {"labels": labels, **{f"model.{key}": array for key, array in self._arrays().items()}}
+
+    def save(self, directory: str | Path) -> None:
+        """Write the generator to a folder: `config.json` and `weights.safetensors`, whole or not at all."""
+        arrays = {key: np.ascontiguousarray(array) for key, array in self._all_arrays().items()}
+        assert self.labels is not None
+        header = {
+            "name": self.name,
+            "config": self.config.model_dump(mode="json"),
+            "attributes": list(self.labels.columns),
+        }
+        with atomic_path(Path(directory)) as temporary:
+            temporary.mkdir()
+            save_file(arrays, temporary / "weights.safetensors")
+            (temporary / "config.json").write_text(json.dumps(header, indent=1) + "\n", encoding="utf-8")
+
+    @classmethod
+    def load(cls, directory: str | Path) -> Self:
+        """The generator that `save` wrote.
+
+        Raises:
+            DataError: the folder holds none, or its files are damaged.
+        """
+        header = _read_header(Path(directory))
+        generator = cls.from_config(header["config"])
+        try:
+            arrays = load_file(Path(directory) / "weights.safetensors")
+            labels = arrays.pop("labels")
+            table = pd.DataFrame(labels, columns=pd.Index(header["attributes"], dtype=object))
+            generator.labels = table.astype("Int8").mask(table < 0).astype("boolean")
+            generator._restore({key.removeprefix("model."): array for key, array in arrays.items()})
+        except (OSError, SafetensorError, KeyError, ValueError, RuntimeError) as error:
+            raise DataError(f"The generator in {directory} cannot be read: {error}. Was it cut short?") from error
+        return generator
+
+
+def _read_header(directory: Path) -> dict[str, Any]:
+    try:
+        header = json.loads((directory / "config.json").read_text(encoding="utf-8"))
+    except OSError as error:
+        raise DataError(f"{directory} holds no generator: config.json cannot be read ({error.strerror}).") from error
+    except ValueError as error:
+        raise DataError(f"{directory}/config.json is not JSON: {error}.") from error
+    if not isinstance(header, dict) or not {"name", "config", "attributes"} <= header.keys():
+        raise DataError(f"{directory}/config.json is not that of a generator.")
+    return header
+
+
+def saved_name(directory: Path) -> str:
+    """The registry name of the generator saved in `directory`."""
+    return str(_read_header(directory)["name"])
+
+
+def check_generator(kind: type[Generator], data: FaceDataset, config: Mapping[str, Any] | None = None) -> None:
+    """Check the contract that the rest of augface relies on. For the tests of those who write generators.
+
+    Args:
+        kind: the generator's class.
+        data: a few dozen labelled faces to fit on; at least one attribute with both values.
+        config: settings that keep fitting quick.
+
+    Raises:
+        AssertionError: a part of the contract does not hold; the text says which.
+    """
+    assert kind.name, "the class has no name"
+    assert kind.capabilities <= CAPABILITIES, f"unknown capabilities {set(kind.capabilities) - CAPABILITIES}"
+    _check_refuses_unknown_setting(kind)
+    generator = kind.from_config(config or {})
+    try:
+        generator.sample(1)
+    except UsageError:
+        pass
+    else:
+        raise AssertionError("sample before fit must raise UsageError")
+    generator.fit(data, budget="64", seed=1)
+    faces = generator.sample(9, seed=3)
+    assert len(faces) == 9, "sample(9) must give 9 faces"
+    assert faces.images.shape[1:] == data.images.shape[1:], "made faces must have the size of the training faces"
+    assert list(faces.attributes.columns) == list(data.attributes.columns), "made faces must carry the same attributes"
+    pixels = np.asarray(faces.images)
+    assert np.array_equal(pixels, np.asarray(generator.sample(9, seed=3).images)), (
+        "the same seed must give the same faces"
+    )
+    assert not np.array_equal(pixels, np.asarray(generator.sample(9, seed=4).images)), "another seed, other faces"
+    assert np.array_equal(pixels[:5], np.asarray(generator.sample(5, seed=3).images)), (
+        "fewer faces must be the first ones"
+    )
+    streamed = np.concatenate([np.asarray(part.images) for part in generator.iter_samples(9, seed=3)])
+    assert np.array_equal(pixels, streamed), "iter_samples must give the faces of sample"
+    attribute = next(name for name in data.attributes if data.attributes[name].nunique() == 2)
+    if "conditional" in kind.capabilities:
+        for value in (True, False):
+            asked = generator.sample(4, where={attribute: value}, seed=0).attributes[attribute]
+            assert (asked == value).all(), f"faces asked with {attribute}={value} must be labelled so"
+    else:
+        try:
+            generator.sample(1, where={attribute: True})
+        except UsageError:
+            pass
+        else:
+            raise AssertionError("a generator that is not conditional must refuse `where` with UsageError")
+    with tempfile.TemporaryDirectory() as folder:
+        directory = Path(folder) / "generator"
+        generator.save(directory)
+        again = kind.load(directory)
+        assert again.fingerprint == generator.fingerprint, "save and load must keep the fingerprint"
+        assert np.array_equal(pixels, np.asarray(again.sample(9, seed=3).images)), "save and load must keep the faces"
+        assert not list(directory.rglob("*.pkl")), "no pickle"
+
+
+def _check_refuses_unknown_setting(kind: type[Generator]) -> None:
+    try:
+        kind.from_config({"no_such_setting": 1})
+    except UsageError:
+        return
+    raise AssertionError("unknown settings must be refused with UsageError")

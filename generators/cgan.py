@@ -1,0 +1,45 @@
+"""A GAN that is asked for attributes."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from pydantic import Field
+
+from augface.generators.adversarial import AdversarialConfig, AdversarialGenerator
+from augface.generators.base import GeneratorConfig
+
+
+class CGANConfig(AdversarialConfig):
+    """Settings of the conditional GAN."""
+
+    balance: tuple[str, ...] = ()
+    """Attributes whose rare value is shown more often than it occurs."""
+    balance_share: float = Field(default=0.25, gt=0, lt=1)
+    """The share of training batches that each rare value is raised to, where it is rarer than that."""
+
+
+class CGAN(AdversarialGenerator):
+    """DCGAN-shaped networks conditioned on the whole attribute vector; missing labels are allowed."""
+
+    name: ClassVar[str] = "cgan"
+    capabilities: ClassVar[frozenset[str]] = frozenset({"conditional", "trainable"})
+    Config: ClassVar[type[GeneratorConfig]] = CGANConfig
+    config: CGANConfig
+
+    def _conditions(self, labels: pd.DataFrame) -> npt.NDArray[np.float32]:
+        values = labels.astype("Float32").fillna(0.5).to_numpy(dtype=np.float32)
+        return values * 2 - 1
+
+    def _weights(self, labels: pd.DataFrame) -> npt.NDArray[np.float64]:
+        weights = np.ones(len(labels))
+        for name in self.config.balance:
+            for value in (True, False):
+                mask = (labels[name] == value).fillna(False).to_numpy(dtype=np.bool_)
+                share = weights[mask].sum() / weights.sum()
+                if 0 < share < self.config.balance_share:
+                    weights[mask] *= self.config.balance_share * (1 - share) / (share * (1 - self.config.balance_share))
+        return weights

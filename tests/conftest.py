@@ -1,0 +1,32 @@
+"""What all tests share: a cache of their own, no windows, one thread a process (pytest-xdist runs several)."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+os.environ["MPLBACKEND"] = "Agg"
+os.environ["OMP_NUM_THREADS"] = "1"
+os.environ["COLUMNS"] = "120"
+os.environ.pop("AUGFACE_DEBUG", None)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cache_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The cache of the session: the user's own is neither read nor filled."""
+    folder = tmp_path_factory.mktemp("cache")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AUGFACE_CACHE", str(folder))
+        yield folder
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """The folder of real faces that AUGFACE_TEST_DATA names; the test is skipped without it."""
+    folder = os.environ.get("AUGFACE_TEST_DATA")
+    if not folder:
+        pytest.skip("AUGFACE_TEST_DATA is not set: no real faces here")
+    return Path(folder)

@@ -1,0 +1,55 @@
+"""Starting is quick, and loads nothing heavy before it is needed."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+
+import pytest
+
+RUNS = 7
+HEAVY = ("torch", "torchvision", "timm", "pandas", "scipy", "sklearn", "matplotlib", "seaborn", "faiss", "PIL")
+
+
+def seconds(program: str) -> float:
+    started = time.perf_counter()
+    subprocess.run([sys.executable, "-c", program], check=True, stdout=subprocess.DEVNULL)
+    return time.perf_counter() - started
+
+
+def fastest_beyond_bare_python(program: str, allowed: float) -> float:
+    """The best of several runs, alternated with bare Python: noise of a busy machine only ever adds time."""
+    best_bare = best = float("inf")
+    for _ in range(RUNS):
+        best_bare = min(best_bare, seconds("pass"))
+        best = min(best, seconds(program))
+        if best - best_bare < allowed / 2:
+            break
+    return best - best_bare
+
+
+HELP = "import sys; sys.argv = ['augface', '--help']; from augface.cli import main; main()"
+
+
+@pytest.mark.parametrize(("program", "allowed"), [("import augface", 0.15), (HELP, 0.5)], ids=["import", "help"])
+def test_start_takes_little_more_time_than_bare_python(program: str, allowed: float) -> None:
+    assert fastest_beyond_bare_python(program, allowed) < allowed
+
+
+@pytest.mark.parametrize(
+    "program", ["import augface", "import augface; dir(augface)", HELP], ids=["import", "dir", "help"]
+)
+def test_start_loads_nothing_heavy(program: str) -> None:
+    check = f"{program}\nimport sys; sys.exit(' '.join(name for name in {HEAVY} if name in sys.modules))"
+    result = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=False)
+    assert result.stderr.strip() == ""
+
+
+def test_every_public_name_is_there() -> None:
+    import augface
+
+    for name in augface.__all__:
+        assert getattr(augface, name) is not None
+    with pytest.raises(AttributeError, match="no_such_name"):
+        _ = augface.no_such_name

@@ -26,11 +26,11 @@ test: $(VENV)/.installed-test
 	$(BIN)/pytest $(PYTEST_FLAGS)
 
 $(VENV)/.installed: pyproject.toml | $(BIN)/pip
-	$(BIN)/pip install --editable .
+	$(BIN)/pip install --editable '.[fast]'
 	@touch $@
 
 $(VENV)/.installed-test: pyproject.toml | $(BIN)/pip
-	$(BIN)/pip install --editable '.[test]' 'setuptools>=77'
+	$(BIN)/pip install --editable '.[test]'
 	@touch $@ $(VENV)/.installed
 
 $(BIN)/pip:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import sys
 from dataclasses import dataclass
 
@@ -58,27 +59,27 @@ class AttributeClassifier:
         """
         attributes = list(data.attributes.columns)
         device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(derive_seed(seed, "classifier"))
-            network = _network(len(attributes)).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         learn = data.select(~held_out)
         conditions = torch.from_numpy(_conditions(learn.attributes))
         random = random_generator(seed, "classifier order")
         torch_random = torch.Generator().manual_seed(derive_seed(seed, "classifier augmentation"))
         steps = max(1, images // BATCH)
-        optimiser = torch.optim.AdamW(network.parameters(), 2e-3, weight_decay=0.05)
-        schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 4e-3, total_steps=steps)
         order = np.concatenate([random.permutation(len(learn)) for _ in range(steps * BATCH // len(learn) + 1)])
-        for step in tqdm(range(steps), desc="attribute classifier", disable=not sys.stderr.isatty()):
-            rows = order[step * BATCH : (step + 1) * BATCH]
-            batch = translate(mirror(_scaled(learn.images[rows]), torch_random), torch_random)
-            with torch.autocast(device.type, torch.bfloat16, enabled=uses_bf16()):
-                logits = network(batch.to(device, memory_format=torch.channels_last))
-            loss = attribute_loss(logits.float(), conditions[rows].to(device))
-            optimiser.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
-            optimiser.step()
-            schedule.step()
+        with torch.random.fork_rng(devices=[]):  # the weights, and dropout in each step
+            torch.manual_seed(derive_seed(seed, "classifier"))
+            network = _network(len(attributes)).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+            optimiser = torch.optim.AdamW(network.parameters(), 2e-3, weight_decay=0.05)
+            schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 4e-3, total_steps=steps)
+            for step in tqdm(range(steps), desc="attribute classifier", disable=not sys.stderr.isatty()):
+                rows = order[step * BATCH : (step + 1) * BATCH]
+                batch = translate(mirror(_scaled(learn.images[rows]), torch_random), torch_random)
+                with torch.autocast(device.type, torch.bfloat16, enabled=uses_bf16()):
+                    logits = network(batch.to(device, memory_format=torch.channels_last))
+                loss = attribute_loss(logits.float(), conditions[rows].to(device))
+                optimiser.zero_grad()
+                loss.backward()  # type: ignore[no-untyped-call]
+                optimiser.step()
+                schedule.step()
         classifier = cls(attributes, network.eval(), {})
         inner = data.select(held_out)
         probabilities = classifier.probabilities(inner.images)
@@ -102,7 +103,7 @@ class AttributeClassifier:
 
     def probabilities(self, images: ImageRows) -> npt.NDArray[np.float32]:
         """Float32 (N, attributes): how likely each attribute is."""
-        return 1 / (1 + np.exp(-self._forward(self._network, images)))
+        return np.asarray(1 / (1 + np.exp(-self._forward(self._network, images))), dtype=np.float32)
 
     def features(self, images: ImageRows) -> npt.NDArray[np.float32]:
         """Float32 (N, D): what the last layer sees."""
@@ -120,13 +121,13 @@ class AttributeClassifier:
 
 
 def _network(attributes: int) -> nn.Sequential:
+    """Strided convolutions: a quarter of the work of pooling, and as good at telling labels of 64 x 64 faces."""
     layers: list[nn.Module] = []
     widths = [3, 32, 64, 128, 256]
-    for narrow, wide in zip(widths, widths[1:], strict=False):
-        layers += [nn.Conv2d(narrow, wide, 3, padding=1, bias=False), nn.BatchNorm2d(wide), nn.ReLU(), nn.MaxPool2d(2)]
-    return nn.Sequential(
-        *layers, nn.AdaptiveAvgPool2d(2), nn.Flatten(), nn.Dropout(0.2), nn.Linear(4 * widths[-1], attributes)
-    )
+    for narrow, wide in itertools.pairwise(widths):
+        layers += [nn.Conv2d(narrow, wide, 3, stride=2, padding=1, bias=False), nn.BatchNorm2d(wide), nn.ReLU()]
+    head = nn.Linear(4 * widths[-1], attributes)
+    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(2), nn.Flatten(), nn.Dropout(0.2), head)
 
 
 def _scaled(images: npt.NDArray[np.uint8]) -> Tensor:

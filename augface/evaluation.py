@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import platform
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -152,8 +153,11 @@ def decide(measurements: Sequence[Measurement], skipped: Sequence[Skipped] = ())
     helps = [m for m in effects if m.verdict == "pass"]
     shown = (harms or helps or effects)[0]
     attribute, rival = shown.protocol["attribute"], shown.protocol["rival"]
-    assert shown.value is not None and shown.low is not None and shown.high is not None
-    numbers = f"{shown.value:+.3f} in average precision (95 % interval {shown.low:+.3f} to {shown.high:+.3f})"
+    assert shown.value is not None
+    assert shown.low is not None
+    assert shown.high is not None
+    digits = max(3, 1 - math.floor(math.log10(max(shown.high - shown.low, 1e-9))))  # two that the interval allows
+    numbers = f"{shown.value:+.{digits}f} in average precision (95 % interval {shown.low:+.{digits}f} to {shown.high:+.{digits}f})"
     against = f"than the best training without them ({rival})"
     if harms:
         return Verdict(
@@ -173,7 +177,7 @@ def decide(measurements: Sequence[Measurement], skipped: Sequence[Skipped] = ())
         decision="no evidence",
         reason=(
             f"A classifier of {attribute} with the made faces is neither better nor worse {against}: {numbers}. "
-            f"An effect of {visible:.3f} would have been seen in 4 of 5 such tests."
+            f"An effect of {visible:.{digits}f} would have been seen in 4 of 5 such tests."
         ),
     )
 

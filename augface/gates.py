@@ -15,6 +15,7 @@ import numpy.typing as npt
 from augface.classifier import AttributeClassifier
 from augface.data.dataset import FaceDataset
 from augface.data.splits import inner_fold
+from augface.errors import DataError
 from augface.features.pixels import PixelSpace
 from augface.metrics.neighbours import k_nearest
 
@@ -25,6 +26,9 @@ CROWD = 50
 """Neighbours that tell how near is near, for the copy gate."""
 NEIGHBOUR = 5
 """The neighbour whose distance tells how plausible a face is."""
+
+MINIMUM = 2
+"""Faces to learn from, and faces to choose thresholds on, without which there are no gates."""
 
 Mask = npt.NDArray[np.bool_]
 
@@ -49,7 +53,7 @@ class Passed:
 
 
 class Gates:
-    """The gates, learnt from a train split.
+    """The gates, learnt from a train split; a `DataError` where it is too small for that.
 
     Attributes:
         classifier: tells attributes; trained without the inner fold.
@@ -59,6 +63,11 @@ class Gates:
 
     def __init__(self, train: FaceDataset, *, seed: int = 0) -> None:
         held_out = inner_fold(train, INNER_SHARE, seed)
+        if min(held_out.sum(), (~held_out).sum()) < MINIMUM:
+            raise DataError(
+                f"The {len(train)} training faces are of too few people to judge made faces by: of one part the gates "
+                "learn, on the other they are tried out."
+            )
         self.classifier = AttributeClassifier.train(train, held_out, seed=seed)
         self._pixels = _with_mirrored(train)
         self._count = len(train)

@@ -110,7 +110,8 @@ def plan_rebalance(
 ) -> Plan:
     """What `rebalance` with these arguments would do, with rough costs; checks the arguments on the way."""
     data = with_splits(data, seed)
-    assert data.train is not None and data.valid is not None
+    assert data.train is not None
+    assert data.valid is not None
     groups = plan_groups(data.train, _names(attr), _names(within), sampling_strategy)
     wanted = sum(group.wanted for group in groups)
     amount = parse_budget(budget)
@@ -154,7 +155,7 @@ def rebalance(
         budget: the generator's training: time or images.
         seed: of everything random.
         downstream: `frozen` trains the downstream classifiers; `off` leaves the verdict open.
-        resume: go on with the run in `run_dir`; its settings must be the same.
+        resume: go on with the run in `run_dir`; its settings must be the same. A finished one gives its results.
         real_images: whether the report may show real faces.
         max_draws: faces drawn for each one wanted, before a shortfall is accepted.
 
@@ -176,7 +177,8 @@ def rebalance(
         raise UsageError(f"The train split of {data.source.spec} is balanced already in {', '.join(attributes)}.")
     _warn_of_few(plan.groups)
     data, train, valid = plan.data, plan.data.train, plan.data.valid
-    assert train is not None and valid is not None
+    assert train is not None
+    assert valid is not None
     run_dir = Path(run_dir)
     chosen = _create(generator, attributes + strata)
     settings = {
@@ -193,6 +195,10 @@ def rebalance(
         "max_draws": max_draws,
     }
     _open_run(run_dir, settings, resume)
+    if resume and (run_dir / "results.json").exists():
+        evaluation = Evaluation.from_json(run_dir / "results.json")
+        evaluation.to_html(run_dir / "report.html", real_images=real_images)
+        return RebalanceOutcome(evaluation, run_dir, run_dir / "dataset")
     timings: dict[str, float] = {}
 
     with _Timer("training", timings):
@@ -203,7 +209,8 @@ def rebalance(
         ungated = fitted.sample(len(valid), seed=derive_seed(seed, "ungated"))
         made = [_make(fitted, gates, group, seed=seed, max_draws=max_draws) for group in plan.groups if group.wanted]
         parts = [part.faces for part in made if part.faces is not None]
-        faces = concatenate(parts, spec=fitted.name) if parts else train.select(slice(0, 0))
+        learnt = "trainable" in fitted.capabilities
+        faces = _joined(parts, fitted.name) if parts else train.select(slice(0, 0))
     with _Timer("writing the data set", timings):
         manifest = write_dataset(
             run_dir / "dataset",
@@ -213,6 +220,7 @@ def rebalance(
             generator=fitted.name,
             generator_hash=fitted.fingerprint,
             seed=seed,
+            learnt=learnt,
         )
     with _Timer("measuring", timings):
         context = Context(
@@ -232,7 +240,11 @@ def rebalance(
         skipped.append(Skipped(evaluator="downstream", reason="was switched off."))
     evaluation = Evaluation(
         verdict=decide(measurements, skipped),
-        measurements=[*_balance_measurements(plan.groups, made), *_gate_measurements(made, gates), *measurements],
+        measurements=[
+            *_balance_measurements(plan.groups, made),
+            *_gate_measurements(made, gates, learnt=learnt),
+            *measurements,
+        ],
         skipped=skipped,
         artifacts=[
             _balance_table(plan.groups, made),
@@ -244,6 +256,7 @@ def rebalance(
         ],
         provenance={
             "job": "rebalance",
+            "title": f"{' and '.join(attributes)} in {_short_name(data.source.spec)}, by {fitted.name}",
             "command": _command(settings),
             "settings": settings,
             "data": describe_data(data),
@@ -252,14 +265,20 @@ def rebalance(
             **environment(),
         },
     )
-    evaluation.to_json(run_dir / "results.json")
     evaluation.to_html(run_dir / "report.html", real_images=real_images)
     _write_card(manifest, evaluation)
+    evaluation.to_json(run_dir / "results.json")  # last: it tells that the run is finished
     return RebalanceOutcome(evaluation, run_dir, run_dir / "dataset")
 
 
 def _names(attributes: str | Sequence[str] | None) -> list[str]:
     return [attributes] if isinstance(attributes, str) else list(attributes or ())
+
+
+def _short_name(spec: str) -> str:
+    """A data set's name for titles: what a path ends with."""
+    kind, _, rest = spec.rpartition(":")
+    return spec if kind == "toy" else Path(rest).name or spec
 
 
 def _capabilities(name: str) -> frozenset[str]:
@@ -312,7 +331,11 @@ def _fit(generator: Generator, train: FaceDataset, *, budget: str, run_dir: Path
 
 
 def _make(generator: Generator, gates: Gates, group: Group, *, seed: int, max_draws: int) -> Made:
-    """Draw faces of one group until enough have passed the gates, or the draws are used up."""
+    """Draw faces of one group until enough have passed the gates, or the draws are used up.
+
+    The control that repeats real faces makes copies on purpose, so the copy gate is told but does not refuse them.
+    """
+    learnt = "trainable" in generator.capabilities
     conditional = "conditional" in generator.capabilities
     stream = generator.iter_samples(
         group.wanted * max_draws,
@@ -328,11 +351,13 @@ def _make(generator: Generator, gates: Gates, group: Group, *, seed: int, max_dr
     ) as progress:
         for faces in stream:
             passed = gates.check(faces, group.where)
-            rows = np.flatnonzero(passed.all)[: group.wanted - accepted]
+            passed_all = passed.all if learnt else passed.attribute & passed.plausible
+            rows = np.flatnonzero(passed_all)[: group.wanted - accepted]
             seen = len(faces) if accepted + len(rows) < group.wanted else int(rows[-1]) + 1
             drawn += seen
-            for name in counts:
-                counts[name] += int(getattr(passed, name)[:seen].sum())
+            for name, mask in {**vars(passed), "all": passed_all}.items():
+                if name in counts:
+                    counts[name] += int(mask[:seen].sum())
             accepted += len(rows)
             progress.update(len(rows))
             if len(rows):
@@ -381,18 +406,37 @@ def _balance_measurements(groups: Sequence[Group], made: Sequence[Made]) -> list
             "direction": "higher",
             "group": group.where,
             "n_real": group.have,
+            "protocol": {"split": "train"},
         }
-        protocol = {"split": "train"}
         measurements += [
-            Measurement(name="wanted", value=group.wanted, meaning="Faces to be made.", protocol=protocol, **common),
-            Measurement(name="made", value=count, verdict="pass" if count >= group.wanted else "warn", meaning="Faces that passed all gates and were added.", n_fake=count, protocol=protocol, **common),
-            Measurement(name="share_before", value=group.have / before, unit="%", meaning="Share of the train split before.", protocol=protocol, **common),
-            Measurement(name="share_after", value=(group.have + count) / after, unit="%", meaning="Share of the train split after.", protocol=protocol, **common),
-        ]  # fmt: skip
+            Measurement(name="wanted", value=group.wanted, meaning="Faces to be made.", **common),
+            Measurement(
+                name="made",
+                value=count,
+                verdict="pass" if count >= group.wanted else "warn",
+                meaning="Faces that passed all gates and were added.",
+                n_fake=count,
+                **common,
+            ),
+            Measurement(
+                name="share_before",
+                value=group.have / before,
+                unit="%",
+                meaning="Share of the train split before.",
+                **common,
+            ),
+            Measurement(
+                name="share_after",
+                value=(group.have + count) / after,
+                unit="%",
+                meaning="Share of the train split after.",
+                **common,
+            ),
+        ]
     return measurements
 
 
-def _gate_measurements(made: Sequence[Made], gates: Gates) -> list[Measurement]:
+def _gate_measurements(made: Sequence[Made], gates: Gates, *, learnt: bool) -> list[Measurement]:
     """The yield of each gate alone, and of all together."""
     gate_meanings = {
         "attribute": "Drawn faces in which the classifier sees what was asked for.",
@@ -400,11 +444,11 @@ def _gate_measurements(made: Sequence[Made], gates: Gates) -> list[Measurement]:
         "plausible": "Drawn faces that lie as near to real ones as real ones of other people do.",
         "all": "Drawn faces that passed all gates.",
     }
-    protocol = {
+    protocol: dict[str, dict[str, Any]] = {
         "attribute": {name: gates.classifier.threshold(name) for part in made for name in part.group.where},
         "copy": {"space": "pixels", "smallest_ratio": gates.smallest_ratio},
         "plausible": {"space": "attribute classifier", "largest_distance": gates.largest_distance},
-        "all": {"gates": "attribute, copy, plausible"},
+        "all": {"gates": "attribute, copy, plausible" if learnt else "attribute, plausible"},
     }
     measurements = []
     for part in made:
@@ -455,7 +499,8 @@ def _gate_tables(made: Sequence[Made], gates: Gates) -> list[Artifact]:
             pd.DataFrame(rows, columns=["attribute", "balanced accuracy"]).round(4),
             name="gate-classifier",
             title="How well the attribute gate tells",
-            caption="Balanced accuracy of the attribute gate's classifier on real training people whom it did not learn from.",
+            caption="Balanced accuracy of the attribute gate's classifier on real training people whom it did not "
+            "learn from.",
             section="gates",
         )
     ]
@@ -544,7 +589,9 @@ def _command(settings: Mapping[str, Any]) -> str:
 def _write_card(manifest: Manifest, evaluation: Evaluation) -> None:
     """Tell the data set's README what has been measured."""
     yields = {
-        f"{measurement.name} ({', '.join(f'{k}={int(v)}' for k, v in measurement.group.items())})": f"{measurement.value:.1%}"
+        f"{measurement.name} ({', '.join(f'{name}={int(value)}' for name, value in measurement.group.items())})": (
+            f"{measurement.value:.1%}"
+        )
         for measurement in evaluation.select("rebalance")
         if measurement.name.startswith("yield") and measurement.value is not None
     }

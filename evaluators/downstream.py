@@ -6,7 +6,7 @@ real test faces of other people. Every seed redraws the training people and the 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -115,7 +115,10 @@ class Downstream(Evaluator):
         )
 
     def _evaluate_attribute(self, context: Context, attribute: str) -> Findings:
-        assert context.train and context.valid and context.test and context.made is not None
+        assert context.train is not None
+        assert context.valid is not None
+        assert context.test is not None
+        assert context.made is not None
         sides = {
             name: _labelled(context, data, attribute)
             for name, data in (
@@ -220,7 +223,7 @@ def _bootstrap(
 ) -> npt.NDArray[np.float64]:
     """Values of a statistic of weighted test faces when the test people are drawn anew."""
     random = random_generator(seed, "test people")
-    values = []
+    values: list[float] = []
     while len(values) < BOOTSTRAPS:
         weights = _people_weights(test.people, random)
         if weights[test.labels].sum() and weights[~test.labels].sum():
@@ -228,7 +231,7 @@ def _bootstrap(
     return np.array(values)
 
 
-def _effect(runs: pd.DataFrame, test: Labelled, protocol: dict[str, object], seed: int) -> Measurement:
+def _effect(runs: pd.DataFrame, test: Labelled, protocol: Mapping[str, object], seed: int) -> Measurement:
     """Average precision with the made faces minus that of the best arm without, over seeds and people."""
     means = runs[runs.arm != SYNTHETIC].groupby("arm", sort=False)["valid_average_precision"].mean()
     rival = str(means.idxmax())
@@ -261,15 +264,18 @@ def _effect(runs: pd.DataFrame, test: Labelled, protocol: dict[str, object], see
         p_value=float(2 * stats.t.sf(abs(value) / error, SEEDS - 1)) if error else None,
         direction="higher",
         verdict="pass" if low > 0 else "fail" if high < 0 else "info",
-        meaning=f"Average precision with the made faces minus that of {rival}, the best arm without them on the valid split.",
+        meaning=f"Average precision with the made faces minus that of {rival}, the best arm without them on the valid "
+        "split.",
         n_real=len(test.labels),
         space=DEFAULT_SPACE,
-        protocol={**protocol, "rival": rival, "smallest_visible_effect": round(visible, 4),
+        protocol={**protocol, "rival": rival, "smallest_visible_effect": float(f"{visible:.3g}"),
                   "interval": "t over seeds, bootstrap over people"},
     )  # fmt: skip
 
 
-def _arm_measurements(runs: pd.DataFrame, sides: dict[str, Labelled], protocol: dict[str, object]) -> list[Measurement]:
+def _arm_measurements(
+    runs: pd.DataFrame, sides: dict[str, Labelled], protocol: Mapping[str, object]
+) -> list[Measurement]:
     """Mean scores of each arm; the interval is t over seeds."""
     meanings = {
         "average_precision": "How well the arm ranks test faces by the attribute, from 0 to 1.",

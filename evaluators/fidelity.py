@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from augface.evaluators.base import Context, Evaluator, Findings
 from augface.features import DEFAULT_SPACE, create_feature_space
@@ -27,7 +27,10 @@ class Fidelity(Evaluator):
         reference, fake, other_real = self._sides(context)
         n = len(reference)
         if n < MINIMUM:
-            reason = f"{n} faces on each side are too few; at least {MINIMUM} are needed (half of the reals are the baseline)."
+            reason = (
+                f"{n} faces on each side are too few; at least {MINIMUM} are needed "
+                "(half of the reals are the baseline)."
+            )
             return Findings([], skipped=[Skipped(evaluator=self.name, reason=reason)])
         protocol = {**space.protocol, "seed": context.seed, "comparison": "made and real against held-out real, same n"}
         measurements = [_kernel(reference, fake, other_real, protocol, context.seed)]
@@ -36,8 +39,8 @@ class Fidelity(Evaluator):
             measurements.insert(0, _frechet(reference, fake, other_real, protocol, context.seed))
         else:
             reason = (
-                f"Fréchet distance: {n:,} faces on each side are fewer than twice the {space.dimension:,} dimensions of the "
-                f"{space.name} space, where it is mostly bias; the kernel distance serves instead."
+                f"Fréchet distance: {n:,} faces on each side are fewer than twice the {space.dimension:,} dimensions "
+                f"of the {space.name} space, where it is mostly bias; the kernel distance serves instead."
             )
             skipped.append(Skipped(evaluator=self.name, reason=reason))
         return Findings(measurements, skipped=skipped)
@@ -115,7 +118,7 @@ def _frechet(
     )
 
 
-def _verdict(low: float, baseline: Baseline) -> str:
+def _verdict(low: float, baseline: Baseline) -> Literal["pass", "warn"]:
     """`warn` where the whole interval is worse than that of real faces."""
     assert baseline.high is not None
     return "warn" if low > baseline.high else "pass"

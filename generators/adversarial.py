@@ -61,7 +61,7 @@ class AdversarialGenerator(Generator):
         conditions = self._conditions(data.attributes)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(derive_seed(seed, "weights"))
-            self._network = self._new_network(size, conditions.shape[1])
+            self._network: nn.Module = self._new_network(size, conditions.shape[1])
             discriminator = DiscriminatorNetwork(size, self.config.channels, conditions.shape[1])
         state = train(
             self._network,
@@ -73,10 +73,14 @@ class AdversarialGenerator(Generator):
             seed=seed,
             run_dir=run_dir,
             resume=resume,
-            identity={"generator": self.name, "config": self.config.model_dump(mode="json"), "data": data.source.content_hash,
-                      "images": len(data)},
+            identity={
+                "generator": self.name,
+                "config": self.config.model_dump(mode="json"),
+                "data": data.source.content_hash,
+                "images": len(data),
+            },
             preview=self._preview(run_dir, seed) if run_dir else None,
-        )  # fmt: skip
+        )
         self._network = state.average.cpu()
 
     def _preview(self, run_dir: Path, seed: int) -> Callable[[nn.Module, int], None]:
@@ -123,4 +127,4 @@ class AdversarialGenerator(Generator):
         stages = sum(key.startswith("blocks.") for key in arrays) + 3
         self._network = self._new_network(2**stages, self._conditions(self.labels[:0]).shape[1])
         self._network.load_state_dict({key: torch.from_numpy(array) for key, array in arrays.items()})
-        self._network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._network.to(memory_format=torch.channels_last)

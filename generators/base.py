@@ -22,7 +22,7 @@ from augface.files import atomic_path
 from augface.seeds import random_generator
 
 CHUNK = 256
-"""Faces made in one go. Each chunk has its own random stream, so the first faces of a long run are those of a short one."""
+"""Faces made in one go. Each chunk has its own random stream, so a long run begins with the faces of a short one."""
 
 CAPABILITIES = frozenset({"conditional", "trainable", "invertible"})
 
@@ -102,7 +102,8 @@ class Generator(ABC):
             seed: the same seed gives the same faces.
 
         Returns:
-            The faces; `attributes` are those asked for, `factors` tells each face's seed and number.
+            The faces; `attributes` are those asked for, all missing where the generator is not conditional; `factors`
+            tells each face's seed and number.
         """
         if n < 1:
             raise UsageError(f"The number of faces to make must be at least 1, not {n}.")
@@ -116,11 +117,13 @@ class Generator(ABC):
     def iter_samples(self, n: int, *, where: Mapping[str, bool] | None = None, seed: int = 0) -> Iterator[FaceDataset]:
         """The faces of `sample`, in sets of at most `CHUNK`, for more than fit into memory."""
         start = 0
+        conditional = "conditional" in self.capabilities
         for chunk, labels in enumerate(self._label_chunks(n, where or {}, seed)):
             stop = start + len(labels)
+            pixels = self._make(labels, seed, chunk)
             yield FaceDataset.from_arrays(
-                self._make(labels, seed, chunk),
-                labels,
+                pixels,
+                labels if conditional else labels.mask(labels.notna()),
                 names=[f"{number:06d}.png" for number in range(start, stop)],
                 factors=pd.DataFrame({"seed": seed, "number": np.arange(start, stop)}),
                 spec=self.name,
@@ -209,7 +212,8 @@ def _read_header(directory: Path) -> dict[str, Any]:
         raise DataError(f"{directory} holds no generator: config.json cannot be read ({error.strerror}).") from error
     except ValueError as error:
         raise DataError(f"{directory}/config.json is not JSON: {error}.") from error
-    if not isinstance(header, dict) or not {"name", "config", "attributes"} <= header.keys():
+    kinds = {"name": str, "config": dict, "attributes": list}
+    if not isinstance(header, dict) or not all(isinstance(header.get(key), kind) for key, kind in kinds.items()):
         raise DataError(f"{directory}/config.json is not that of a generator.")
     return header
 
@@ -255,7 +259,7 @@ def check_generator(kind: type[Generator], data: FaceDataset, config: Mapping[st
     )
     streamed = np.concatenate([np.asarray(part.images) for part in generator.iter_samples(9, seed=3)])
     assert np.array_equal(pixels, streamed), "iter_samples must give the faces of sample"
-    attribute = next(name for name in data.attributes if data.attributes[name].nunique() == 2)
+    attribute = next(str(name) for name in data.attributes if data.attributes[name].nunique() == 2)
     if "conditional" in kind.capabilities:
         for value in (True, False):
             asked = generator.sample(4, where={attribute: value}, seed=0).attributes[attribute]
@@ -267,6 +271,7 @@ def check_generator(kind: type[Generator], data: FaceDataset, config: Mapping[st
             pass
         else:
             raise AssertionError("a generator that is not conditional must refuse `where` with UsageError")
+        assert faces.attributes.isna().all(axis=None), "a generator that is not conditional cannot know the labels"
     with tempfile.TemporaryDirectory() as folder:
         directory = Path(folder) / "generator"
         generator.save(directory)

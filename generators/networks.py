@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils.parametrizations import spectral_norm
 
 
 def stages(size: int) -> int:
@@ -28,12 +28,13 @@ class GeneratorNetwork(nn.Module):
         self.stem = nn.Linear(latent + conditions, widths[0] * 16, bias=False)
         self.blocks = nn.ModuleList(
             nn.ConvTranspose2d(wide, narrow, 4, stride=2, padding=1, bias=False)
-            for wide, narrow in zip(widths, widths[1:], strict=False)
+            for wide, narrow in itertools.pairwise(widths)
         )
         self.norms = nn.ModuleList(ConditionalNorm(width, conditions) for width in widths)
         self.to_rgb = nn.ConvTranspose2d(widths[-1], 3, 4, stride=2, padding=1)
 
     def forward(self, noise: Tensor, condition: Tensor) -> Tensor:
+        """Images of noise and condition."""
         maps = self.stem(torch.cat([noise, condition], dim=1)).unflatten(1, (-1, 4, 4))
         maps = maps.contiguous(memory_format=torch.channels_last)
         maps = self.norms[0](maps, condition).relu()
@@ -53,6 +54,7 @@ class ConditionalNorm(nn.Module):
             nn.init.zeros_(self.modulation.weight)
 
     def forward(self, maps: Tensor, condition: Tensor) -> Tensor:
+        """Maps of the same shape (N, width, H, W)."""
         normalised: Tensor = self.norm(maps)
         if self.modulation is None:
             return normalised
@@ -64,25 +66,25 @@ class DiscriminatorNetwork(nn.Module):
     """Images (N, 3, size, size) in [-1, 1] to a realness logit (N,) and attribute logits (N, conditions).
 
     Realness is conditioned by projection (Miyato & Koyama 2018, arXiv:1802.05637); the attribute logits are the
-    auxiliary classifier of Odena et al. 2017 (arXiv:1610.09585). All layers are spectrally normalised
-    (Miyato et al. 2018, arXiv:1802.05957).
+    auxiliary classifier of Odena et al. 2017 (arXiv:1610.09585). No layer is normalised: the gradient penalty keeps
+    the discriminator smooth, and faces of one batch do not depend on each other.
     """
 
     def __init__(self, size: int, channels: int, conditions: int) -> None:
         super().__init__()
         widths = [3, *(channels * 2**i for i in range(stages(size)))]
         self.blocks = nn.ModuleList(
-            spectral_norm(nn.Conv2d(narrow, wide, 4, stride=2, padding=1))
-            for narrow, wide in zip(widths, widths[1:], strict=False)
+            nn.Conv2d(narrow, wide, 4, stride=2, padding=1) for narrow, wide in itertools.pairwise(widths)
         )
         features = widths[-1] * 16
-        self.realness = spectral_norm(nn.Linear(features, 1))
+        self.realness = nn.Linear(features, 1)
         self.projection = nn.Linear(conditions, features, bias=False) if conditions else None
         if self.projection is not None:
             nn.init.zeros_(self.projection.weight)
         self.attributes = nn.Linear(features, conditions) if conditions else None
 
     def forward(self, images: Tensor, condition: Tensor) -> tuple[Tensor, Tensor]:
+        """Realness logits and attribute logits."""
         maps = images
         for block in self.blocks:
             maps = nn.functional.leaky_relu(block(maps), 0.2)

@@ -28,7 +28,7 @@ class Resample(Generator):
 
     def _make(self, labels: pd.DataFrame, seed: int, chunk: int) -> Pixels:
         mirrored = random_generator(seed, "mirror", chunk).random(CHUNK)[: len(labels)] < 0.5
-        faces = self._images[labels.index.to_numpy()]
+        faces: Pixels = self._images[labels.index.to_numpy()]
         faces[mirrored] = faces[mirrored, :, ::-1]
         return faces
 

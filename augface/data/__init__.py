@@ -140,7 +140,9 @@ def _recognise_path(path: Path) -> Place:
     found = [
         Place("celeba", folder) for folder in (path, path / "celeba", path / "dataset" / "celeba") if is_celeba(folder)
     ]
-    if not found or any((path / name).is_file() for name in FILES):
+    # augface itself writes metadata.parquet beside CelebA's lists; it says the same and is no rival of theirs
+    rivals = ("metadata.csv",) if is_celeba(path) else FILES
+    if not found or any((path / name).is_file() for name in rivals):
         found.append(Place("folder", path))
     if len(found) > 1:
         choices = " or ".join(f"{place.kind}:{place.path}" for place in found)

@@ -13,11 +13,12 @@ import pandas as pd
 
 from augface.data.containers import Container, UnreadableFile, refuse_escape, some
 from augface.data.labels import SPLIT_NAMES, as_booleans, as_identity, as_split
+from augface.data.layout import is_probability
 from augface.errors import DataError
 
 FILES = ("metadata.csv", "metadata.parquet")
 MAX_BYTES = 1_000_000_000
-NOT_LABELS = frozenset({"seed", "source", "index", "row"})
+NOT_LABELS = frozenset({"seed", "number", "source", "index", "row"})
 """Columns that are about how an image came to be, even where they hold only zeros and ones."""
 
 
@@ -56,7 +57,8 @@ class Metadata:
         return [name for name in self.table.columns if name not in ("split", "identity")]
 
     def _labels(self, rows: pd.DataFrame, name: str) -> pd.Series[bool] | None:
-        return None if name.lower() in NOT_LABELS else as_booleans(rows[name])
+        about_image = name.lower() in NOT_LABELS or is_probability(name)
+        return None if about_image else as_booleans(rows[name])
 
 
 def read_metadata(container: Container, folders: tuple[str, ...] = ("",)) -> Metadata | None:

@@ -8,7 +8,7 @@ way in every batch, so a picture does not depend on what is drawn beside it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np

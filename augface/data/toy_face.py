@@ -45,23 +45,34 @@ def ears(canvas: Canvas, portrait: Portrait) -> None:
 
 
 def head(canvas: Canvas, portrait: Portrait) -> None:
-    """The head and its light and shade."""
+    """The head and the light that falls on it."""
     f = canvas.factors
     patch = canvas.patch(-0.55, 0.55, -0.68, 0.74)
     distance, across, down = portrait.outline(patch)
-    inside = patch.cover(distance)
-    turned = across - portrait.turn[1] * 0.5
-    light = 0.66 + 0.26 * (f("light_x") * across + f("light_y") * down)
-    light -= 0.24 * across * across + 0.13 * down * down
-    left, right = (portrait.place(side * 0.22, 0.08)[0] for side in (-1, 1))
-    _, lift, _ = portrait.place(0.0, 0.08)
-    paired = np.abs(patch.x - 0.5 * (left + right)) - 0.5 * (right - left)  # across, from the middle of either eye
-    light -= blob(paired / 0.17, (patch.y - lift + 0.13) / 0.13) * 0.17
-    cheek = 0.09 + 0.07 * np.maximum(f("smile"), 0.0) + 0.06 * f("chubbiness")
-    light += blob((paired - 0.03) / 0.17, (patch.y - lift - 0.105 + 0.03 * f("smile")) / 0.14) * cheek
-    light += 0.10 * bump(turned / 0.5) * bump((patch.y + 0.36) / 0.22)
-    light += 0.08 * blob(turned / 0.35, (patch.y - portrait.chin + 0.06) / 0.09)
-    patch.paint(mix(portrait.shadow, portrait.bright, clip(light)), inside)
+    light = across * (0.26 * f("light_x") - 0.24 * across)
+    light += down * (0.26 * f("light_y") - 0.13 * down)
+    light += 0.66
+    patch.paint(mix(portrait.shadow, portrait.bright, clip(light)), patch.cover(distance))
+
+
+def relief(canvas: Canvas, portrait: Portrait) -> None:
+    """What stands out from the head or lies deep: forehead, chin, sockets of the eyes, and cheeks with their colour."""
+    f = canvas.factors
+    for height, width, length, strength in ((-0.33, 0.24, 0.2, 0.28), (portrait.chin - 0.09, 0.15, 0.08, 0.24)):
+        x, y, _ = portrait.place(0.0, height)
+        patch = canvas.patch(x - width, x + width, y - length, y + length)
+        patch.paint(portrait.bright, blob((patch.x - x) / width, (patch.y - y) / length) * strength)
+    rose = mix(portrait.skin, (0.93, 0.30, 0.33), 0.6)
+    glow = 0.22 + 0.2 * np.maximum(f("smile"), 0.0) + 0.15 * f("chubbiness")
+    for side in (-1, 1):
+        x, y, narrow = portrait.place(side * portrait.eye_x, -0.05)
+        patch = canvas.patch(x - 0.18, x + 0.18, y - 0.14, y + 0.14)
+        patch.paint(portrait.shadow, blob((patch.x - x) / (0.17 * narrow), (patch.y - y) / 0.13) * 0.32)
+        x, y, narrow = portrait.place(side * 0.25, 0.18)
+        patch = canvas.patch(x - 0.22, x + 0.22, y - 0.2, y + 0.16)
+        u, v = (patch.x - x) / (0.18 * narrow), (patch.y - y) / 0.145
+        patch.paint(portrait.bright, blob(u, v + 0.2 * f("smile")) * glow)
+        patch.paint(rose, blob(u, v) * (0.12 + 0.68 * f("blush")))
 
 
 def double_chin(canvas: Canvas, portrait: Portrait) -> None:
@@ -71,17 +82,6 @@ def double_chin(canvas: Canvas, portrait: Portrait) -> None:
     below = portrait.chin - 0.058 - 0.28 * (x * x)
     crease = bump((patch.y - below) / 0.032) * bump(x / 0.3)
     patch.paint(portrait.line, crease * (0.6 * canvas.factors("chubbiness")))
-
-
-def cheeks(canvas: Canvas, portrait: Portrait) -> None:
-    """Colour in the cheeks."""
-    f = canvas.factors
-    rose = mix(portrait.skin, (0.93, 0.30, 0.33), 0.6)
-    strength = 0.12 + 0.68 * f("blush")
-    for side in (-1, 1):
-        x, y, narrow = portrait.place(side * 0.262, 0.17)
-        patch = canvas.patch(x - 0.2, x + 0.2, y - 0.16, y + 0.16)
-        patch.paint(rose, blob((patch.x - x) / (0.185 * narrow), (patch.y - y) / 0.145) * strength)
 
 
 def wrinkles(canvas: Canvas, portrait: Portrait) -> None:

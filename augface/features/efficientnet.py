@@ -27,7 +27,7 @@ BATCH = 8
 
 
 class EfficientNetSpace(FeatureSpace):
-    """Pooled features before the classifier, from images resized to 224 x 224 (bicubic) and scaled by (x - 127) / 128."""
+    """Pooled features before the classifier, of images resized to 224 x 224 (bicubic) and scaled by (x - 127) / 128."""
 
     name: ClassVar[str] = "efficientnet"
     dimension: ClassVar[int] = 1280
@@ -88,7 +88,7 @@ def _network() -> tuple[Callable[[torch.Tensor], Any], torch.device]:
         raise DataError(
             f"The weights {path} are not the expected ones (SHA-256 {WEIGHTS_SHA256[:8]}…); reinstall them."
         )
-    model = timm.create_model("tf_efficientnet_lite0", num_classes=1000)
+    model: Any = timm.create_model("tf_efficientnet_lite0", num_classes=1000)
     # the two implementations list the same tensors in the same order under other names
     weights = torch.load(path, map_location="cpu", weights_only=True)
     model.load_state_dict(dict(zip(model.state_dict(), weights.values(), strict=True)), strict=True)

@@ -45,9 +45,9 @@ def _trace_root_of_product(first: Matrix, second: Matrix) -> float:
         return float(linalg.svdvals(first @ second.T, overwrite_a=True).sum())
     covariance, other = first.T @ first, second.T @ second
     try:
-        root = linalg.cholesky(covariance, lower=True)
+        root: Matrix = linalg.cholesky(covariance, lower=True)
     except linalg.LinAlgError:
         eigenvalues, vectors = linalg.eigh(covariance)
         root = vectors * np.sqrt(eigenvalues.clip(min=0))
-    eigenvalues = linalg.eigvalsh(root.T @ other @ root, overwrite_a=True)
-    return float(np.sqrt(eigenvalues.clip(min=0)).sum())
+    roots = np.sqrt(linalg.eigvalsh(root.T @ other @ root, overwrite_a=True).clip(min=0))
+    return float(roots.sum())

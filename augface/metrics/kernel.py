@@ -1,4 +1,4 @@
-"""Kernel distance: the squared maximum mean discrepancy with the cubic kernel (Bińkowski et al. 2018, arXiv:1801.01401)."""
+"""Kernel distance: the squared maximum mean discrepancy, cubic kernel (Bińkowski et al. 2018, arXiv:1801.01401)."""
 
 from __future__ import annotations
 

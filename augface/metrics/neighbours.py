@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
@@ -10,6 +12,9 @@ from augface.metrics.arrays import feature_pair
 
 Distances = npt.NDArray[np.float32]
 Indices = npt.NDArray[np.int64]
+
+ROUNDING = 1e-12
+"""Squared distances below this share of the squared lengths are rounding errors of 0."""
 
 
 def k_nearest(
@@ -28,19 +33,22 @@ def k_nearest(
     """
     import faiss
 
-    found = np.ascontiguousarray(queries, dtype=np.float32)
-    among = np.ascontiguousarray(references, dtype=np.float32)
+    found, among = _floats(queries), _floats(references)
     if k > len(among):
         raise DataError(f"{k} neighbours were asked for, but there are only {len(among)} references.")
-    centre = among.mean(axis=0, dtype=np.float64).astype(
-        np.float32
-    )  # float32 distances lose digits far from the origin
-    found, among = found - centre, among - centre
+    centre = among.mean(axis=0, dtype=np.float64).astype(among.dtype)  # float32 loses digits far from the origin
+    found = np.ascontiguousarray(found - centre, dtype=np.float32)
+    among = np.ascontiguousarray(among - centre, dtype=np.float32)
     index = faiss.IndexFlatL2(among.shape[1])
     index.add(among)
     parts = [index.search(found[start : start + block], k) for start in range(0, len(found), block)]
     squared = np.concatenate([part[0] for part in parts])
     return np.sqrt(squared.clip(min=0)), np.concatenate([part[1] for part in parts])
+
+
+def _floats(values: npt.ArrayLike) -> npt.NDArray[np.floating[Any]]:
+    array = np.asarray(values)
+    return array if np.issubdtype(array.dtype, np.floating) else array.astype(np.float32)
 
 
 def prdc(real: npt.ArrayLike, fake: npt.ArrayLike, k: int = 5) -> dict[str, float]:
@@ -80,8 +88,10 @@ def prdc(real: npt.ArrayLike, fake: npt.ArrayLike, k: int = 5) -> dict[str, floa
 
 
 def _distances(rows: npt.NDArray[np.float64], columns: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    squared = np.square(rows).sum(axis=1)[:, None] + np.square(columns).sum(axis=1) - 2 * rows @ columns.T
-    return np.sqrt(squared.clip(min=0))
+    lengths = np.square(rows).sum(axis=1)[:, None] + np.square(columns).sum(axis=1)
+    squared: npt.NDArray[np.float64] = lengths - 2 * rows @ columns.T
+    squared[squared < ROUNDING * lengths] = 0  # equal points are at 0, else they would lie outside one another's balls
+    return np.sqrt(squared, out=squared)
 
 
 def _radii(points: npt.NDArray[np.float64], k: int) -> npt.NDArray[np.float64]:

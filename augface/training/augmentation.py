@@ -46,4 +46,5 @@ def colour(images: Tensor, random: torch.Generator) -> Tensor:
     grey = images.mean(dim=1, keepdim=True)
     images = (images - grey) * (1 + saturation / 2) + grey
     level = images.mean(dim=(1, 2, 3), keepdim=True)
-    return (images - level) * (1 + contrast / 2) + level
+    contrasted: Tensor = (images - level) * (1 + contrast / 2) + level
+    return contrasted

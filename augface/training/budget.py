@@ -29,6 +29,6 @@ def parse_budget(text: str) -> Budget:
     (Budget(amount=200000.0, unit='images'), Budget(amount=600.0, unit='seconds'))
     """
     match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kMsmh]?)", text.strip())
-    if not match or float(match[1]) == 0:
+    if not match or float(match[1]) == 0 or (match[2] == "" and float(match[1]) < 1):
         raise UsageError(f"The budget {text!r} is neither images (64, 200k, 1M) nor time (30s, 10m, 2h).")
     return Budget(float(match[1]) * _FACTORS[match[2]], "seconds" if match[2] in ("s", "m", "h") else "images")

@@ -79,12 +79,21 @@ class TrainingState:
                     index, _, moment = key.partition(".")
                     moments.setdefault(int(index), {})[moment] = tensor
                 optimiser.load_state_dict({"state": moments, "param_groups": optimiser.state_dict()["param_groups"]})
+                _lay_out_as_parameters(optimiser)
         except (OSError, SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
             raise DataError(f"The checkpoint {path} cannot be read: {error}. Remove it to start anew.") from error
         self.images_seen = progress["images_seen"]
         self.total_images = progress["total_images"]
         self.seconds = progress["seconds"]
         self.history = progress["history"]
+
+
+def _lay_out_as_parameters(optimiser: torch.optim.Optimizer) -> None:
+    """Give moments the memory format of their parameters, as a fused optimiser takes for granted without a check."""
+    for parameter, moments in optimiser.state.items():
+        for name, moment in moments.items():
+            if moment.shape == parameter.shape:
+                moments[name] = torch.empty_like(parameter, requires_grad=False).copy_(moment)
 
 
 def _below(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
@@ -100,5 +109,6 @@ def _refuse_changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
     ]
     if changed:
         raise UsageError(
-            f"Cannot resume: these settings have changed: {', '.join(sorted(changed))}. Change them back, or start anew."
+            f"Cannot resume: these settings have changed: {', '.join(sorted(changed))}. "
+            "Change them back, or start anew."
         )

@@ -44,6 +44,6 @@ def attribute_loss(logits: Tensor, condition: Tensor) -> Tensor:
 
 
 def gradient_penalty(logits: Tensor, images: Tensor) -> Tensor:
-    """R1 (Mescheder et al. 2018, arXiv:1801.04406, eq. 9) without its factor: mean squared gradient norm at `images`."""
+    """R1 (Mescheder et al. 2018, arXiv:1801.04406, eq. 9), without its factor: mean squared gradient norm at images."""
     (gradient,) = torch.autograd.grad(logits.sum(), images, create_graph=True)
     return gradient.float().square().sum(dim=(1, 2, 3)).mean()

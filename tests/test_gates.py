@@ -1,0 +1,131 @@
+"""The gates refuse what they should, and let fresh real faces through."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from augface.classifier import AttributeClassifier
+from augface.data.dataset import FaceDataset
+from augface.data.toyfaces import label, load_toyfaces, render
+from augface.errors import DataError, UnknownNameError
+from augface.gates import Gates
+
+SIZE = 32
+MAN = {"Male": True}
+
+
+@pytest.fixture(scope="module")
+def faces() -> FaceDataset:
+    return load_toyfaces(2000, SIZE)
+
+
+@pytest.fixture(scope="module")
+def train(faces: FaceDataset) -> FaceDataset:
+    """Every second one wears glasses, so that a short training tells them."""
+    assert faces.train is not None
+    assert faces.train.factors is not None
+    factors = faces.train.factors.assign(glasses=np.arange(len(faces.train)) % 2 == 0)
+    return FaceDataset.from_arrays(render(factors, SIZE), label(factors), identity=faces.train.identity)
+
+
+@pytest.fixture(scope="module")
+def strangers(faces: FaceDataset) -> FaceDataset:
+    assert faces.test is not None
+    return faces.test
+
+
+@pytest.fixture(scope="module")
+def gates(train: FaceDataset) -> Gates:
+    with pytest.MonkeyPatch.context() as patch:
+        learn = AttributeClassifier.train
+        patch.setattr(AttributeClassifier, "train", lambda *data, seed: learn(*data, seed=seed, images=10_000))
+        return Gates(train, seed=1)
+
+
+def made(images: np.ndarray[Any, Any]) -> FaceDataset:
+    return FaceDataset.from_arrays(images)
+
+
+def rerendered(faces: FaceDataset, glasses: bool) -> FaceDataset:
+    """The same faces in all but their glasses."""
+    assert faces.factors is not None
+    factors = faces.factors.assign(glasses=glasses)
+    assert (label(factors)["Eyeglasses"] == glasses).all()
+    return made(render(factors, SIZE))
+
+
+def test_copies_are_refused_also_mirrored_ones(gates: Gates, train: FaceDataset) -> None:
+    rows = np.arange(0, len(train), 17)
+    images = train.images[rows]
+    for copies in (images, images[:, :, ::-1]):
+        passed = gates.check(made(copies), {})
+        assert not passed.copy.any()
+        assert np.array_equal(passed.nearest, rows)
+
+
+@pytest.mark.parametrize("change", ["brighter", "noisy"])
+def test_copies_are_refused_when_slightly_changed(change: str, gates: Gates, train: FaceDataset) -> None:
+    images = train.images[:80].astype(np.float64)
+    noise = np.random.default_rng(0).normal(0, 4, images.shape)
+    changed = images * 0.9 if change == "brighter" else images + noise
+    passed = gates.check(made(changed.clip(0, 255).astype(np.uint8)), {})
+    assert passed.copy.mean() < 0.05
+
+
+def test_fresh_real_faces_are_no_copies_and_plausible(gates: Gates, strangers: FaceDataset) -> None:
+    passed = gates.check(strangers, {})
+    assert passed.copy.mean() >= 0.97
+    assert passed.plausible.mean() >= 0.9
+    assert passed.attribute.all(), "nothing was asked for"
+
+
+def test_noise_is_implausible(gates: Gates) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (50, SIZE, SIZE, 3)).astype(np.uint8)
+    assert gates.check(made(noise), {}).plausible.mean() < 0.05
+
+
+def test_faces_of_the_wrong_kind_are_refused(gates: Gates, strangers: FaceDataset) -> None:
+    plain = strangers.select(np.flatnonzero(~strangers.matching({"Eyeglasses": True}))[:150])
+    with_glasses, without = rerendered(plain, True), rerendered(plain, False)
+    for asked in (True, False):
+        where = {"Eyeglasses": asked}
+        right, wrong = (with_glasses, without) if asked else (without, with_glasses)
+        assert gates.check(right, where).attribute.mean() > 0.8
+        assert gates.check(wrong, where).attribute.mean() < 0.2
+
+
+def test_every_attribute_that_was_asked_for_must_be_seen(gates: Gates, strangers: FaceDataset) -> None:
+    men, smiling = (gates.check(strangers, where).attribute for where in (MAN, {"Smiling": True}))
+    both = gates.check(strangers, {**MAN, "Smiling": True})
+    assert np.array_equal(both.attribute, men & smiling)
+    assert set(both.probabilities) == {"Male", "Smiling"}
+    assert np.array_equal(both.all, both.attribute & both.copy & both.plausible)
+
+
+def test_thresholds_are_told_with_how_good_they_are(gates: Gates) -> None:
+    threshold = gates.classifier.thresholds["Male"]
+    assert 0 < threshold.value < 1
+    assert threshold.balanced_accuracy > 0.8
+    with pytest.raises(UnknownNameError, match="Did you mean 'Male'"):
+        gates.classifier.threshold("male")
+
+
+def test_the_same_seed_gives_the_same_gates() -> None:
+    train = load_toyfaces(300, 16).train
+    assert train is not None
+    with pytest.MonkeyPatch.context() as patch:
+        learn = AttributeClassifier.train
+        patch.setattr(AttributeClassifier, "train", lambda *data, seed: learn(*data, seed=seed, images=640))
+        first, second = Gates(train, seed=4), Gates(train, seed=4)
+    assert (first.smallest_ratio, first.largest_distance) == (second.smallest_ratio, second.largest_distance)
+    assert np.array_equal(first.check(train, {}).plausible, second.check(train, {}).plausible)
+
+
+def test_too_few_faces_are_refused() -> None:
+    one_person = load_toyfaces(40, 16)
+    one_person = FaceDataset.from_arrays(one_person.images, one_person.attributes, identity=np.zeros(40))
+    with pytest.raises(DataError, match="too few people"):
+        Gates(one_person)

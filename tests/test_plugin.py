@@ -1,0 +1,55 @@
+"""A package from outside joins by an entry point alone."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+EXAMPLE = Path(__file__).parent / "plugin_example"
+
+CHECK = """
+from augface.data.toyfaces import load_toyfaces
+from augface.generators import GENERATORS, create_generator, load_generator
+from augface.generators.base import check_generator
+
+check_generator(GENERATORS.get("noisy-mean"), load_toyfaces(60, 16), {"noise": 5.0})
+generator = create_generator("noisy-mean")
+generator.fit(load_toyfaces(60, 16))
+generator.save("saved")
+print(type(load_generator("saved")).__module__)
+"""
+
+
+@pytest.fixture(scope="module")
+def outside(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """The environment of a process that finds the installed example."""
+    folder = tmp_path_factory.mktemp("plugin")
+    shutil.copytree(EXAMPLE, folder / "source", ignore=shutil.ignore_patterns("__pycache__", "build", "*.egg-info"))
+    command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation", "--no-index"]
+    command += ["--disable-pip-version-check", "--target", str(folder / "site"), str(folder / "source")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return {**os.environ, "PYTHONPATH": str(folder / "site")}
+
+
+def test_a_generator_from_outside_is_listed(outside: dict[str, str], tmp_path: Path) -> None:
+    code = "from augface.cli import main; raise SystemExit(main(['list', 'generators']))"
+    command = [sys.executable, "-c", code]
+    listed = subprocess.run(command, capture_output=True, text=True, env=outside, cwd=tmp_path, check=False)
+    assert listed.returncode == 0, listed.stderr
+    assert "noisy-mean" in listed.stdout
+    assert "augface-noisy-mean" in listed.stdout
+
+
+def test_a_generator_from_outside_passes_the_check_and_is_loaded_by_name(
+    outside: dict[str, str], tmp_path: Path
+) -> None:
+    command = [sys.executable, "-W", "error", "-c", CHECK]
+    checked = subprocess.run(command, capture_output=True, text=True, env=outside, cwd=tmp_path, check=False)
+    assert checked.returncode == 0, checked.stderr
+    assert checked.stdout.strip() == "augface_noisy_mean"

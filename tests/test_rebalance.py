@@ -1,0 +1,342 @@
+"""The main job from end to end on small toy faces, and what it does when it is stopped or asked for nonsense."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import augface
+from augface import rebalancing
+from augface.classifier import AttributeClassifier
+from augface.data import load_data
+from augface.data.dataset import FaceDataset
+from augface.errors import DataError, OutputError, UnknownNameError, UsageError
+from augface.evaluators import base, downstream, fidelity
+from augface.features.pixels import PixelSpace
+from augface.generators import create_generator
+from augface.generators.base import Generator
+from augface.rebalancing import RebalanceOutcome, plan_rebalance, rebalance
+from augface.training.checkpoints import TrainingState
+
+TARGET = "Bangs"
+HAVE, OTHERS = 22, 178
+TINY: dict[str, Any] = {"channels": 4, "latent": 8, "batch_size": 16, "balance": [TARGET]}
+
+
+class Stop(KeyboardInterrupt):
+    """What Ctrl-C raises, told from a real one."""
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pixels in place of the default space, a short training of the gates' classifier, fewer draws."""
+    learn = AttributeClassifier.train
+    monkeypatch.setattr(AttributeClassifier, "train", lambda *data, seed: learn(*data, seed=seed, images=1280))
+    monkeypatch.setattr(downstream, "BOOTSTRAPS", 20)
+    for module in (base, fidelity, downstream):
+        monkeypatch.setattr(module, "create_feature_space", lambda name="": PixelSpace())
+
+
+@pytest.fixture(scope="module")
+def faces() -> FaceDataset:
+    data = load_data("toy:400", size=32)
+    assert data.train is not None
+    assert int(data.train.attributes[TARGET].sum()) == HAVE
+    assert len(data.train) == HAVE + OTHERS
+    return data
+
+
+def tiny_gan() -> Generator:
+    return create_generator("cgan", **TINY)
+
+
+def run(faces: FaceDataset, run_dir: Path, **more: Any) -> RebalanceOutcome:
+    settings: dict[str, Any] = {"attr": TARGET, "generator": "resample", "budget": "320", "downstream": "off"}
+    return rebalance(faces, run_dir=run_dir, **{**settings, **more})
+
+
+def counts(run_dir: Path) -> pd.Series[Any]:
+    table = pd.read_parquet(run_dir / "dataset" / "celeba" / "metadata.parquet")
+    return table.groupby(["source", TARGET]).size()
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def values(outcome: RebalanceOutcome) -> dict[str, Any]:
+    return {measurement.name: measurement.value for measurement in outcome.evaluation.select("rebalance")}
+
+
+class TestWholeJob:
+    def test_real_faces_again(self, faces: FaceDataset, tmp_path: Path) -> None:
+        outcome = run(faces, tmp_path / "run", downstream="frozen")
+        wanted = OTHERS - HAVE
+        assert values(outcome)["made"] == values(outcome)["wanted"] == wanted
+        assert values(outcome)["share_after"] == 0.5
+        assert counts(tmp_path / "run").to_dict() == {
+            ("real", False): OTHERS,
+            ("real", True): HAVE,
+            ("resampled", True): wanted,
+        }
+        names = {path.name for path in (tmp_path / "run").iterdir()}
+        assert names == {"config.toml", "generator", "dataset", "results.json", "report.html"}
+        evaluation = augface.Evaluation.from_json(tmp_path / "run" / "results.json")
+        assert evaluation == outcome.evaluation
+        assert evaluation.verdict.decision in {"use", "do not use", "no evidence"}
+        assert evaluation.select("downstream", "effect")
+        assert evaluation.provenance["title"] == f"{TARGET} in toy:400, by resample"
+        assert evaluation.provenance["command"].startswith(f"augface rebalance --attr {TARGET} --data toy:400")
+        report = (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
+        assert f"{TARGET} in toy:400, by resample" in report
+        card = (outcome.dataset_dir / "README.md").read_text(encoding="utf-8")
+        assert evaluation.verdict.decision in card
+
+    def test_made_faces(self, faces: FaceDataset, tmp_path: Path) -> None:
+        outcome = run(faces, tmp_path / "run", generator=tiny_gan())
+        made = counts(tmp_path / "run").get(("synthetic", True), 0)
+        assert made == values(outcome)["made"] > 0
+        assert outcome.evaluation.verdict.decision == "not assessed"
+        assert "switched off" in outcome.evaluation.verdict.reason
+        names = {path.name for path in (tmp_path / "run").iterdir()}
+        assert names >= {"config.toml", "generator", "dataset", "results.json", "report.html", "log.jsonl", "previews"}
+        sections = {artifact.section for artifact in outcome.evaluation.artifacts}
+        assert {"balance", "gates", "samples", "training"} <= sections
+
+    def test_each_made_face_is_known(self, faces: FaceDataset, tmp_path: Path) -> None:
+        run(faces, tmp_path / "run", generator=tiny_gan())
+        table = pd.read_parquet(tmp_path / "run" / "dataset" / "celeba" / "metadata.parquet")
+        made = table[table["source"] == "synthetic"]
+        assert made["seed"].notna().all()
+        assert made["number"].is_unique
+        assert made[f"verified_{TARGET}"].between(0, 1).all()
+        assert set(made["requested"]) == {TARGET}
+
+    def test_the_data_set_is_read_again(self, faces: FaceDataset, tmp_path: Path) -> None:
+        outcome = run(faces, tmp_path / "run")
+        for place in (outcome.run_dir, outcome.dataset_dir, outcome.dataset_dir / "celeba"):
+            again = load_data(place, size=32)
+            assert again.train is not None
+            assert int(again.train.attributes[TARGET].sum()) == OTHERS
+            names = [str(name).removeprefix("is_") for name in again.attributes.columns]  # No_Beard is is_No_Beard
+            assert names == list(faces.attributes.columns)
+            for real, written in ((faces.valid, again.valid), (faces.test, again.test)):
+                assert real is not None
+                assert written is not None
+                assert np.array_equal(np.asarray(real.images), np.asarray(written.images))
+
+    def test_the_same_seed_gives_the_same_faces(self, faces: FaceDataset, tmp_path: Path) -> None:
+        first, second, other = (
+            run(faces, tmp_path / name, generator=tiny_gan(), budget="64", seed=seed)
+            for name, seed in (("a", 1), ("b", 1), ("c", 2))
+        )
+        assert content(first.dataset_dir) == content(second.dataset_dir)
+        assert first.evaluation.measurements == second.evaluation.measurements
+        assert content(first.dataset_dir) != content(other.dataset_dir)
+
+    def test_a_generator_that_cannot_be_asked_is_picked_from(self, faces: FaceDataset, tmp_path: Path) -> None:
+        dcgan = create_generator("dcgan", channels=4, latent=8, batch_size=16)
+        outcome = run(faces, tmp_path / "run", attr="Smiling", generator=dcgan, budget="64", max_draws=40)
+        table = pd.read_parquet(outcome.dataset_dir / "celeba" / "metadata.parquet")
+        made = table[table["source"] == "synthetic"]
+        assert len(made) == values(outcome)["made"]
+        assert made["Smiling"].all()
+        assert made["Male"].isna().all(), "what was not asked for is not known"
+
+    def test_joint_kinds_within_strata(self, faces: FaceDataset, tmp_path: Path) -> None:
+        run(faces, tmp_path / "run", within="Male", attr="Smiling")
+        table = pd.read_parquet(tmp_path / "run" / "dataset" / "celeba" / "metadata.parquet")
+        for _, stratum in table.groupby("Male"):
+            assert stratum["Smiling"].mean() == 0.5
+
+
+class TestWarnings:
+    def test_few_training_faces_are_warned_of(
+        self, faces: FaceDataset, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        with caplog.at_level(logging.WARNING, logger="augface"):
+            run(faces, tmp_path / "run")
+        assert f"Only {HAVE} training faces are {TARGET}=1" in caplog.text
+        caplog.clear()
+        with caplog.at_level(logging.WARNING, logger="augface"):
+            run(faces, tmp_path / "many", attr="Smiling")
+        assert "Only" not in caplog.text
+
+    def test_a_shortfall_is_said_and_recorded(
+        self, faces: FaceDataset, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("augface.gates.INNER_SHARE", 0.5)
+        monkeypatch.setattr(AttributeClassifier, "threshold", lambda self, name: 2.0)  # nobody has it
+        with caplog.at_level(logging.WARNING, logger="augface"):
+            outcome = run(faces, tmp_path / "run", max_draws=2, downstream="frozen")
+        assert f"{TARGET}=1: 0 of {OTHERS - HAVE} wanted faces passed the gates" in caplog.text
+        (made,) = outcome.evaluation.select("rebalance", "made")
+        assert (made.value, made.verdict) == (0, "warn")
+        assert outcome.evaluation.verdict.decision == "not assessed"
+        assert counts(tmp_path / "run").sum() == OTHERS + HAVE
+        assert (tmp_path / "run" / "report.html").exists()
+
+
+class TestResume:
+    def test_stopped_before_the_data_set(
+        self, faces: FaceDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        whole = run(faces, tmp_path / "whole", generator=tiny_gan())
+        with pytest.MonkeyPatch.context() as patch:
+
+            def stop(*_: Any, **__: Any) -> None:
+                raise Stop
+
+            patch.setattr(rebalancing, "write_dataset", stop)
+            with pytest.raises(Stop):
+                run(faces, tmp_path / "parts", generator=tiny_gan())
+        monkeypatch.setattr("augface.generators.adversarial.train", None)  # the training is not made again
+        parts = run(faces, tmp_path / "parts", generator=tiny_gan(), resume=True)
+        assert content(parts.dataset_dir) == content(whole.dataset_dir)
+        assert parts.evaluation.measurements == whole.evaluation.measurements
+        assert parts.evaluation.verdict == whole.evaluation.verdict
+
+    def test_stopped_while_training(self, faces: FaceDataset, tmp_path: Path) -> None:
+        whole = run(faces, tmp_path / "whole", generator=tiny_gan())
+        with pytest.MonkeyPatch.context() as patch:
+            save = TrainingState.save
+
+            def save_and_stop(state: TrainingState, path: Path) -> None:
+                save(state, path)
+                if state.images_seen > 100:
+                    raise Stop
+
+            patch.setattr(TrainingState, "save", save_and_stop)
+            with pytest.raises(Stop):
+                run(faces, tmp_path / "parts", generator=tiny_gan())
+        parts = run(faces, tmp_path / "parts", generator=tiny_gan(), resume=True)
+        assert content(parts.dataset_dir) == content(whole.dataset_dir)
+
+    def test_a_finished_run_gives_its_results_at_once(
+        self, faces: FaceDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        before = run(faces, tmp_path / "run")
+        (tmp_path / "run" / "report.html").unlink()
+        monkeypatch.setattr(rebalancing, "Gates", None)  # any work would fail
+        after = run(faces, tmp_path / "run", resume=True)
+        assert after.evaluation == before.evaluation
+        assert after.dataset_dir == before.dataset_dir
+        assert (tmp_path / "run" / "report.html").exists()
+
+    @pytest.mark.parametrize(
+        ("change", "said"),
+        [
+            ({"seed": 1}, "seed"),
+            ({"budget": "640"}, "budget"),
+            ({"attr": "Male"}, "attr"),
+            ({"within": "Male"}, "within"),
+            ({"sampling_strategy": 0.9}, "sampling_strategy"),
+            ({"downstream": "frozen"}, "downstream"),
+            ({"generator": "cgan"}, "generator"),
+        ],
+    )
+    def test_changed_settings_are_refused_by_name(
+        self, change: dict[str, Any], said: str, faces: FaceDataset, tmp_path: Path
+    ) -> None:
+        rebalancing._open_run(tmp_path / "run", settings_of_a_run(faces), resume=False)
+        with pytest.raises(UsageError, match=rf"Cannot resume .*: {said} changed since"):
+            run(faces, tmp_path / "run", **change, resume=True)
+
+    def test_other_data_are_refused(self, faces: FaceDataset, tmp_path: Path) -> None:
+        rebalancing._open_run(tmp_path / "run", settings_of_a_run(faces), resume=False)
+        with pytest.raises(UsageError, match="data, data_hash changed since"):
+            run(load_data("toy:500", size=32), tmp_path / "run", resume=True)
+
+    def test_resume_of_nothing_starts(self, faces: FaceDataset, tmp_path: Path) -> None:
+        assert run(faces, tmp_path / "new", resume=True).evaluation.measurements
+
+
+def settings_of_a_run(faces: FaceDataset) -> dict[str, Any]:
+    """What `run` writes into the folder of a run before any work."""
+    return {
+        "data": faces.source.spec,
+        "data_hash": faces.source.content_hash,
+        "size": 32,
+        "attr": [TARGET],
+        "within": [],
+        "sampling_strategy": "auto",
+        "generator": {"name": "resample"},
+        "budget": "320",
+        "seed": 0,
+        "downstream": "off",
+        "max_draws": rebalancing.MAX_DRAWS,
+    }
+
+
+class TestRefusals:
+    def test_a_folder_that_is_not_empty(self, faces: FaceDataset, tmp_path: Path) -> None:
+        (tmp_path / "letter.txt").write_text("dear")
+        for resume in (False, True):
+            with pytest.raises(OutputError, match="not empty"):
+                run(faces, tmp_path, resume=resume)
+        assert [path.name for path in tmp_path.iterdir()] == ["letter.txt"]
+
+    def test_an_unknown_attribute(self, faces: FaceDataset, tmp_path: Path) -> None:
+        with pytest.raises(UnknownNameError, match="Did you mean 'Bangs'"):
+            run(faces, tmp_path / "run", attr="bangs")
+        assert not (tmp_path / "run").exists()
+
+    def test_an_unknown_generator(self, faces: FaceDataset, tmp_path: Path) -> None:
+        with pytest.raises(UnknownNameError, match="Did you mean 'cgan'"):
+            run(faces, tmp_path / "run", generator="cgans")
+
+    def test_an_attribute_of_one_value(self, faces: FaceDataset, tmp_path: Path) -> None:
+        one = FaceDataset.from_arrays(
+            faces.images, faces.attributes.assign(Bangs=False), identity=faces.identity, split=faces.split
+        )
+        with pytest.raises(DataError, match="nothing to learn the other kind from"):
+            run(one, tmp_path / "run")
+
+    def test_what_is_balanced_already(self, faces: FaceDataset, tmp_path: Path) -> None:
+        halves = pd.DataFrame({"Half": np.arange(len(faces)) % 2 == 0})
+        split = np.sort(np.asarray(["test"] * 100 + ["valid"] * 100 + ["train"] * 200))
+        balanced = FaceDataset.from_arrays(faces.images, halves, split=split)
+        with pytest.raises(UsageError, match="balanced already in Half"):
+            run(balanced, tmp_path / "run", attr="Half")
+
+    def test_a_bad_budget(self, faces: FaceDataset, tmp_path: Path) -> None:
+        with pytest.raises(UsageError, match="budget"):
+            run(faces, tmp_path / "run", budget="soon")
+
+    def test_a_missing_split(self, faces: FaceDataset, tmp_path: Path) -> None:
+        with pytest.raises(UsageError, match="no test split"):
+            run(faces.select(faces.split != "test"), tmp_path / "run")
+
+
+def test_data_without_splits_get_some(faces: FaceDataset, tmp_path: Path) -> None:
+    bare = FaceDataset.from_arrays(faces.images, faces.attributes, identity=faces.identity, spec="bare")
+    outcome = run(bare, tmp_path / "run")
+    splits = outcome.evaluation.provenance["data"]["splits"]
+    assert set(splits) == {"train", "valid", "test"}
+
+
+def test_real_faces_of_people_can_be_left_out(faces: FaceDataset, tmp_path: Path) -> None:
+    people = FaceDataset.from_arrays(
+        faces.images, faces.attributes, identity=faces.identity, split=faces.split, spec="people"
+    )
+
+    def shown(**more: Any) -> list[bool]:
+        artifacts = run(people, tmp_path / str(len(more)), **more).evaluation.artifacts
+        return [bool(artifact.shows_real_people) for artifact in artifacts if artifact.kind == "images"]
+
+    assert any(shown())
+    assert not any(shown(real_images=False))
+
+
+def test_the_plan_tells_what_will_be_done(faces: FaceDataset) -> None:
+    plan = plan_rebalance(faces, attr=TARGET, budget="2m")
+    assert plan.wanted == OTHERS - HAVE
+    assert plan.seconds > 120
+    lines = plan.describe()
+    assert f"{TARGET}=1: {HAVE} in the train split, {OTHERS - HAVE} to be made" in lines
+    assert "minutes" in lines

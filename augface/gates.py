@@ -44,11 +44,13 @@ class Passed:
     """Of each attribute asked for, as the classifier sees it."""
     nearest: npt.NDArray[np.int64]
     """Row of the nearest training face."""
+    copies_allowed: bool
+    """Whether the copy gate only tells, and refuses nothing."""
 
     @property
     def all(self) -> Mask:
         """Which faces passed all gates."""
-        passed: Mask = self.attribute & self.copy & self.plausible
+        passed: Mask = self.attribute & (self.copy | self.copies_allowed) & self.plausible
         return passed
 
 
@@ -77,7 +79,7 @@ class Gates:
         self._features = features[~held_out]
         self.largest_distance = float(np.quantile(self._distances(features[held_out]), 1 - STRANGERS_REFUSED))
 
-    def check(self, faces: FaceDataset, where: Mapping[str, bool]) -> Passed:
+    def check(self, faces: FaceDataset, where: Mapping[str, bool], *, copies_allowed: bool = False) -> Passed:
         """Which of these faces pass, asked for with `where`."""
         probabilities = self.classifier.probabilities(faces.images)
         attribute = np.ones(len(faces), dtype=np.bool_)
@@ -90,6 +92,7 @@ class Gates:
             plausible=self._distances(self.classifier.features(faces.images)) <= self.largest_distance,
             probabilities={name: probabilities[:, self.classifier.column(name)] for name in where},
             nearest=nearest % self._count,
+            copies_allowed=copies_allowed,
         )
 
     @staticmethod

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import logging
-import sys
+import shlex
+import shutil
 import time
 import tomllib
 from collections.abc import Mapping, Sequence
@@ -12,31 +14,34 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
-import pandas as pd
 import tomli_w
-from tqdm import tqdm
 
-from augface.artifacts import image_grid, series, table
 from augface.data.dataset import FaceDataset, concatenate
 from augface.data.writer import Manifest, write_dataset
-from augface.errors import UnknownNameError, UsageError
+from augface.errors import OutputError, UnknownNameError, UsageError
 from augface.evaluation import (
     decide,
     describe_data,
     environment,
     run_evaluators,
     sample_grids,
-    shows_people,
     with_splits,
 )
 from augface.evaluators.base import Context
+from augface.evidence import (
+    balance_measurements,
+    balance_table,
+    face_grids,
+    gate_measurements,
+    gate_tables,
+    training_artifacts,
+)
 from augface.files import atomic_write, human_bytes, new_directory
 from augface.gates import Gates
 from augface.generators import GENERATORS, create_generator, load_generator
 from augface.generators.base import Generator
-from augface.metrics import proportion_interval
-from augface.results import Artifact, Evaluation, ImageGrid, Measurement, Skipped
+from augface.making import make_faces
+from augface.results import Evaluation, Skipped
 from augface.sampling import FEW_POSITIVES, Group, Strategy, plan_groups
 from augface.seeds import derive_seed
 from augface.training.budget import parse_budget
@@ -83,17 +88,6 @@ class RebalanceOutcome:
     evaluation: Evaluation
     run_dir: Path
     dataset_dir: Path
-
-
-@dataclass(frozen=True)
-class Made:
-    """The faces of one group that passed the gates, and how many were drawn and passed each gate on the way."""
-
-    group: Group
-    faces: FaceDataset | None
-    nearest: list[int]
-    drawn: int
-    passed: dict[str, int]
 
 
 def plan_rebalance(
@@ -194,7 +188,7 @@ def rebalance(
         "downstream": downstream,
         "max_draws": max_draws,
     }
-    _open_run(run_dir, settings, resume)
+    _open_run(run_dir, settings, resume=resume, needed=plan.bytes)
     if resume and (run_dir / "results.json").exists():
         evaluation = Evaluation.from_json(run_dir / "results.json")
         evaluation.to_html(run_dir / "report.html", real_images=real_images)
@@ -207,10 +201,12 @@ def rebalance(
         gates = Gates(train, seed=derive_seed(seed, "gates"))
     with _Timer("making faces", timings):
         ungated = fitted.sample(len(valid), seed=derive_seed(seed, "ungated"))
-        made = [_make(fitted, gates, group, seed=seed, max_draws=max_draws) for group in plan.groups if group.wanted]
+        made = [
+            make_faces(fitted, gates, group, seed=seed, max_draws=max_draws) for group in plan.groups if group.wanted
+        ]
         parts = [part.faces for part in made if part.faces is not None]
-        learnt = "trainable" in fitted.capabilities
-        faces = _joined(parts, fitted.name) if parts else train.select(slice(0, 0))
+        faces = concatenate(parts, spec=fitted.name) if parts else train.select(slice(0, 0))
+    copies_allowed = "copies" in fitted.capabilities
     with _Timer("writing the data set", timings):
         manifest = write_dataset(
             run_dir / "dataset",
@@ -220,7 +216,7 @@ def rebalance(
             generator=fitted.name,
             generator_hash=fitted.fingerprint,
             seed=seed,
-            learnt=learnt,
+            learnt=not copies_allowed,
         )
     with _Timer("measuring", timings):
         context = Context(
@@ -241,18 +237,18 @@ def rebalance(
     evaluation = Evaluation(
         verdict=decide(measurements, skipped),
         measurements=[
-            *_balance_measurements(plan.groups, made),
-            *_gate_measurements(made, gates, learnt=learnt),
+            *balance_measurements(plan.groups, made),
+            *gate_measurements(made, gates, copies_allowed=copies_allowed),
             *measurements,
         ],
         skipped=skipped,
         artifacts=[
-            _balance_table(plan.groups, made),
-            *_gate_tables(made, gates),
-            *_face_grids(made, train, attributes, real_images, seed),
+            balance_table(plan.groups, made),
+            *gate_tables(made, gates),
+            *face_grids(made, train, attributes, real_images, seed),
             *sample_grids(context),
             *artifacts,
-            *_training_artifacts(run_dir),
+            *training_artifacts(run_dir),
         ],
         provenance={
             "job": "rebalance",
@@ -305,7 +301,7 @@ def _create(generator: str | Generator, attributes: list[str]) -> Generator:
     return create_generator(generator, **({"balance": attributes} if "balance" in kind.Config.model_fields else {}))
 
 
-def _open_run(run_dir: Path, settings: dict[str, Any], resume: bool) -> None:
+def _open_run(run_dir: Path, settings: dict[str, Any], *, resume: bool, needed: int) -> None:
     """Make the run folder with its settings, or check that the one to resume has the same."""
     config = run_dir / "config.toml"
     if resume and config.exists():
@@ -317,6 +313,11 @@ def _open_run(run_dir: Path, settings: dict[str, Any], resume: bool) -> None:
             )
         return
     new_directory(run_dir)
+    free = shutil.disk_usage(run_dir).free
+    if free < needed:
+        raise OutputError(
+            f"{run_dir} needs about {human_bytes(needed)}, but its disk has {human_bytes(free)} left. Use another."
+        )
     atomic_write(config, tomli_w.dumps(settings))
 
 
@@ -330,260 +331,14 @@ def _fit(generator: Generator, train: FaceDataset, *, budget: str, run_dir: Path
     return generator
 
 
-def _make(generator: Generator, gates: Gates, group: Group, *, seed: int, max_draws: int) -> Made:
-    """Draw faces of one group until enough have passed the gates, or the draws are used up.
-
-    The control that repeats real faces makes copies on purpose, so the copy gate is told but does not refuse them.
-    """
-    learnt = "trainable" in generator.capabilities
-    conditional = "conditional" in generator.capabilities
-    stream = generator.iter_samples(
-        group.wanted * max_draws,
-        where=group.where if conditional else None,
-        seed=derive_seed(seed, "made", group.label),
-    )
-    parts: list[FaceDataset] = []
-    nearest: list[int] = []
-    counts = dict.fromkeys(("attribute", "copy", "plausible", "all"), 0)
-    drawn = accepted = 0
-    with tqdm(
-        total=group.wanted, desc=f"making {group.label}", unit="face", disable=not sys.stderr.isatty()
-    ) as progress:
-        for faces in stream:
-            passed = gates.check(faces, group.where)
-            passed_all = passed.all if learnt else passed.attribute & passed.plausible
-            rows = np.flatnonzero(passed_all)[: group.wanted - accepted]
-            seen = len(faces) if accepted + len(rows) < group.wanted else int(rows[-1]) + 1
-            drawn += seen
-            for name, mask in {**vars(passed), "all": passed_all}.items():
-                if name in counts:
-                    counts[name] += int(mask[:seen].sum())
-            accepted += len(rows)
-            progress.update(len(rows))
-            if len(rows):
-                parts.append(
-                    _labelled(faces.select(rows), group, {n: p[rows] for n, p in passed.probabilities.items()})
-                )
-                nearest += passed.nearest[rows].tolist()
-            if accepted >= group.wanted:
-                break
-    if accepted < group.wanted:
-        log.warning(
-            "%s: %d of %d wanted faces passed the gates in %d draws; the data set is written with these.",
-            group.label, accepted, group.wanted, drawn,
-        )  # fmt: skip
-    return Made(group, _joined(parts, generator.name) if parts else None, nearest, drawn, counts)
-
-
-def _labelled(faces: FaceDataset, group: Group, probabilities: Mapping[str, Any]) -> FaceDataset:
-    """Faces with what was asked for as their labels, and what the classifier sees of it among their factors."""
-    assert faces.factors is not None
-    attributes = faces.attributes.assign(
-        **{name: pd.array([value] * len(faces), dtype="boolean") for name, value in group.where.items()}
-    )
-    factors = faces.factors.assign(**{f"verified_{name}": probability for name, probability in probabilities.items()})
-    return FaceDataset.from_arrays(
-        np.asarray(faces.images), attributes, factors=factors, spec=faces.source.spec, content_hash=""
-    )
-
-
-def _joined(parts: Sequence[FaceDataset], spec: str) -> FaceDataset:
-    factors = pd.concat([part.factors for part in parts if part.factors is not None], ignore_index=True)
-    joined = concatenate(parts, spec=spec)
-    return FaceDataset.from_arrays(joined.images.stored, joined.attributes, factors=factors, spec=spec)
-
-
-def _balance_measurements(groups: Sequence[Group], made: Sequence[Made]) -> list[Measurement]:
-    """How many faces were made, and the share of each kind that was wanted before and after."""
-    accepted = {part.group.label: len(part.nearest) for part in made}
-    before = sum(group.have for group in groups)
-    after = before + sum(accepted.values())
-    measurements = []
-    for part in made:
-        group, count = part.group, accepted[part.group.label]
-        common: dict[str, Any] = {
-            "evaluator": "rebalance",
-            "direction": "higher",
-            "group": group.where,
-            "n_real": group.have,
-            "protocol": {"split": "train"},
-        }
-        measurements += [
-            Measurement(name="wanted", value=group.wanted, meaning="Faces to be made.", **common),
-            Measurement(
-                name="made",
-                value=count,
-                verdict="pass" if count >= group.wanted else "warn",
-                meaning="Faces that passed all gates and were added.",
-                n_fake=count,
-                **common,
-            ),
-            Measurement(
-                name="share_before",
-                value=group.have / before,
-                unit="%",
-                meaning="Share of the train split before.",
-                **common,
-            ),
-            Measurement(
-                name="share_after",
-                value=(group.have + count) / after,
-                unit="%",
-                meaning="Share of the train split after.",
-                **common,
-            ),
-        ]
-    return measurements
-
-
-def _gate_measurements(made: Sequence[Made], gates: Gates, *, learnt: bool) -> list[Measurement]:
-    """The yield of each gate alone, and of all together."""
-    gate_meanings = {
-        "attribute": "Drawn faces in which the classifier sees what was asked for.",
-        "copy": "Drawn faces that are no copy of a training face.",
-        "plausible": "Drawn faces that lie as near to real ones as real ones of other people do.",
-        "all": "Drawn faces that passed all gates.",
-    }
-    protocol: dict[str, dict[str, Any]] = {
-        "attribute": {name: gates.classifier.threshold(name) for part in made for name in part.group.where},
-        "copy": {"space": "pixels", "smallest_ratio": gates.smallest_ratio},
-        "plausible": {"space": "attribute classifier", "largest_distance": gates.largest_distance},
-        "all": {"gates": "attribute, copy, plausible" if learnt else "attribute, plausible"},
-    }
-    measurements = []
-    for part in made:
-        for gate, meaning in gate_meanings.items():
-            value, low, high = proportion_interval(part.passed[gate], part.drawn)
-            measurements.append(
-                Measurement(
-                    evaluator="rebalance",
-                    name="yield" if gate == "all" else f"yield_{gate}",
-                    value=value,
-                    low=low,
-                    high=high,
-                    unit="%",
-                    direction="higher",
-                    meaning=meaning,
-                    n_fake=part.drawn,
-                    group=part.group.where,
-                    protocol=protocol[gate],
-                )
-            )
-    return measurements
-
-
-def _balance_table(groups: Sequence[Group], made: Sequence[Made]) -> Artifact:
-    accepted = {part.group.label: len(part.nearest) for part in made}
-    rows = [(group.label, group.have, group.have + accepted.get(group.label, 0)) for group in groups]
-    return table(
-        pd.DataFrame(rows, columns=["class", "before", "after"]),
-        name="balance",
-        title="Training faces of each class",
-        caption="Faces of each class in the train split, before and after the made ones were added.",
-        section="balance",
-    )
-
-
-def _gate_tables(made: Sequence[Made], gates: Gates) -> list[Artifact]:
-    """How good the classifier behind the attribute gate is."""
-    names = sorted({name for part in made for name in part.group.where})
-    rows = [
-        (name, gates.classifier.thresholds[name].balanced_accuracy)
-        for name in names
-        if name in gates.classifier.thresholds
-    ]
-    if not rows:
-        return []
-    return [
-        table(
-            pd.DataFrame(rows, columns=["attribute", "balanced accuracy"]).round(4),
-            name="gate-classifier",
-            title="How well the attribute gate tells",
-            caption="Balanced accuracy of the attribute gate's classifier on real training people whom it did not "
-            "learn from.",
-            section="gates",
-        )
-    ]
-
-
-def _face_grids(
-    made: Sequence[Made], train: FaceDataset, attributes: list[str], real_images: bool, seed: int
-) -> list[ImageGrid]:
-    """Real faces of each wanted kind, made ones, and the training face nearest to each made one."""
-    grids = []
-    for part in made:
-        if part.faces is None:
-            continue
-        columns = min(12, len(part.faces), part.group.have)
-        random = np.random.default_rng(derive_seed(seed, "grid", part.group.label))
-        shown = np.sort(random.choice(len(part.faces), columns, replace=False))
-        rows = {"made": part.faces.images[shown]}
-        if real_images:
-            minority = np.flatnonzero(train.matching(part.group.where))
-            real = train.images[np.sort(random.choice(minority, columns, replace=False))]
-            nearest = train.images[np.array(part.nearest)[shown]]
-            rows = {"real": real, **rows, "nearest training face": nearest}
-        caption = f"Faces with {part.group.label}, chosen at random: {', '.join(rows)}"
-        grids.append(
-            image_grid(
-                list(rows.values()),
-                name=f"faces-{part.group.label}",
-                title=f"Faces with {part.group.label}",
-                caption=caption
-                + ("; each nearest training face belongs to the made one above it." if real_images else "."),
-                section="samples",
-                row_labels=list(rows),
-                shows_real_people=real_images and shows_people(train),
-            )
-        )
-    return grids
-
-
-def _training_artifacts(run_dir: Path) -> list[Artifact]:
-    """Loss curves and the same noise over training time, where the generator left them."""
-    from PIL import Image
-
-    artifacts: list[Artifact] = []
-    if (run_dir / "log.jsonl").exists():
-        entries = pd.read_json(run_dir / "log.jsonl", lines=True)
-        artifacts.append(
-            series(
-                entries["images"],
-                {"discriminator": entries["discriminator_loss"], "generator": entries["generator_loss"]},
-                name="losses",
-                title="Losses",
-                caption="Losses of the discriminator and the generator over the images seen.",
-                section="training",
-                x_label="images seen",
-                y_label="loss",
-            )
-        )
-    previews = sorted((run_dir / "previews").glob("*.png"))
-    if previews:
-        strips = [np.asarray(Image.open(path)) for path in previews]
-        side = strips[0].shape[0]
-        artifacts.append(
-            image_grid(
-                [strip.reshape(side, -1, side, 3).swapaxes(0, 1) for strip in strips],
-                name="previews",
-                title="The same noise over training time",
-                caption="Faces made from the same noise and the same requests, from the start of training to its end.",
-                section="training",
-                row_labels=[f"{int(path.stem):,} images" for path in previews],
-            )
-        )
-    return artifacts
-
-
 def _command(settings: Mapping[str, Any]) -> str:
     """The command line that makes this run again."""
-    words = ["augface rebalance", *(f"--attr {name}" for name in settings["attr"])]
-    words += [f"--within {name}" for name in settings["within"]]
+    options = [("--attr", name) for name in settings["attr"]] + [("--within", name) for name in settings["within"]]
     if isinstance(settings["sampling_strategy"], float):
-        words.append(f"--ratio {settings['sampling_strategy']:g}")
-    words.append(f"--data {settings['data']} --generator {settings['generator']['name']} --budget {settings['budget']}")
-    words.append(f"--size {settings['size']} --seed {settings['seed']} --downstream {settings['downstream']}")
-    return " ".join(words)
+        options.append(("--ratio", f"{settings['sampling_strategy']:g}"))
+    options += [(f"--{name}", str(settings[name])) for name in ("data", "budget", "size", "seed", "downstream")]
+    options.append(("--generator", settings["generator"]["name"]))
+    return shlex.join(["augface", "rebalance", *itertools.chain.from_iterable(options)])
 
 
 def _write_card(manifest: Manifest, evaluation: Evaluation) -> None:

@@ -2,8 +2,8 @@
 
     python experiments/recipe.py celeba:/data/celeba --images 50k
 
-Prints a table: kernel distance of ungated samples to the valid split (and that of real training faces), images a second,
-and how well a classifier trained on real faces tells samples asked with Eyeglasses from samples asked without.
+Prints a table: kernel distance of ungated samples to the valid split (and that of real training faces), images a
+second, and how well a classifier trained on real faces tells samples asked with Eyeglasses from samples asked without.
 """
 
 from __future__ import annotations

@@ -16,7 +16,10 @@ GENERATORS.register(
 )
 GENERATORS.register("dcgan", "augface.generators.dcgan:DCGAN", "unconditional deep convolutional GAN", ("trainable",))
 GENERATORS.register(
-    "resample", "augface.generators.resample:Resample", "real faces repeated and flipped: the control", ("conditional",)
+    "resample",
+    "augface.generators.resample:Resample",
+    "real faces repeated and flipped: the control",
+    ("conditional", "copies"),
 )
 
 

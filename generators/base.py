@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, ValidationError
 from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load_file, save
 
 from augface.data.dataset import FaceDataset, Pixels, concatenate
 from augface.errors import DataError, UnknownNameError, UsageError
@@ -24,7 +24,7 @@ from augface.seeds import random_generator
 CHUNK = 256
 """Faces made in one go. Each chunk has its own random stream, so a long run begins with the faces of a short one."""
 
-CAPABILITIES = frozenset({"conditional", "trainable", "invertible"})
+CAPABILITIES = frozenset({"conditional", "trainable", "invertible", "copies"})
 
 Arrays = dict[str, np.ndarray[Any, Any]]
 
@@ -39,7 +39,7 @@ class Generator(ABC):
     """Makes faces. A subclass names itself, its settings and its capabilities, and fills in four methods.
 
     Capabilities: `conditional` (it can be asked for attributes), `trainable` (fit takes its whole budget),
-    `invertible` (it can find the noise of a given face).
+    `invertible` (it can find the noise of a given face), `copies` (it repeats training faces, and says so).
     """
 
     name: ClassVar[str]
@@ -107,12 +107,7 @@ class Generator(ABC):
         """
         if n < 1:
             raise UsageError(f"The number of faces to make must be at least 1, not {n}.")
-        parts = list(self.iter_samples(n, where=where, seed=seed))
-        faces = concatenate(parts, spec=self.name)
-        factors = pd.DataFrame({"seed": seed, "number": np.arange(n)})
-        return FaceDataset.from_arrays(
-            faces.images.stored, faces.attributes, names=list(map(str, faces.names)), factors=factors, spec=self.name
-        )
+        return concatenate(list(self.iter_samples(n, where=where, seed=seed)), spec=self.name)
 
     def iter_samples(self, n: int, *, where: Mapping[str, bool] | None = None, seed: int = 0) -> Iterator[FaceDataset]:
         """The faces of `sample`, in sets of at most `CHUNK`, for more than fit into memory."""
@@ -182,7 +177,7 @@ class Generator(ABC):
         }
         with atomic_path(Path(directory)) as temporary:
             temporary.mkdir()
-            save_file(arrays, temporary / "weights.safetensors")
+            (temporary / "weights.safetensors").write_bytes(save(arrays))
             (temporary / "config.json").write_text(json.dumps(header, indent=1) + "\n", encoding="utf-8")
 
     @classmethod

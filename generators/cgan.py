@@ -9,6 +9,7 @@ import numpy.typing as npt
 import pandas as pd
 from pydantic import Field
 
+from augface.errors import UnknownNameError
 from augface.generators.adversarial import AdversarialConfig, AdversarialGenerator
 from augface.generators.base import GeneratorConfig
 
@@ -37,6 +38,8 @@ class CGAN(AdversarialGenerator):
     def _weights(self, labels: pd.DataFrame) -> npt.NDArray[np.float64]:
         weights = np.ones(len(labels))
         for name in self.config.balance:
+            if name not in labels:
+                raise UnknownNameError("attribute", name, labels.columns)
             for value in (True, False):
                 mask = (labels[name] == value).fillna(False).to_numpy(dtype=np.bool_)
                 share = weights[mask].sum() / weights.sum()

@@ -17,7 +17,7 @@ class Resample(Generator):
     """Draws training faces that have the wanted attributes, with replacement, half of them mirrored."""
 
     name: ClassVar[str] = "resample"
-    capabilities: ClassVar[frozenset[str]] = frozenset({"conditional"})
+    capabilities: ClassVar[frozenset[str]] = frozenset({"conditional", "copies"})
 
     def fit(
         self, data: FaceDataset, *, budget: str = "5m", run_dir: Path | None = None, resume: bool = False, seed: int = 0

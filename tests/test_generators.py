@@ -252,6 +252,18 @@ def stop_after(monkeypatch: pytest.MonkeyPatch, saves: int) -> None:
     monkeypatch.setattr(TrainingState, "save", save_and_stop)
 
 
+def stop_once_the_length_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Interrupt a training on time at the first checkpoint that knows how many images there will be."""
+    save = TrainingState.save
+
+    def save_and_stop(state: TrainingState, path: Path) -> None:
+        save(state, path)
+        if state.total_images:
+            raise Stop
+
+    monkeypatch.setattr(TrainingState, "save", save_and_stop)
+
+
 def fit(faces: FaceDataset, run_dir: Path, name: str = "cgan", budget: str = "240", seed: int = 3, **more: Any) -> str:
     resume = more.pop("resume", False)
     generator = create_generator(name, **{**TINY, **more})
@@ -359,7 +371,7 @@ class TestResume:
 
         monkeypatch.setattr("augface.generators.adversarial.train", watched)
         with pytest.MonkeyPatch.context() as patch:
-            stop_after(patch, 3)
+            stop_once_the_length_is_known(patch)
             with pytest.raises(Stop):
                 fit(faces, tmp_path, budget="1s")
         with safe_open(tmp_path / "checkpoints" / "last.safetensors", framework="pt") as file:

@@ -243,14 +243,19 @@ class TestResume:
     def test_changed_settings_are_refused_by_name(
         self, change: dict[str, Any], said: str, faces: FaceDataset, tmp_path: Path
     ) -> None:
-        rebalancing._open_run(tmp_path / "run", settings_of_a_run(faces), resume=False)
+        rebalancing._open_run(tmp_path / "run", settings_of_a_run(faces), resume=False, needed=0)
         with pytest.raises(UsageError, match=rf"Cannot resume .*: {said} changed since"):
             run(faces, tmp_path / "run", **change, resume=True)
 
     def test_other_data_are_refused(self, faces: FaceDataset, tmp_path: Path) -> None:
-        rebalancing._open_run(tmp_path / "run", settings_of_a_run(faces), resume=False)
+        rebalancing._open_run(tmp_path / "run", settings_of_a_run(faces), resume=False, needed=0)
         with pytest.raises(UsageError, match="data, data_hash changed since"):
             run(load_data("toy:500", size=32), tmp_path / "run", resume=True)
+
+    def test_a_disk_too_small_is_told_before_any_work(self, faces: FaceDataset, tmp_path: Path) -> None:
+        with pytest.raises(OutputError, match="needs about 1000000.0 TB, but its disk has"):
+            rebalancing._open_run(tmp_path / "run", settings_of_a_run(faces), resume=False, needed=10**18)
+        assert not list((tmp_path / "run").iterdir())
 
     def test_resume_of_nothing_starts(self, faces: FaceDataset, tmp_path: Path) -> None:
         assert run(faces, tmp_path / "new", resume=True).evaluation.measurements

@@ -294,15 +294,23 @@ def test_class_names_of_several_attributes() -> None:
     assert names == ["Eyeglasses_no_is_Male", "no_Eyeglasses_is_Male", "unlabelled"]
 
 
+@pytest.mark.parametrize("name", ["No_Beard", "no"])
+def test_an_attribute_that_begins_with_no_keeps_its_name_but_not_as_a_class(name: str) -> None:
+    safe = safe_names([name])
+    assert safe[name] == name
+    table = pd.DataFrame({name: [True, False]}).astype("boolean")
+    assert class_names(table, [name], safe).tolist() == [f"is_{name}", f"no_is_{name}"]
+
+
 @pytest.mark.parametrize("name", ["no", "no_Male", "unlabelled", "CON", "..", "", "a" * 300, "é" * 300, "verified_x"])
-def test_safe_names_suit_every_file_system_and_never_read_as_another_class(name: str) -> None:
+def test_safe_names_suit_every_file_system(name: str) -> None:
     safe = safe_names([name, f"{name} "], taken=["Male"])
     first, second = safe.values()
     assert first.casefold() != second.casefold()
     for text in (first, second):
         assert 0 < len(text.encode()) < 80
-        assert not text.startswith((".", "no_", "verified_"))
-        assert text.casefold() not in {"no", "con", "unlabelled"}
+        assert not text.startswith((".", "verified_"))
+        assert text.casefold() not in {"con", "unlabelled"}
 
 
 def test_names_of_the_metadata_stay_its_own(real: FaceDataset, made: FaceDataset, tmp_path: Path) -> None:

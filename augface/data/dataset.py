@@ -218,20 +218,20 @@ def _row_index(rows: npt.ArrayLike) -> npt.NDArray[Any]:
 def concatenate(parts: Sequence[FaceDataset], *, spec: str) -> FaceDataset:
     """Several sets one after another, in memory; an attribute that one lacks is missing there. Sizes must agree.
 
-    Identities are kept where every part knows them.
+    Identities, splits and factors are kept where every part has them.
     """
     sizes = {part.images.shape[1:] for part in parts}
     if len(sizes) > 1:
         raise DataError(f"Images of different sizes cannot be joined: {sorted(sizes)}.")
     identities = [part.identity for part in parts if part.identity is not None]
     splits = [part.split for part in parts if part.split is not None]
-    digest = hashlib.sha256("".join(part.source.content_hash for part in parts).encode())
+    factors = [part.factors for part in parts if part.factors is not None]
     return FaceDataset.from_arrays(
         np.concatenate([np.asarray(part.images) for part in parts]),
         pd.concat([part.attributes for part in parts], ignore_index=True),
         identity=np.concatenate(identities) if len(identities) == len(parts) else None,
         split=np.concatenate(splits) if len(splits) == len(parts) else None,
         names=[str(name) for part in parts for name in part.names],
+        factors=pd.concat(factors, ignore_index=True) if len(factors) == len(parts) else None,
         spec=spec,
-        content_hash=digest.hexdigest(),
     )

@@ -47,9 +47,8 @@ def safe_names(names: Iterable[str], *, taken: Iterable[str] = ()) -> dict[str, 
 def _safe_name(name: str) -> str:
     text = re.sub(r"[^\w.+-]+", "_", unicodedata.normalize("NFKC", name))
     text = text.encode()[:LONGEST].decode(errors="ignore").strip("._+-") or "attribute"
-    # `no_Male` as a name of its own would read as "not Male" once names are joined to a class.
     lower = text.casefold()
-    return f"is_{text}" if f"{lower}_".startswith(("no_", PROBABILITY)) or lower in {UNLABELLED, *DEVICES} else text
+    return f"is_{text}" if f"{lower}_".startswith(PROBABILITY) or lower in {UNLABELLED, *DEVICES} else text
 
 
 def class_names(attributes: pd.DataFrame, target: Sequence[str], safe: Mapping[str, str]) -> npt.NDArray[np.str_]:
@@ -60,8 +59,12 @@ def class_names(attributes: pd.DataFrame, target: Sequence[str], safe: Mapping[s
         target: the attributes that make the classes, in the order of the name's parts.
         safe: what to call each of them, from `safe_names`.
     """
+    words = {name: safe[name] for name in target}
+    for name, word in words.items():
+        if f"{word}_".casefold().startswith("no_"):  # `No_Beard` would read as "not Beard"
+            words[name] = f"is_{word}"
     parts = [
-        np.where(attributes[name].fillna(False).to_numpy(dtype=np.bool_), safe[name], f"no_{safe[name]}")
+        np.where(attributes[name].fillna(False).to_numpy(dtype=np.bool_), words[name], f"no_{words[name]}")
         for name in target
     ]
     joined = np.array(["_".join(row) for row in zip(*parts, strict=True)], dtype=object)

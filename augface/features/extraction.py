@@ -21,7 +21,7 @@ CHUNK = 256
 
 def features_of(data: FaceDataset, space: FeatureSpace) -> Features:
     """Features of all faces, float32 (N, D), from the cache where they have been computed before."""
-    from safetensors.numpy import save_file
+    from safetensors.numpy import save
 
     path = _cache_path(data, space)
     cached = _read(path, len(data), space.dimension)
@@ -38,7 +38,7 @@ def features_of(data: FaceDataset, space: FeatureSpace) -> Features:
         "description": f"{data.source.spec}, {len(data)} faces",
     }
     with suppress(OutputError), atomic_path(path) as temporary:  # a full disk costs the cache, not the result
-        save_file({"features": features}, temporary, metadata=metadata)
+        temporary.write_bytes(save({"features": features}, metadata=metadata))
     return features
 
 

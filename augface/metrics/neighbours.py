@@ -13,9 +13,6 @@ from augface.metrics.arrays import feature_pair
 Distances = npt.NDArray[np.float32]
 Indices = npt.NDArray[np.int64]
 
-ROUNDING = 1e-12
-"""Squared distances below this share of the squared lengths are rounding errors of 0."""
-
 
 def k_nearest(
     queries: npt.ArrayLike, references: npt.ArrayLike, k: int, block: int = 1024
@@ -88,10 +85,9 @@ def prdc(real: npt.ArrayLike, fake: npt.ArrayLike, k: int = 5) -> dict[str, floa
 
 
 def _distances(rows: npt.NDArray[np.float64], columns: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    lengths = np.square(rows).sum(axis=1)[:, None] + np.square(columns).sum(axis=1)
-    squared: npt.NDArray[np.float64] = lengths - 2 * rows @ columns.T
-    squared[squared < ROUNDING * lengths] = 0  # equal points are at 0, else they would lie outside one another's balls
-    return np.sqrt(squared, out=squared)
+    squared = np.square(rows).sum(axis=1)[:, None] + np.square(columns).sum(axis=1) - 2 * rows @ columns.T
+    distances: npt.NDArray[np.float64] = np.sqrt(squared.clip(min=0))
+    return distances
 
 
 def _radii(points: npt.NDArray[np.float64], k: int) -> npt.NDArray[np.float64]:

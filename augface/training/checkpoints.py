@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor, nn
 
 from augface.errors import DataError, UsageError
@@ -57,7 +57,7 @@ class TrainingState:
         }
         with atomic_path(path) as temporary:
             contiguous = {key: tensor.detach().cpu().contiguous() for key, tensor in tensors.items()}
-            save_file(contiguous, temporary, metadata={"progress": json.dumps(progress)})
+            temporary.write_bytes(save(contiguous, metadata={"progress": json.dumps(progress)}))
 
     def restore(self, path: Path) -> None:
         """Take back what `save` wrote.

@@ -34,8 +34,7 @@ from augface.training.losses import Loss, attribute_loss, discriminator_loss, ge
 LOGS = 100
 """Log lines, and values of each curve, in a whole training."""
 CHECKPOINTS = 20
-MEASURED_SHARE = 0.05
-"""Share of a time budget after which its speed is taken as known."""
+PREVIEWS = 10
 
 
 class TrainingSettings(BaseModel):
@@ -55,7 +54,7 @@ class TrainingSettings(BaseModel):
     augmentations: tuple[Augmentation, ...] = ("translate",)
     average_images: int = Field(default=10_000, ge=1)
     """Half-life of the weight average, in images."""
-    decay_share: float = Field(default=0.3, ge=0, le=1)
+    decay_share: float = Field(default=0.3, ge=0, le=0.95)
     """The share of the training, at its end, in which the learning rate falls linearly to a twentieth."""
     precision: Literal["auto", "bf16", "fp32"] = "auto"
 
@@ -103,7 +102,8 @@ def train(
         batches: where real images and conditions come from.
         settings: how to train.
         latent: dimension of the noise.
-        budget: images, or seconds that are turned into images after the first steps.
+        budget: images, or seconds, which are turned into images when the learning rate begins to fall: until then
+            nothing depends on how many there will be, and the speed is known best.
         seed: of everything random.
         run_dir: gets `log.jsonl` and `checkpoints/`; nothing is written without it.
         resume: go on from the last checkpoint in `run_dir`, if there is one.
@@ -140,6 +140,7 @@ def train(
         state.restore(checkpoint)
 
     batch = max(2, settings.batch_size // processes)
+    constant_share = 1 - max(0.05, settings.decay_share)  # of the training, in which the learning rate does not change
     started = time.perf_counter() - state.seconds
     progress = tqdm(
         total=state.total_images or None, initial=state.images_seen, unit="img", unit_scale=True, desc="training",
@@ -194,19 +195,19 @@ def train(
         _average_gradients(generator, accelerator)
         state.generator_optimiser.step()
 
-        before = state.images_seen
+        before = _share_done(state, budget)
         state.images_seen += batch * processes
         _update_average(state, settings.average_images, batch * processes)
-        state.seconds = time.perf_counter() - started
+        state.seconds = _of_main_process(time.perf_counter() - started, accelerator)
         progress.update(batch * processes)
-
-        if budget.unit == "seconds" and not state.total_images:
-            if state.seconds < MEASURED_SHARE * budget.amount:
-                continue
-            state.total_images = _agree(max(1, int(state.images_seen / state.seconds * budget.amount)), accelerator)
+        if not state.total_images and state.seconds >= constant_share * budget.amount:
+            # the speed is known now, and nothing so far has depended on how many images there will be
+            state.total_images = round(state.images_seen / constant_share)
             progress.total = state.total_images
-        finished = state.images_seen >= state.total_images
-        if finished or _passes(before, state.images_seen, state.total_images / LOGS):
+        after = _share_done(state, budget)
+        finished = bool(state.total_images) and state.images_seen >= state.total_images
+
+        if finished or _passes(before, after, LOGS):
             entry = {
                 "images": state.images_seen,
                 "seconds": round(state.seconds, 2),
@@ -219,9 +220,9 @@ def train(
             state.history.append(entry)
             progress.set_postfix(D=f"{entry['discriminator_loss']:.2f}", G=f"{entry['generator_loss']:.2f}")
         if accelerator.is_main_process:
-            if preview and (finished or _passes(before, state.images_seen, state.total_images / 10)):
+            if preview and (finished or _passes(before, after, PREVIEWS)):
                 preview(state.average, state.images_seen)
-            if checkpoint and (finished or _passes(before, state.images_seen, state.total_images / CHECKPOINTS)):
+            if checkpoint and (finished or _passes(before, after, CHECKPOINTS)):
                 state.save(checkpoint)
                 atomic_write(
                     checkpoint.parent.parent / "log.jsonl", "".join(json.dumps(entry) + "\n" for entry in state.history)
@@ -279,17 +280,24 @@ def _average_gradients(network: nn.Module, accelerator: Accelerator) -> None:
         gradient.copy_(part.view_as(gradient))
 
 
-def _agree(value: int, accelerator: Accelerator) -> int:
-    """The main process's value, on all processes."""
+def _of_main_process(value: float, accelerator: Accelerator) -> float:
+    """The main process's value, on all processes, so that all decide alike."""
     if accelerator.num_processes == 1:
         return value
-    own = torch.tensor(value if accelerator.is_main_process else 0, device=accelerator.device)
-    return int(accelerator.reduce(own, reduction="sum").item())
+    own = torch.tensor(value if accelerator.is_main_process else 0.0, dtype=torch.float64, device=accelerator.device)
+    return float(accelerator.reduce(own, reduction="sum").item())
 
 
-def _passes(before: int, after: int, interval: float) -> bool:
-    """Whether a multiple of `interval` lies in (before, after]."""
-    return int(after / interval) > int(before / interval)
+def _share_done(state: TrainingState, budget: Budget) -> float:
+    """How much of the training is done, from 0 to 1."""
+    if state.total_images:
+        return state.images_seen / state.total_images
+    return state.seconds / budget.amount
+
+
+def _passes(before: float, after: float, parts: int) -> bool:
+    """Whether the end of one of so many equal parts of the training lies in (before, after]."""
+    return int(after * parts) > int(before * parts)
 
 
 def _refuse_divergence(entry: dict[str, float], checkpoint: Path | None) -> None:

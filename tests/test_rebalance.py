@@ -253,7 +253,7 @@ class TestResume:
             run(load_data("toy:500", size=32), tmp_path / "run", resume=True)
 
     def test_a_disk_too_small_is_told_before_any_work(self, faces: FaceDataset, tmp_path: Path) -> None:
-        with pytest.raises(OutputError, match="needs about 1000000.0 TB, but its disk has"):
+        with pytest.raises(OutputError, match=r"needs about 1000000\.0 TB, but its disk has"):
             rebalancing._open_run(tmp_path / "run", settings_of_a_run(faces), resume=False, needed=10**18)
         assert not list((tmp_path / "run").iterdir())
 

@@ -404,13 +404,15 @@ def test_evaluate_reads_both_sides_at_one_size_and_writes_results_and_report(
     stand_ins: StandIns, tmp_path: Path, evaluation: Evaluation, capsys: pytest.CaptureFixture[str]
 ) -> None:
     words = "evaluate celeba:r folder:f --train folder:t --evaluators fidelity,downstream --seed 4 --size 32 --out here"
-    assert main([*words.split(), "--no-real-images"]) == 0
+    assert main([*words.split(), "--attr", "Smiling", "--no-real-images"]) == 0
     loads = [(args, kwargs) for name, args, kwargs in stand_ins.calls if name == "load_data"]
     assert loads == [((spec,), {"size": 32}) for spec in ("celeba:r", "folder:f", "folder:t")]
     handed_on = stand_ins.called("evaluate")
     assert handed_on["evaluators"] == ["fidelity", "downstream"]
     assert handed_on["seed"] == 4
     assert handed_on["train"] is not None
+    assert handed_on["attr"] == ["Smiling"]
+    assert handed_on["real_images"] is False
     assert Evaluation.from_json(tmp_path / "here/results.json") == evaluation
     assert (tmp_path / "here/report.html").read_text() == "<html>False</html>"
     assert "THE SUMMARY" in capsys.readouterr().out

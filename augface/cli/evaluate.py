@@ -20,6 +20,7 @@ def evaluate(
     *,
     out: Path,
     train: str | None = None,
+    attr: list[str] | None = None,
     evaluators: list[str] | None = None,
     size: int = 64,
     seed: int = 0,
@@ -33,6 +34,8 @@ def evaluate(
         fake: The synthetic faces, as for the real ones.
         out: The folder for results.json and report.html.
         train: The faces that the generator learnt from, where they are not the train split of the real ones.
+        attr: The attribute that the faces are to help with: trains classifiers with and without them. Both sides need
+            its labels, and the real ones splits.
         evaluators: Only these, with commas between; `augface list evaluators` names them.
         size: Height and width in pixels that both sides are brought to.
         seed: The same seed gives the same numbers.
@@ -69,8 +72,10 @@ def evaluate(
             real_faces,
             fake_faces,
             train=learnt_faces,
+            attr=split_names(attr or []),
             evaluators="all" if chosen == ["all"] else chosen,
             seed=seed,
+            real_images=real_images,
         )
         evaluation.to_json(out / "results.json")
         evaluation.to_html(out / "report.html", real_images=real_images)

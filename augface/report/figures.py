@@ -12,6 +12,7 @@ import warnings
 from collections.abc import Callable, Sequence
 
 import numpy as np
+import seaborn
 from matplotlib import style
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -135,9 +136,13 @@ def arms_figure(measurements: Sequence[Measurement], tables: Sequence[Table]) ->
                 axes.plot([arm.low, arm.high], [place, place], color=colour, linewidth=2.4, solid_capstyle="round")
             axes.plot([arm.value or 0.0], [place], "o", color=colour, markersize=7.5, zorder=4)
             own = seeds.get(str(arm.protocol["arm"]), [])
-            axes.plot(own, [place - 0.27] * len(own), "o", markersize=3.6, color=colour, alpha=0.6, markeredgewidth=0)
+            below = [place - 0.27] * len(own)
+            seaborn.stripplot(
+                x=own, y=below, orient="h", native_scale=True, jitter=False, size=3.6, color=colour, alpha=0.6, ax=axes
+            )
         _categories(axes, places, [str(arm.protocol["arm"]) for arm in arms])
         axes.set_ylim(-0.65, len(arms) - 0.45)
+        axes.set_ylabel("")
         axes.set_xlabel(f"{_text(score.replace('_', ' '))}" + (f" ({_text(arms[0].unit)})" if arms[0].unit else ""))
         axes.xaxis.set_major_locator(MaxNLocator(7, steps=[1, 2, 5, 10]))
         for colour, text in ((REAL, "real faces only"), (MADE, "with made faces")):

@@ -159,11 +159,11 @@ def decide(measurements: Sequence[Measurement], skipped: Sequence[Skipped] = ())
     digits = max(3, 1 - math.floor(math.log10(max(shown.high - shown.low, 1e-9))))  # two that the interval allows
     value, low, high = (f"{number:+.{digits}f}" for number in (shown.value, shown.low, shown.high))
     numbers = f"{value} in average precision (95 % interval {low} to {high})"
-    against = f"than the best training without them ({rival})"
+    against = f"than with the best training without them ({rival})"
     if harms:
         return Verdict(
             decision="do not use",
-            reason=f"A classifier of {attribute} gets worse with the made faces {against}: {numbers}.",
+            reason=f"A classifier of {attribute} does worse with the made faces {against}: {numbers}.",
         )
     if helps:
         caveat = "" if any(m.evaluator == "memorisation" for m in measurements) else (
@@ -171,13 +171,13 @@ def decide(measurements: Sequence[Measurement], skipped: Sequence[Skipped] = ())
         )  # fmt: skip
         return Verdict(
             decision="use",
-            reason=f"A classifier of {attribute} gets better with the made faces {against}: {numbers}.{caveat}",
+            reason=f"A classifier of {attribute} does better with the made faces {against}: {numbers}.{caveat}",
         )
     visible = shown.protocol["smallest_visible_effect"]
     return Verdict(
         decision="no evidence",
         reason=(
-            f"A classifier of {attribute} with the made faces is neither better nor worse {against}: {numbers}. "
+            f"A classifier of {attribute} is not shown to do better or worse with the made faces {against}: {numbers}. "
             f"An effect of {visible:.{digits}f} would have been seen in 4 of 5 such tests."
         ),
     )

@@ -17,7 +17,7 @@ from augface.data.dataset import FaceDataset
 from augface.data.splits import inner_fold
 from augface.errors import DataError
 from augface.features.pixels import PixelSpace
-from augface.metrics.neighbours import k_nearest
+from augface.metrics.neighbours import Neighbours
 
 INNER_SHARE = 0.2
 STRANGERS_REFUSED = 0.01
@@ -27,6 +27,7 @@ CROWD = 50
 NEIGHBOUR = 5
 """The neighbour whose distance tells how plausible a face is."""
 
+CHUNK = 4096
 MINIMUM = 2
 """Faces to learn from, and faces to choose thresholds on, without which there are no gates."""
 
@@ -71,12 +72,12 @@ class Gates:
                 "learn, on the other they are tried out."
             )
         self.classifier = AttributeClassifier.train(train, held_out, seed=seed)
-        self._pixels = _with_mirrored(train)
-        self._count = len(train)
-        ratios = self._copy_ratios(train.select(held_out), self._pixels[np.tile(~held_out, 2)])[0]
+        pixels = _with_mirrored(train)
+        ratios = _copy_ratios(train.select(held_out), Neighbours(pixels[np.tile(~held_out, 2)]))[0]
         self.smallest_ratio = float(np.quantile(ratios, STRANGERS_REFUSED))
+        self._pixels, self._count = Neighbours(pixels), len(train)
         features = self.classifier.features(train.images)
-        self._features = features[~held_out]
+        self._features = Neighbours(features[~held_out])
         self.largest_distance = float(np.quantile(self._distances(features[held_out]), 1 - STRANGERS_REFUSED))
 
     def check(self, faces: FaceDataset, where: Mapping[str, bool], *, copies_allowed: bool = False) -> Passed:
@@ -85,7 +86,7 @@ class Gates:
         attribute = np.ones(len(faces), dtype=np.bool_)
         for name, value in where.items():
             attribute &= (probabilities[:, self.classifier.column(name)] >= self.classifier.threshold(name)) == value
-        ratios, nearest = self._copy_ratios(faces, self._pixels)
+        ratios, nearest = _copy_ratios(faces, self._pixels)
         return Passed(
             attribute=attribute,
             copy=ratios >= self.smallest_ratio,
@@ -95,27 +96,29 @@ class Gates:
             copies_allowed=copies_allowed,
         )
 
-    @staticmethod
-    def _copy_ratios(
-        faces: FaceDataset, references: npt.NDArray[np.float32]
-    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]:
-        """Distance to the nearest reference over the mean distance to a crowd of near ones, and who is nearest.
-
-        The measure of Carlini et al. 2023 (arXiv:2301.13188, section 4.2): a copy is much nearer to one training image
-        than to the rest, while a blurred face is about as near to many.
-        """
-        crowd = min(CROWD, len(references))
-        distances, rows = k_nearest(PixelSpace().extract(np.asarray(faces.images)), references, crowd)
-        return distances[:, 0] / distances.mean(axis=1).clip(min=1e-6), rows[:, 0]
-
     def _distances(self, features: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """Mean distance to the nearest training faces in what the classifier sees."""
-        distances = k_nearest(features, self._features, min(NEIGHBOUR, len(self._features)))[0]
+        distances, _ = self._features.search(features, min(NEIGHBOUR, len(self._features)))
         means: npt.NDArray[np.float32] = distances.mean(axis=1)
         return means
 
 
+def _copy_ratios(faces: FaceDataset, references: Neighbours) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]:
+    """Distance to the nearest reference over the mean distance to a crowd of near ones, and who is nearest.
+
+    The measure of Carlini et al. 2023 (arXiv:2301.13188, section 4.2): a copy is much nearer to one training image
+    than to the rest, while a blurred face is about as near to many.
+    """
+    distances, rows = references.search(PixelSpace().extract(np.asarray(faces.images)), min(CROWD, len(references)))
+    return distances[:, 0] / distances.mean(axis=1).clip(min=1e-6), rows[:, 0]
+
+
 def _with_mirrored(faces: FaceDataset) -> npt.NDArray[np.float32]:
-    """Pixel features of the faces and then of their mirror images."""
-    images = np.asarray(faces.images)
-    return np.concatenate([PixelSpace().extract(images), PixelSpace().extract(images[:, :, ::-1])])
+    """Pixel features of the faces and then of their mirror images, a chunk of images in memory at a time."""
+    space = PixelSpace()
+    features = np.empty((2, len(faces), space.dimension), dtype=np.float32)
+    for start in range(0, len(faces), CHUNK):
+        images = faces.images[start : start + CHUNK]
+        features[0, start : start + CHUNK] = space.extract(images)
+        features[1, start : start + CHUNK] = space.extract(images[:, :, ::-1])
+    return features.reshape(-1, space.dimension)

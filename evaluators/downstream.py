@@ -248,10 +248,13 @@ def _effect(runs: pd.DataFrame, test: Labelled, protocol: Mapping[str, object], 
         )
 
     each_seed = difference(np.ones(len(test.labels)))
-    over_people = _bootstrap(lambda weights: float(difference(weights).mean()), test, seed).std(ddof=1)
-    over_seeds = each_seed.std(ddof=1) / np.sqrt(SEEDS)
-    error = float(np.hypot(over_people, over_seeds))
-    quantile = float(stats.t.ppf(0.975, SEEDS - 1))
+    over_people = float(_bootstrap(lambda weights: float(difference(weights).mean()), test, seed).std(ddof=1))
+    over_seeds = float(each_seed.std(ddof=1)) / SEEDS**0.5
+    error = max(float(np.hypot(over_people, over_seeds)), 1e-12)
+    people = len(np.unique(test.people))
+    # few seeds, many people: the degrees of freedom of their sum (Satterthwaite 1946)
+    freedom = error**4 / max(over_seeds**4 / (SEEDS - 1) + over_people**4 / max(people - 1, 1), 1e-60)
+    quantile = float(stats.t.ppf(0.975, freedom))
     value = float(each_seed.mean())
     low, high = value - quantile * error, value + quantile * error
     visible = (quantile + float(stats.norm.ppf(0.8))) * error
@@ -261,7 +264,7 @@ def _effect(runs: pd.DataFrame, test: Labelled, protocol: Mapping[str, object], 
         value=value,
         low=low,
         high=high,
-        p_value=float(2 * stats.t.sf(abs(value) / error, SEEDS - 1)) if error else None,
+        p_value=float(2 * stats.t.sf(abs(value) / error, freedom)),
         direction="higher",
         verdict="pass" if low > 0 else "fail" if high < 0 else "info",
         meaning=f"Average precision with the made faces minus that of {rival}, the best arm without them on the valid "
@@ -269,7 +272,7 @@ def _effect(runs: pd.DataFrame, test: Labelled, protocol: Mapping[str, object], 
         n_real=len(test.labels),
         space=DEFAULT_SPACE,
         protocol={**protocol, "rival": rival, "smallest_visible_effect": float(f"{visible:.3g}"),
-                  "interval": "t over seeds, bootstrap over people"},
+                  "interval": "t over seeds and bootstrap over people, degrees of freedom by Satterthwaite"},
     )  # fmt: skip
 
 

@@ -14,33 +14,46 @@ Distances = npt.NDArray[np.float32]
 Indices = npt.NDArray[np.int64]
 
 
+class Neighbours:
+    """Exact nearest neighbours among fixed references: (M, D), floating point."""
+
+    def __init__(self, references: npt.ArrayLike) -> None:
+        import faiss
+
+        among = _floats(references)
+        self._centre = among.mean(axis=0, dtype=np.float64).astype(
+            among.dtype
+        )  # float32 loses digits far from the origin
+        self._index = faiss.IndexFlatL2(among.shape[1])
+        self._index.add(np.ascontiguousarray(among - self._centre, dtype=np.float32))
+
+    def __len__(self) -> int:
+        return int(self._index.ntotal)
+
+    def search(self, queries: npt.ArrayLike, k: int, block: int = 1024) -> tuple[Distances, Indices]:
+        """The `k` nearest references of each query, nearest first.
+
+        Args:
+            queries: (N, D).
+            k: how many; at most M. For the neighbours of a set within itself ask for k + 1 and drop the first.
+            block: queries at a time; memory is O(block M + N k).
+
+        Returns:
+            Euclidean distances float32 (N, k) and row numbers of references int64 (N, k).
+        """
+        if k > len(self):
+            raise DataError(f"{k} neighbours were asked for, but there are only {len(self)} references.")
+        found = np.ascontiguousarray(_floats(queries) - self._centre, dtype=np.float32)
+        parts = [self._index.search(found[start : start + block], k) for start in range(0, len(found), block)]
+        squared = np.concatenate([part[0] for part in parts])
+        return np.sqrt(squared.clip(min=0)), np.concatenate([part[1] for part in parts])
+
+
 def k_nearest(
     queries: npt.ArrayLike, references: npt.ArrayLike, k: int, block: int = 1024
 ) -> tuple[Distances, Indices]:
-    """The `k` nearest references of each query, nearest first.
-
-    Args:
-        queries: (N, D).
-        references: (M, D), M at least k. For the neighbours of a set within itself ask for k + 1 and drop the first.
-        k: how many.
-        block: queries at a time; memory is O(block M + N k).
-
-    Returns:
-        Euclidean distances float32 (N, k) and row numbers of references int64 (N, k).
-    """
-    import faiss
-
-    found, among = _floats(queries), _floats(references)
-    if k > len(among):
-        raise DataError(f"{k} neighbours were asked for, but there are only {len(among)} references.")
-    centre = among.mean(axis=0, dtype=np.float64).astype(among.dtype)  # float32 loses digits far from the origin
-    found = np.ascontiguousarray(found - centre, dtype=np.float32)
-    among = np.ascontiguousarray(among - centre, dtype=np.float32)
-    index = faiss.IndexFlatL2(among.shape[1])
-    index.add(among)
-    parts = [index.search(found[start : start + block], k) for start in range(0, len(found), block)]
-    squared = np.concatenate([part[0] for part in parts])
-    return np.sqrt(squared.clip(min=0)), np.concatenate([part[1] for part in parts])
+    """The `k` nearest references of each query; see `Neighbours.search`."""
+    return Neighbours(references).search(queries, k, block)
 
 
 def _floats(values: npt.ArrayLike) -> npt.NDArray[np.floating[Any]]:

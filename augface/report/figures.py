@@ -136,10 +136,11 @@ def arms_figure(measurements: Sequence[Measurement], tables: Sequence[Table]) ->
                 axes.plot([arm.low, arm.high], [place, place], color=colour, linewidth=2.4, solid_capstyle="round")
             axes.plot([arm.value or 0.0], [place], "o", color=colour, markersize=7.5, zorder=4)
             own = seeds.get(str(arm.protocol["arm"]), [])
-            below = [place - 0.27] * len(own)
-            seaborn.stripplot(
-                x=own, y=below, orient="h", native_scale=True, jitter=False, size=3.6, color=colour, alpha=0.6, ax=axes
-            )
+            if own:
+                seaborn.stripplot(
+                    x=own, y=[place - 0.27] * len(own), orient="h", native_scale=True, jitter=False,
+                    size=3.6, color=colour, alpha=0.6, ax=axes,
+                )  # fmt: skip
         _categories(axes, places, [str(arm.protocol["arm"]) for arm in arms])
         axes.set_ylim(-0.65, len(arms) - 0.45)
         axes.set_ylabel("")

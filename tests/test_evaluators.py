@@ -199,6 +199,24 @@ class TestDownstream:
         assert verdict.decision == "no evidence"
         assert "would have been seen" in verdict.reason
 
+    def test_a_foreign_style_in_features_that_hardly_vary_does_not_drown_the_rest(self) -> None:
+        random = np.random.default_rng(0)
+        real_scales = np.logspace(0, -6, 800)
+
+        def labelled(labels: np.ndarray[Any, Any], scales: np.ndarray[Any, Any] | float) -> downstream.Labelled:
+            count = len(labels)
+            telling = labels[:, None] + random.normal(0, 0.8, (count, 8))
+            style = scales * random.normal(0, 1, (count, 800))
+            features = np.concatenate([telling, style], axis=1).astype(np.float32)
+            return downstream.Labelled(features, labels, np.arange(count))
+
+        sides = {name: labelled(random.random(400) < 0.3, real_scales) for name in ("train", "valid", "test")}
+        sides["made"] = labelled(np.ones(150, dtype=bool), 1.0)
+        plain, synthetic = (downstream._run(arm, 0, sides, 0)["average_precision"] for arm in ("plain", "synthetic"))
+        assert isinstance(plain, float)
+        assert isinstance(synthetic, float)
+        assert synthetic > plain - 0.02
+
     def test_every_arm_is_told(self, context: Context) -> None:
         findings = EVALUATORS.get("downstream")().evaluate(context)
         arms = {m.protocol["arm"] for m in findings.measurements if m.name == "average_precision"}

@@ -100,7 +100,6 @@ def plan_rebalance(
     budget: str = "5m",
     seed: int = 0,
     downstream: Literal["frozen", "off"] = "frozen",
-    **_: object,
 ) -> Plan:
     """What `rebalance` with these arguments would do, with rough costs; checks the arguments on the way."""
     data = with_splits(data, seed)

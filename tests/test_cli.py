@@ -273,18 +273,15 @@ def test_rebalance_hands_on_every_option(stand_ins: StandIns, capsys: pytest.Cap
     assert stand_ins.calls[0] == ("load_data", ("folder:x",), {"size": 32})
     settings = {
         "attr": ["Eyeglasses", "Hat", "Young"],
-        "run_dir": Path("here"),
         "generator": "cgan",
         "sampling_strategy": 0.5,
         "within": ["Male"],
         "budget": "200k",
         "seed": 7,
         "downstream": "off",
-        "resume": False,
-        "real_images": False,
     }
     assert stand_ins.called("plan") == settings
-    assert stand_ins.called("rebalance") == settings
+    assert stand_ins.called("rebalance") == {**settings, "run_dir": Path("here"), "resume": False, "real_images": False}
     output = capsys.readouterr().out
     assert output.index("THE PLAN") < output.index("THE SUMMARY") < output.index("runs/x/dataset")
     assert os.path.join("runs", "x", "report.html") in output

@@ -71,15 +71,12 @@ def rebalance(
 
     settings: dict[str, Any] = {
         "attr": attributes,
-        "run_dir": run_dir,
         "generator": generator,
         "sampling_strategy": "auto" if ratio is None else ratio,
         "within": groups or None,
         "budget": budget,
         "seed": seed,
         "downstream": downstream,
-        "resume": resume,
-        "real_images": real_images,
     }
     with when_interrupted("the images read so far are kept in the cache; the same command goes on from there."):
         faces = load_data(data, size=size)
@@ -89,7 +86,7 @@ def rebalance(
     with when_interrupted(
         f"what is done is kept in {shown(run_dir)}; the same command with --resume goes on from there."
     ):
-        outcome = run_rebalance(faces, **settings)
+        outcome = run_rebalance(faces, run_dir=run_dir, resume=resume, real_images=real_images, **settings)
     print(f"\n{terminal_summary(outcome.evaluation)}\n")
     print_paths(
         {

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -383,6 +385,26 @@ class TestResume:
 
     def test_a_time_budget_of_less_than_a_step_ends(self, faces: FaceDataset, tmp_path: Path) -> None:
         fit(faces, tmp_path, budget="0.000001s")
+
+
+def test_two_processes_train_one_generator(tmp_path: Path) -> None:
+    """Each draws its own images; gradients and statistics are shared, so both end with the same generator."""
+    program = tmp_path / "train.py"
+    program.write_text(
+        "from augface.data.toyfaces import load_toyfaces\n"
+        "from augface.generators import create_generator\n"
+        "from accelerate.state import PartialState\n"
+        "generator = create_generator('cgan', channels=4, batch_size=8)\n"
+        "generator.fit(load_toyfaces(80, 16), budget='160', seed=1)\n"
+        "state = PartialState()\n"
+        "open(f'rank-{state.process_index}', 'w').write(f'{state.num_processes} {generator.fingerprint}')\n"
+        "state.destroy_process_group()\n"
+    )
+    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", str(program)]
+    subprocess.run(launch, cwd=tmp_path, check=True, timeout=120, capture_output=True)
+    first, second = ((tmp_path / f"rank-{rank}").read_text() for rank in (0, 1))
+    assert first.startswith("2 ")
+    assert first == second
 
 
 class TestTraining:

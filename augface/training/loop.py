@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import copy
 import json
+import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -116,7 +117,9 @@ def train(
     Raises:
         AugfaceError: a loss is no longer a number; the last checkpoint is kept.
     """
-    accelerator = Accelerator(mixed_precision="bf16" if uses_bf16(settings.precision) else "no")
+    # without a GPU, several processes find each other only when told to stay on the processor
+    on_processor = not torch.cuda.is_available() and int(os.environ.get("WORLD_SIZE", "1")) > 1
+    accelerator = Accelerator(cpu=on_processor, mixed_precision="bf16" if uses_bf16(settings.precision) else "no")
     device, processes = accelerator.device, accelerator.num_processes
     for network in (generator, discriminator):
         network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -219,10 +222,13 @@ def train(
             _refuse_divergence(entry, checkpoint)
             state.history.append(entry)
             progress.set_postfix(D=f"{entry['discriminator_loss']:.2f}", G=f"{entry['generator_loss']:.2f}")
+        at_checkpoint = finished or _passes(before, after, CHECKPOINTS)
+        if at_checkpoint:
+            _average_statistics([generator, state.average], accelerator)
         if accelerator.is_main_process:
             if preview and (finished or _passes(before, after, PREVIEWS)):
                 preview(state.average, state.images_seen)
-            if checkpoint and (finished or _passes(before, after, CHECKPOINTS)):
+            if checkpoint and at_checkpoint:
                 state.save(checkpoint)
                 atomic_write(
                     checkpoint.parent.parent / "log.jsonl", "".join(json.dumps(entry) + "\n" for entry in state.history)
@@ -278,6 +284,17 @@ def _average_gradients(network: nn.Module, accelerator: Accelerator) -> None:
     flat = accelerator.reduce(torch.cat([gradient.flatten() for gradient in gradients]), reduction="mean")
     for gradient, part in zip(gradients, flat.split([gradient.numel() for gradient in gradients]), strict=True):
         gradient.copy_(part.view_as(gradient))
+
+
+@torch.no_grad()
+def _average_statistics(networks: Sequence[nn.Module], accelerator: Accelerator) -> None:
+    """Mean over processes of the running statistics, which each gathers for itself between checkpoints."""
+    if accelerator.num_processes == 1:
+        return
+    for network in networks:
+        for buffer in network.buffers():
+            if buffer.is_floating_point():
+                buffer.copy_(accelerator.reduce(buffer.clone(), reduction="mean"))
 
 
 def _of_main_process(value: float, accelerator: Accelerator) -> float:

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 import torch
-from sklearn.metrics import balanced_accuracy_score, roc_curve
+from sklearn.metrics import balanced_accuracy_score
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from augface.data.dataset import FaceDataset, ImageRows
+from augface.data.dataset import FaceDataset, ImageRows, signed_labels
 from augface.errors import UnknownNameError
+from augface.metrics.thresholds import balanced_threshold
 from augface.seeds import derive_seed, random_generator
 from augface.training.augmentation import mirror, translate
 from augface.training.loop import uses_bf16
@@ -60,7 +60,7 @@ class AttributeClassifier:
         attributes = list(data.attributes.columns)
         device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         learn = data.select(~held_out)
-        conditions = torch.from_numpy(_conditions(learn.attributes))
+        conditions = torch.from_numpy(signed_labels(learn.attributes))
         random = random_generator(seed, "classifier order")
         torch_random = torch.Generator().manual_seed(derive_seed(seed, "classifier augmentation"))
         steps = max(1, images // BATCH)
@@ -87,7 +87,9 @@ class AttributeClassifier:
             known = inner.attributes[name].notna().to_numpy()
             truth = inner.attributes[name][known].to_numpy(dtype=np.bool_)
             if truth.any() and not truth.all():
-                classifier.thresholds[name] = _best_threshold(truth, probabilities[known, column])
+                value = balanced_threshold(truth, probabilities[known, column])
+                score = balanced_accuracy_score(truth, probabilities[known, column] >= value)
+                classifier.thresholds[name] = Threshold(value, float(score))
         return classifier
 
     def column(self, attribute: str) -> int:
@@ -132,14 +134,3 @@ def _network(attributes: int) -> nn.Sequential:
 
 def _scaled(images: npt.NDArray[np.uint8]) -> Tensor:
     return torch.from_numpy(images).permute(0, 3, 1, 2).float() / 127.5 - 1
-
-
-def _conditions(attributes: pd.DataFrame) -> npt.NDArray[np.float32]:
-    return attributes.astype("Float32").fillna(0.5).to_numpy(dtype=np.float32) * 2 - 1
-
-
-def _best_threshold(truth: npt.NDArray[np.bool_], probabilities: npt.NDArray[np.float32]) -> Threshold:
-    """The threshold of the highest balanced accuracy."""
-    false_positive_rate, true_positive_rate, thresholds = roc_curve(truth, probabilities)
-    value = float(thresholds[np.argmax(true_positive_rate - false_positive_rate)])
-    return Threshold(value, float(balanced_accuracy_score(truth, probabilities >= value)))

@@ -22,12 +22,11 @@ from augface.seeds import random_generator
 
 def balance_measurements(groups: Sequence[Group], made: Sequence[Made]) -> list[Measurement]:
     """How many faces were made, and the share of each kind that was wanted before and after."""
-    accepted = {part.group.label: len(part.nearest) for part in made}
     before = sum(group.have for group in groups)
-    after = before + sum(accepted.values())
+    after = before + sum(part.accepted for part in made)
     measurements = []
     for part in made:
-        group, count = part.group, accepted[part.group.label]
+        group, count = part.group, part.accepted
         common: dict[str, Any] = {
             "evaluator": "rebalance",
             "direction": "higher",
@@ -101,7 +100,7 @@ def gate_measurements(made: Sequence[Made], gates: Gates, *, copies_allowed: boo
 
 def balance_table(groups: Sequence[Group], made: Sequence[Made]) -> Artifact:
     """Training faces of each class before and after."""
-    accepted = {part.group.label: len(part.nearest) for part in made}
+    accepted = {part.group.label: part.accepted for part in made}
     rows = [(group.label, group.have, group.have + accepted.get(group.label, 0)) for group in groups]
     return table(
         pd.DataFrame(rows, columns=["class", "before", "after"]),
@@ -134,9 +133,7 @@ def gate_tables(made: Sequence[Made], gates: Gates) -> list[Artifact]:
     ]
 
 
-def face_grids(
-    made: Sequence[Made], train: FaceDataset, attributes: list[str], real_images: bool, seed: int
-) -> list[ImageGrid]:
+def face_grids(made: Sequence[Made], train: FaceDataset, *, real_images: bool, seed: int) -> list[ImageGrid]:
     """Real faces of each wanted kind, made ones, and the training face nearest to each made one."""
     grids = []
     for part in made:

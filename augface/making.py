@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -30,6 +30,11 @@ class Made:
     nearest: list[int]
     drawn: int
     passed: dict[str, int]
+
+    @property
+    def accepted(self) -> int:
+        """How many faces passed all gates and were kept."""
+        return len(self.nearest)
 
 
 def make_faces(generator: Generator, gates: Gates, group: Group, *, seed: int, max_draws: int) -> Made:
@@ -81,6 +86,4 @@ def _labelled(faces: FaceDataset, group: Group, probabilities: Mapping[str, Any]
         **{name: pd.array([value] * len(faces), dtype="boolean") for name, value in group.where.items()}
     )
     factors = faces.factors.assign(**{f"verified_{name}": probability for name, probability in probabilities.items()})
-    return FaceDataset.from_arrays(
-        np.asarray(faces.images), attributes, factors=factors, spec=faces.source.spec, content_hash=""
-    )
+    return replace(faces, attributes=attributes, factors=factors)

@@ -18,7 +18,7 @@ import tomli_w
 
 from augface.data.dataset import FaceDataset, concatenate
 from augface.data.writer import Manifest, write_dataset
-from augface.errors import OutputError, UnknownNameError, UsageError
+from augface.errors import OutputError, UsageError
 from augface.evaluation import (
     decide,
     describe_data,
@@ -108,10 +108,10 @@ def plan_rebalance(
     groups = plan_groups(data.train, _names(attr), _names(within), sampling_strategy)
     wanted = sum(group.wanted for group in groups)
     amount = parse_budget(budget)
-    trainable = isinstance(generator, str) and "trainable" in _capabilities(generator)
-    training = (
-        (amount.amount if amount.unit == "seconds" else amount.amount / TRAINED_IMAGES_PER_SECOND) if trainable else 0
-    )
+    kind = GENERATORS.get(generator) if isinstance(generator, str) else generator
+    training = amount.amount if amount.unit == "seconds" else amount.amount / TRAINED_IMAGES_PER_SECOND
+    if "trainable" not in kind.capabilities:
+        training = 0.0
     extracted = 2 * len(data.valid) + len(data.train) + (wanted + len(data) if downstream != "off" else 0)
     seconds = training + 45 + wanted / 100 + extracted / EXTRACTED_IMAGES_PER_SECOND
     return Plan(data, groups, seconds, (len(data) + wanted) * data.size**2 * 3 + 40_000_000)
@@ -244,7 +244,7 @@ def rebalance(
         artifacts=[
             balance_table(plan.groups, made),
             *gate_tables(made, gates),
-            *face_grids(made, train, attributes, real_images, seed),
+            *face_grids(made, train, real_images=real_images, seed=seed),
             *sample_grids(context),
             *artifacts,
             *training_artifacts(run_dir),
@@ -274,13 +274,6 @@ def _short_name(spec: str) -> str:
     """A data set's name for titles: what a path ends with."""
     kind, _, rest = spec.rpartition(":")
     return spec if kind == "toy" else Path(rest).name or spec
-
-
-def _capabilities(name: str) -> frozenset[str]:
-    entries = GENERATORS.entries()
-    if name not in entries:
-        raise UnknownNameError(GENERATORS.kind, name, entries)
-    return GENERATORS.get(name).capabilities
 
 
 def _warn_of_few(groups: Sequence[Group]) -> None:

@@ -17,7 +17,7 @@ import pandas as pd
 from scipy import stats
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import average_precision_score, balanced_accuracy_score, roc_curve
+from sklearn.metrics import average_precision_score, balanced_accuracy_score
 from sklearn.preprocessing import StandardScaler
 
 from augface.artifacts import table
@@ -25,6 +25,7 @@ from augface.data.dataset import FaceDataset
 from augface.evaluators.base import Context, Evaluator, Findings
 from augface.features import DEFAULT_SPACE, create_feature_space
 from augface.features.base import Features
+from augface.metrics.thresholds import balanced_threshold
 from augface.results import Measurement, Skipped
 from augface.seeds import random_generator
 
@@ -193,7 +194,7 @@ def _run(arm: str, seed: int, sides: dict[str, Labelled], master_seed: int) -> d
             best = valid_score, classifier
     assert best is not None
     valid_score, classifier = best
-    threshold = _best_threshold(valid.labels, classifier.decision_function(choose))
+    threshold = balanced_threshold(valid.labels, classifier.decision_function(choose))
     decisions = classifier.decision_function(score)
     predicted = decisions >= threshold
     rare = test.labels.mean() < 0.5
@@ -206,11 +207,6 @@ def _run(arm: str, seed: int, sides: dict[str, Labelled], master_seed: int) -> d
         "minority_recall": float((predicted == rare)[test.labels == rare].mean()),
         "decisions": decisions,
     }
-
-
-def _best_threshold(labels: Labels, decisions: Scores) -> float:
-    false_positive_rate, true_positive_rate, thresholds = roc_curve(labels, decisions)
-    return float(thresholds[np.argmax(true_positive_rate - false_positive_rate)])
 
 
 def _people_weights(people: npt.NDArray[np.int64], random: np.random.Generator) -> npt.NDArray[np.float64]:

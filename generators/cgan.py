@@ -9,6 +9,7 @@ import numpy.typing as npt
 import pandas as pd
 from pydantic import Field
 
+from augface.data.dataset import signed_labels
 from augface.errors import UnknownNameError
 from augface.generators.adversarial import AdversarialConfig, AdversarialGenerator
 from augface.generators.base import GeneratorConfig
@@ -32,8 +33,7 @@ class CGAN(AdversarialGenerator):
     config: CGANConfig
 
     def _conditions(self, labels: pd.DataFrame) -> npt.NDArray[np.float32]:
-        values = labels.astype("Float32").fillna(0.5).to_numpy(dtype=np.float32)
-        return values * 2 - 1
+        return signed_labels(labels)
 
     def _weights(self, labels: pd.DataFrame) -> npt.NDArray[np.float64]:
         weights = np.ones(len(labels))

@@ -215,6 +215,11 @@ def _row_index(rows: npt.ArrayLike) -> npt.NDArray[Any]:
     return index.astype(np.int64) if index.size == 0 else index
 
 
+def signed_labels(attributes: pd.DataFrame) -> npt.NDArray[np.float32]:
+    """Attributes as networks take them, float32 (N, A): 1 where present, -1 where absent, 0 where missing."""
+    return attributes.astype("Float32").fillna(0.5).to_numpy(dtype=np.float32) * 2 - 1
+
+
 def concatenate(parts: Sequence[FaceDataset], *, spec: str) -> FaceDataset:
     """Several sets one after another, in memory; an attribute that one lacks is missing there. Sizes must agree.
 

@@ -12,23 +12,23 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 import augface
 from augface.artifacts import image_grid
-from augface.data import load_data
 from augface.data.dataset import FaceDataset
 from augface.data.splits import with_default_split
 from augface.errors import DataError, UsageError
 from augface.evaluators import EVALUATORS
 from augface.evaluators.base import NEEDS, Context, Findings
+from augface.faces import Faces, held_out, open_faces
+from augface.features import DEFAULT_SPACE, create_feature_space
 from augface.results import Artifact, Evaluation, Measurement, Skipped, Verdict
 from augface.seeds import random_generator
 
 log = logging.getLogger("augface")
 
-Faces = FaceDataset | str | Path | npt.NDArray[np.uint8]
-"""A data set, a place that `load_data` takes, or uint8 images (N, H, W, 3)."""
+WARNED_SIZE = 1.1
+"""Ratio of the sides' typical sizes from which on a warning is due."""
 
 
 def evaluate(
@@ -37,7 +37,10 @@ def evaluate(
     *,
     train: Faces | None = None,
     attr: str | Sequence[str] | None = None,
+    by: Sequence[str] = (),
     evaluators: str | Sequence[str] = "all",
+    spaces: Sequence[str] | None = None,
+    size: int | None = None,
     seed: int = 0,
     real_images: bool = True,
 ) -> Evaluation:
@@ -45,37 +48,45 @@ def evaluate(
 
     Args:
         real: the real faces. Where they have splits, the train split is what the generator learnt from, and the valid
-            split is what the made faces are held against; else all of them are held-out faces.
+            split is what the made faces are held against; else all of them are held-out faces. See `open_faces`.
         synthetic: the made faces.
         train: the faces that the generator learnt from, where `real` does not hold them.
         attr: the attribute that the made faces are to help with: asks the downstream question, which needs labels on
             both sides and splits in `real`.
+        by: attributes whose joint groups are measured too; those in `attr` where not given.
         evaluators: `all`, or the names of those to run.
+        spaces: the feature spaces to measure in; where not given, the default one and, where its weights are here or
+            can be downloaded, Inception's, which FID and KID need.
+        size: pixels that all sides are brought to; see `open_faces`.
         seed: of all random draws.
         real_images: whether pictures of real faces may be shown.
 
     Raises:
-        AugfaceError: one side cannot be read, or a name is unknown.
+        AugfaceError: one side cannot be read, a name is unknown, or the weights of a space that was asked for are
+            missing.
     """
     names = (
         list(EVALUATORS) if evaluators == "all" else [evaluators] if isinstance(evaluators, str) else list(evaluators)
     )
     for name in names:
         EVALUATORS.get(name)
-    real_faces, fake = as_faces(real), as_faces(synthetic)
-    learnt_from = as_faces(train) if train is not None else real_faces.train
+    chosen, not_chosen = choose_spaces(spaces)
+    real_faces, fake, given_train = open_faces(real, synthetic, train, size=size, seed=seed)
+    learnt_from = real_faces.train if given_train is None else given_train
     targets = (attr,) if isinstance(attr, str) else tuple(attr or ())
-    for target in targets:
+    for target in (*targets, *by):
         real_faces.attribute(target)
         fake.attribute(target)
     context = Context(
-        reference=_held_out(real_faces),
+        reference=held_out(real_faces),
         synthetic=fake,
         train=learnt_from,
         valid=real_faces.valid,
         test=real_faces.test,
         made=fake if targets else None,
         targets=targets,
+        by=tuple(by) or targets,
+        spaces=chosen,
         seed=seed,
         show_real=real_images,
     )
@@ -83,38 +94,61 @@ def evaluate(
     return Evaluation(
         verdict=decide(measurements, skipped),
         measurements=measurements,
-        skipped=skipped,
+        skipped=[*(not_chosen if "fidelity" in names else []), *skipped],
         artifacts=[*sample_grids(context), *artifacts],
         provenance={
             "job": "evaluate",
+            "title": f"{short_name(fake.source.spec)} against {short_name(real_faces.source.spec)}",
+            "warnings": size_warnings(context),
             "real": describe_data(real_faces),
             "synthetic": describe_data(fake),
             "train": describe_data(learnt_from) if learnt_from is not None else None,
             "seed": seed,
             "evaluators": names,
+            "spaces": list(chosen),
             **environment(),
         },
     )
 
 
-def as_faces(faces: Faces) -> FaceDataset:
-    """Any of the forms that `evaluate` takes, as a data set."""
-    if isinstance(faces, FaceDataset):
-        return faces
-    if isinstance(faces, str | Path):
-        return load_data(faces)
-    return FaceDataset.from_arrays(faces)
+def choose_spaces(spaces: Sequence[str] | None = None) -> tuple[tuple[str, ...], list[Skipped]]:
+    """The feature spaces to measure in; without a wish also why Inception's is not among them, where it is not.
+
+    Raises:
+        UnknownNameError: no such space.
+        DataError: the weights of a space that was asked for are missing.
+    """
+    if spaces is not None:
+        for name in spaces:
+            create_feature_space(name)
+        return tuple(dict.fromkeys(spaces)), []
+    try:
+        create_feature_space("inception")
+    except DataError as error:
+        return (DEFAULT_SPACE,), [Skipped(evaluator="fidelity", reason=f"FID, KID and Inception score: {error}")]
+    return (DEFAULT_SPACE, "inception"), []
 
 
-def _held_out(real: FaceDataset) -> FaceDataset:
-    held_out = real.valid or real.test
-    if held_out is not None:
-        return held_out
-    if real.split is not None:
-        raise DataError(
-            f"{real.source.spec} has a train split only; held-out real faces are needed to measure against."
-        )
-    return real
+def size_warnings(context: Context) -> list[str]:
+    """What is to be said where one side's files are larger than the other's: a measure may see only that."""
+    real, fake = context.reference.originals, context.synthetic.originals
+    if real is None or fake is None or not len(real) or not len(fake):
+        return []
+    sizes = real.typical_size, fake.typical_size
+    if max(max(a, b) / min(a, b) for a, b in zip(*sizes, strict=True)) < WARNED_SIZE:
+        return []
+    (width, height), (fake_width, fake_height) = sizes
+    smallest = min(width, height, fake_width, fake_height)
+    return [
+        f"Real files are typically {width} x {height} pixels and made ones {fake_width} x {fake_height}. Distances see "
+        f"that difference too; bring both to one size (size={smallest}) to leave it out."
+    ]
+
+
+def short_name(spec: str) -> str:
+    """A data set's name for titles: what a path ends with."""
+    kind, _, rest = spec.rpartition(":")
+    return spec if kind == "toy" else Path(rest).name or spec
 
 
 def run_evaluators(context: Context, names: Sequence[str]) -> tuple[list[Measurement], list[Artifact], list[Skipped]]:
@@ -147,7 +181,7 @@ def decide(measurements: Sequence[Measurement], skipped: Sequence[Skipped] = ())
         return Verdict(decision="do not use", reason=f"The generator copies training faces: {copied[0].meaning}")
     if not effects:
         reasons = [item.reason for item in skipped if item.evaluator == "downstream"]
-        why = f": it {reasons[0]}" if reasons else "."
+        why = f": it {reasons[0].split(';')[0].rstrip('.')}." if reasons else "."
         return Verdict(decision="not assessed", reason=f"Whether the faces help a classifier was not measured{why}")
     harms = [m for m in effects if m.verdict == "fail"]
     helps = [m for m in effects if m.verdict == "pass"]
@@ -204,15 +238,10 @@ def sample_grids(context: Context, columns: int = 12, rows: int = 4) -> list[Art
                 + (", as they came out of the generator, before any gate." if not real else "."),
                 section="samples",
                 columns=min(columns, count),
-                shows_real_people=real and shows_people(faces),
+                shows_real_people=real and faces.shows_people,
             )
         )
     return grids
-
-
-def shows_people(faces: FaceDataset) -> bool:
-    """Whether real faces are of real people: all but those of the built-in toy data set."""
-    return not faces.source.spec.startswith("toy")
 
 
 def describe_data(data: FaceDataset) -> dict[str, Any]:

@@ -11,7 +11,6 @@ import pandas as pd
 
 from augface.artifacts import image_grid, series, table
 from augface.data.dataset import FaceDataset
-from augface.evaluation import shows_people
 from augface.gates import Gates
 from augface.making import Made
 from augface.metrics import proportion_interval
@@ -158,7 +157,7 @@ def face_grids(made: Sequence[Made], train: FaceDataset, *, real_images: bool, s
                 + ("; each nearest training face belongs to the made one above it." if real_images else "."),
                 section="samples",
                 row_labels=list(rows),
-                shows_real_people=real_images and shows_people(train),
+                shows_real_people=real_images and train.shows_people,
             )
         )
     return grids

@@ -25,6 +25,7 @@ from augface.evaluation import (
     environment,
     run_evaluators,
     sample_grids,
+    short_name,
     with_splits,
 )
 from augface.evaluators.base import Context
@@ -226,10 +227,11 @@ def rebalance(
             test=data.test,
             made=faces if len(faces) else None,
             targets=tuple(attributes),
+            by=tuple(attributes + strata),
             seed=seed,
             show_real=real_images,
         )
-        evaluators = ["fidelity"] if downstream == "off" else ["fidelity", "downstream"]
+        evaluators = ["fidelity", "prdc"] if downstream == "off" else ["fidelity", "prdc", "downstream"]
         measurements, artifacts, skipped = run_evaluators(context, evaluators)
     if downstream == "off":
         skipped.append(Skipped(evaluator="downstream", reason="was switched off."))
@@ -251,7 +253,7 @@ def rebalance(
         ],
         provenance={
             "job": "rebalance",
-            "title": f"{' and '.join(attributes)} in {_short_name(data.source.spec)}, by {fitted.name}",
+            "title": f"{' and '.join(attributes)} in {short_name(data.source.spec)}, by {fitted.name}",
             "command": _command(settings),
             "settings": settings,
             "data": describe_data(data),
@@ -268,12 +270,6 @@ def rebalance(
 
 def _names(attributes: str | Sequence[str] | None) -> list[str]:
     return [attributes] if isinstance(attributes, str) else list(attributes or ())
-
-
-def _short_name(spec: str) -> str:
-    """A data set's name for titles: what a path ends with."""
-    kind, _, rest = spec.rpartition(":")
-    return spec if kind == "toy" else Path(rest).name or spec
 
 
 def _warn_of_few(groups: Sequence[Group]) -> None:

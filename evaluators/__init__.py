@@ -14,6 +14,9 @@ EVALUATORS.register(
     "fidelity", "augface.evaluators.fidelity:Fidelity", "distance of the made faces to held-out real ones"
 )
 EVALUATORS.register(
+    "prdc", "augface.evaluators.prdc:Prdc", "how many made faces look real, and how much of real variety they cover"
+)
+EVALUATORS.register(
     "downstream",
     "augface.evaluators.downstream:Downstream",
     "does a classifier get better with the made faces?",

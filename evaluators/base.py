@@ -5,12 +5,14 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import ClassVar
 
 from augface.data.dataset import FaceDataset
+from augface.evaluators.sides import Sides
 from augface.features import DEFAULT_SPACE, create_feature_space
-from augface.features.base import Features
-from augface.features.extraction import features_of
+from augface.features.base import Features, FeatureSpace
+from augface.features.extraction import features_in_spaces
 from augface.results import Artifact, Measurement, Skipped
 
 
@@ -33,10 +35,39 @@ class Context:
     """The attributes that were asked for."""
     seed: int = 0
     show_real: bool = True
+    spaces: tuple[str, ...] = (DEFAULT_SPACE,)
+    """The feature spaces to measure in, the one for pictures first."""
+    by: tuple[str, ...] = ()
+    """The attributes whose joint groups are measured each for itself, besides the groups of single attributes."""
+
+    @cached_property
+    def sides(self) -> Sides:
+        """Which rows are compared with which."""
+        return Sides(self.reference, self.synthetic, self.train, self.seed)
+
+    def space(self, name: str = DEFAULT_SPACE) -> FeatureSpace:
+        """A feature space, ready to extract."""
+        if name not in self._spaces:
+            self._spaces[name] = create_feature_space(name)
+        return self._spaces[name]
 
     def features(self, data: FaceDataset, space: str = DEFAULT_SPACE) -> Features:
-        """Features of a set, computed once and then read from the cache."""
-        return features_of(data, create_feature_space(space))
+        """Features of a set, computed once; those of the compared sides in all spaces from one decoding."""
+        if (id(data), space) not in self._features:
+            compared = data in (self.reference, self.synthetic, self.sides.other)
+            names = list(dict.fromkeys([space, *(self.spaces if compared else ())]))
+            computed = features_in_spaces(data, [self.space(name) for name in names])
+            for name, features in zip(names, computed, strict=True):
+                self._features[id(data), name] = data, features  # the set is kept, so that its id stays its own
+        return self._features[id(data), space][1]
+
+    @cached_property
+    def _spaces(self) -> dict[str, FeatureSpace]:
+        return {}
+
+    @cached_property
+    def _features(self) -> dict[tuple[int, str], tuple[FaceDataset, Features]]:
+        return {}
 
 
 @dataclass(frozen=True)
@@ -49,11 +80,11 @@ class Findings:
 
 
 NEEDS: Mapping[str, str] = {
+    "labels": "an attribute that was asked for, with labels (give it as `attr`)",
     "train": "the real faces that the generator learnt from (give them as `train`)",
     "valid": "a valid split of the real data",
     "test": "a test split of the real data",
     "made": "made faces with labels, to be added to the training faces",
-    "labels": "an attribute that was asked for, with labels (give it as `attr`)",
 }
 
 
@@ -75,7 +106,7 @@ class Evaluator(ABC):
         missing = {need for need in cls.needs if need in parts and parts[need] is None}
         if "labels" in cls.needs and not context.targets:
             missing.add("labels")
-        return sorted(missing)
+        return sorted(missing, key=list(NEEDS).index)
 
 
 def check_evaluator(kind: type[Evaluator], context: Context) -> None:

@@ -2,131 +2,231 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import ClassVar
 
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from scipy import stats
+
+from augface.artifacts import image_grid, table
 from augface.evaluators.base import Context, Evaluator, Findings
-from augface.features import DEFAULT_SPACE, create_feature_space
+from augface.evaluators.compared import GROUP_MINIMUM, GROUP_MOST, Compared, compared_groups, most_of, small_groups
 from augface.features.base import Features
-from augface.metrics import Interval, frechet_distance, jackknife_interval
-from augface.metrics.kernel import kernel_estimate, kernel_test
-from augface.results import Baseline, Measurement, Skipped
+from augface.features.inception import InceptionSpace
+from augface.metrics.frechet import ENOUGH, FrechetEstimate, corrected_frechet, frechet_estimate
+from augface.metrics.inception_score import inception_score
+from augface.metrics.intervals import Interval, clustered_variance, normal_interval, squared_interval
+from augface.metrics.kernel import KernelEstimate, kernel_estimate, kernel_test
+from augface.results import Artifact, Measurement, Skipped
 from augface.seeds import random_generator
 
-TESTED = 3_000
-"""Faces of each side in the permutation test, whose memory grows with their square; the sides are in random order."""
+TESTED = 2_000
+"""Faces of each side in the permutation test, whose memory and time grow with their square."""
 MINIMUM = 20
 """Faces on each side, below which no distance is given."""
+SHOWN = 24
+SPLITS = 10
+"""Parts of the Inception score."""
+
+KERNEL = {
+    "kernel": "(x.y / D + 1)^3",
+    "estimator": "unbiased, all pairs",
+    "interval": "jackknife over people where known, else over faces; of the root where above 0",
+}
+FRECHET = {"interval": "delta method; wider than need be below 10 D faces"}
 
 
 class Fidelity(Evaluator):
-    """Fréchet and kernel distance in the default feature space."""
+    """Fréchet and kernel distance in each feature space, of all faces and of each kind.
+
+    In Inception's space also FID, KID and Inception score of all images, as other tools give them.
+    """
 
     name: ClassVar[str] = "fidelity"
 
     def evaluate(self, context: Context) -> Findings:
-        """Both distances at one n, with the same distances between real faces; what n does not allow is skipped."""
-        space = create_feature_space()
-        reference, fake, other_real = self._sides(context)
-        n = len(reference)
-        if n < MINIMUM:
-            reason = (
-                f"{n} faces on each side are too few; at least {MINIMUM} are needed "
-                "(half of the reals are the baseline)."
+        """All distances at one n, with the same distances between real faces; what n does not allow is skipped."""
+        match = context.sides.match()
+        if len(match) < MINIMUM:
+            halves = " (half of the reals are the baseline)" if context.train is None else ""
+            return _skip(f"{len(match)} faces on each side are too few; at least {MINIMUM} are needed{halves}.")
+        findings = Findings([])
+        for space in context.spaces:
+            everything = Compared(self.name, context, space, match)
+            kernel = _kernel(everything, findings, test=True)
+            frechet = _frechet(everything, findings)
+            if space == InceptionSpace.name:
+                _as_other_tools(everything, findings)
+            if space == context.spaces[0]:
+                findings.artifacts.extend(_costliest(everything, kernel, frechet))
+            enough = ENOUGH * everything.dimension
+            for group in compared_groups(self.name, context, space, max(GROUP_MOST, enough)):
+                _kernel(group, findings)
+                if len(group) >= enough:
+                    _frechet(group, findings)
+        if small := small_groups(context):
+            shown = "; ".join(small[:6]) + ("; …" if len(small) > 6 else "")
+            findings.skipped.extend(
+                _skip(f"fewer than {GROUP_MINIMUM} faces on a side, no numbers of their own: {shown}.").skipped
             )
-            return Findings([], skipped=[Skipped(evaluator=self.name, reason=reason)])
-        protocol = {**space.protocol, "seed": context.seed, "comparison": "made and real against held-out real, same n"}
-        measurements = [_kernel(reference, fake, other_real, protocol, context.seed)]
-        skipped = []
-        if n >= 2 * space.dimension:
-            measurements.insert(0, _frechet(reference, fake, other_real, protocol, context.seed))
-        else:
-            reason = (
-                f"Fréchet distance: {n:,} faces on each side are fewer than twice the {space.dimension:,} dimensions "
-                f"of the {space.name} space, where it is mostly bias; the kernel distance serves instead."
-            )
-            skipped.append(Skipped(evaluator=self.name, reason=reason))
-        return Findings(measurements, skipped=skipped)
-
-    @staticmethod
-    def _sides(context: Context) -> tuple[Features, Features, Features]:
-        """Features of as many held-out reals, fakes and other reals: the fakes and the others against the held-out."""
-        random = random_generator(context.seed, "fidelity sides")
-        fake = context.features(context.synthetic)
-        reference = context.features(context.reference)
-        if context.train is not None:
-            other = context.features(context.train)
-        else:
-            order = random.permutation(len(reference))
-            half = len(reference) // 2
-            reference, other = reference[order[:half]], reference[order[half:]]
-        n = min(len(reference), len(fake), len(other))
-        first, second, third = (random.permutation(len(side))[:n] for side in (reference, fake, other))
-        return reference[first], fake[second], other[third]
+        return findings
 
 
-def _kernel(
-    reference: Features, fake: Features, other: Features, protocol: dict[str, str | int | float], seed: int
-) -> Measurement:
-    headline, null = kernel_estimate(fake, reference), kernel_estimate(other, reference)
-    baseline = Baseline(
-        value=null.value,
-        low=null.value - 1.96 * null.standard_error,
-        high=null.value + 1.96 * null.standard_error,
-        n=len(reference),
-    )
-    low, high = (headline.value + sign * 1.96 * headline.standard_error for sign in (-1, 1))
-    return Measurement(
-        evaluator="fidelity",
-        name="kernel_distance",
-        value=headline.value,
-        low=low,
-        high=high,
-        p_value=kernel_test(fake[:TESTED], reference[:TESTED], random_generator(seed, "kernel test")),
-        direction="lower",
-        baseline=baseline,
-        verdict=_verdict(low, baseline),
-        meaning="How unlike real faces the made ones are as a whole; 0 would be perfect.",
-        n_real=len(reference),
-        n_fake=len(fake),
-        space=DEFAULT_SPACE,
-        protocol={
-            **protocol,
-            "kernel": "(x.y / D + 1)^3",
-            "estimator": "unbiased, all pairs",
-            "interval": "jackknife",
-            "tested": TESTED,
-        },
-    )
+def _skip(reason: str) -> Findings:
+    return Findings([], skipped=[Skipped(evaluator=Fidelity.name, reason=reason)])
 
 
-def _frechet(
-    reference: Features, fake: Features, other: Features, protocol: dict[str, str | int | float], seed: int
-) -> Measurement:
-    def interval(side: Features) -> Interval:
-        return jackknife_interval(
-            lambda rows: frechet_distance(side[rows], reference[rows]), len(side), random_generator(seed, "frechet")
+def _kernel(compared: Compared, findings: Findings, *, test: bool = False) -> KernelEstimate:
+    fake, reference, persons = compared.fake, compared.reference, compared.reference_people
+    headline = kernel_estimate(fake, reference, None, persons)
+    null = kernel_estimate(compared.other, reference, compared.other_people, persons)
+    p_value = None
+    if test:
+        # two faces of one person are more alike than two made ones, whoever made them: one of each is tested
+        strangers = np.arange(len(reference)) if persons is None else np.sort(np.unique(persons, return_index=True)[1])
+        random = random_generator(compared.context.seed, "kernel test", compared.space)
+        p_value = kernel_test(fake[:TESTED], reference[strangers[:TESTED]], random)
+    findings.measurements.append(
+        compared.measurement(
+            "kernel_distance",
+            squared_interval(headline.value, headline.standard_error),
+            null=squared_interval(null.value, null.standard_error),
+            p_value=p_value,
+            protocol={**KERNEL, **({"tested": TESTED} if test else {})},
+            meaning="How unlike real faces the made ones are as a whole; 0 would be perfect.",
         )
+    )
+    return headline
 
-    headline, null = interval(fake), interval(other)
-    baseline = Baseline(value=null.value, low=null.low, high=null.high, n=len(reference))
-    return Measurement(
-        evaluator="fidelity",
-        name="frechet_distance",
-        value=headline.value,
-        low=headline.low,
-        high=headline.high,
-        direction="lower",
-        baseline=baseline,
-        verdict=_verdict(headline.low, baseline),
-        meaning="How unlike real faces the made ones are as a whole; real faces among themselves give the baseline.",
-        n_real=len(reference),
-        n_fake=len(fake),
-        space=DEFAULT_SPACE,
-        protocol={**protocol, "estimator": "raw, biased by n", "interval": "jackknife of 10 groups"},
+
+def _frechet(compared: Compared, findings: Findings) -> FrechetEstimate | None:
+    """The raw distance, what it has more than that of real faces, and what is left of it without bias."""
+    n, dimension, persons = len(compared), compared.dimension, compared.reference_people
+    if n < ENOUGH * dimension:
+        reason = (
+            f"Fréchet distance with a baseline: {n:,} faces on each side are fewer than twice the {dimension:,} "
+            f"dimensions of the {compared.space} space, where it is mostly bias; the kernel distance serves instead."
+        )
+        findings.skipped.extend(_skip(reason).skipped)
+        return None
+    fake, reference, other = compared.fake, compared.reference, compared.other
+    headline, null = frechet_estimate(fake, reference), frechet_estimate(other, reference)
+    error = headline.standard_error(None, persons)
+    null_error = null.standard_error(compared.other_people, persons)
+    findings.measurements.append(
+        compared.measurement(
+            "frechet_distance",
+            normal_interval(headline.value, error),
+            null=normal_interval(null.value, null_error),
+            protocol={**FRECHET, "estimator": "raw, biased by n"},
+            meaning="How unlike real faces the made ones are; real ones among themselves are at the baseline.",
+        )
+    )
+    excess_variance = (
+        clustered_variance(headline.x_influence)
+        + clustered_variance(null.x_influence, compared.other_people)
+        + clustered_variance(headline.y_influence - null.y_influence, persons)  # both are held against these
+    )
+    findings.measurements.append(
+        compared.measurement(
+            "frechet_excess",
+            normal_interval(headline.value - null.value, float(np.sqrt(excess_variance))),
+            protocol={**FRECHET, "estimator": "distance less that of real faces at the same n"},
+            meaning="What the made faces add to the Fréchet distance that real faces have among themselves.",
+        )
+    )
+    if n >= 2 * ENOUGH * dimension and not compared.group:
+        random = random_generator(compared.context.seed, "frechet halves", compared.space)
+        findings.measurements.append(
+            compared.measurement(
+                "frechet_corrected",
+                normal_interval(corrected_frechet(fake, reference, random), error),
+                null=normal_interval(corrected_frechet(other, reference, random), null_error),
+                protocol={**FRECHET, "estimator": "extrapolated in 1/n from halves"},
+                meaning="The Fréchet distance that infinitely many faces would have, as far as these can tell.",
+            )
+        )
+    return headline
+
+
+def _as_other_tools(compared: Compared, findings: Findings) -> None:
+    """FID, KID and Inception score: the first two of all images, without a baseline, as published ones are."""
+    context = compared.context
+    real = context.features(context.reference, compared.space)
+    fake = context.features(context.synthetic, compared.space)
+    persons, sizes = context.reference.identity, (len(real), len(fake))
+    if min(sizes) >= ENOUGH * compared.dimension:
+        fid = frechet_estimate(fake, real)
+        findings.measurements.append(
+            compared.measurement(
+                "fid",
+                normal_interval(fid.value, fid.standard_error(None, persons)),
+                protocol={**FRECHET, "estimator": "raw, biased by n"},
+                meaning="Fréchet Inception distance of all images on both sides, as other tools give it.",
+                sizes=sizes,
+            )
+        )
+    else:
+        reason = (
+            f"FID: {min(sizes):,} images on the smaller side are fewer than {ENOUGH * compared.dimension:,}, twice the "
+            "dimensions of Inception's features, where it is mostly bias; the KID serves instead."
+        )
+        findings.skipped.extend(_skip(reason).skipped)
+    kid = kernel_estimate(fake, real, None, persons)
+    findings.measurements.append(
+        compared.measurement(
+            "kid",
+            squared_interval(kid.value, kid.standard_error),
+            protocol=KERNEL,
+            meaning="Kernel Inception distance of all images on both sides; not multiplied by anything.",
+            sizes=sizes,
+        )
+    )
+    findings.measurements.append(_inception_score(compared))
+
+
+def _inception_score(compared: Compared) -> Measurement:
+    space = compared.context.space(compared.space)
+    assert isinstance(space, InceptionSpace)
+
+    def score(features: Features) -> Interval:  # the rows are in random order already
+        mean, deviation = inception_score(space.class_probabilities(features), SPLITS)
+        reach = float(stats.t.ppf(0.975, SPLITS - 1)) * deviation / np.sqrt(SPLITS - 1)
+        return Interval(mean, mean - reach, mean + reach)
+
+    return compared.measurement(
+        "inception_score",
+        score(compared.fake),
+        null=score(compared.reference),
+        direction="higher",
+        decides=False,
+        protocol={"splits": SPLITS, "interval": "t over splits"},
+        meaning="How sure an ImageNet classifier is of each image, and how varied its answers are. It knows no faces: "
+        "read it only beside that of real ones.",
     )
 
 
-def _verdict(low: float, baseline: Baseline) -> Literal["pass", "warn"]:
-    """`warn` where the whole interval is worse than that of real faces."""
-    assert baseline.high is not None
-    return "warn" if low > baseline.high else "pass"
+def _costliest(compared: Compared, kernel: KernelEstimate, frechet: FrechetEstimate | None) -> list[Artifact]:
+    """The made faces that raise the distance most, as pictures and by name."""
+    cost: npt.NDArray[np.float64] = kernel.x_witness if frechet is None else frechet.x_influence
+    distance = "kernel distance" if frechet is None else "Fréchet distance"
+    worst = most_of(cost, SHOWN)
+    made, rows = compared.context.synthetic, compared.match.synthetic[worst]
+    return [
+        image_grid(
+            made.images[rows],
+            name="costliest",
+            title="The made faces that cost most",
+            caption=f"The {len(rows)} made faces without which the {distance} would fall most, the worst first.",
+            section=Fidelity.name,
+            columns=min(12, len(rows)),
+        ),
+        table(
+            pd.DataFrame({"file": made.names[rows], "influence": cost[worst]}),
+            name="costliest-names",
+            title="The made faces that cost most, by name",
+            caption=f"Influence: how fast the {distance} grows with the weight of this face.",
+            section=Fidelity.name,
+        ),
+    ]

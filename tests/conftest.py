@@ -11,7 +11,11 @@ import pytest
 os.environ["MPLBACKEND"] = "Agg"
 os.environ["OMP_NUM_THREADS"] = "1"
 os.environ["COLUMNS"] = "120"
-os.environ.pop("AUGFACE_DEBUG", None)
+os.environ["AUGFACE_OFFLINE"] = "1"
+for name in [
+    name for name in os.environ if name.startswith("AUGFACE_") and name.endswith(("_WEIGHTS", "_SHA256", "_DEBUG"))
+]:
+    del os.environ[name]
 
 
 @pytest.fixture(scope="session", autouse=True)

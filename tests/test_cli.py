@@ -109,7 +109,8 @@ def stand_ins(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, faces: FaceDatase
         load_generator=found.note("load_generator", generator),
     )
     found.module("augface.evaluators", EVALUATORS=evaluators)
-    found.module("augface.evaluation", evaluate=found.note("evaluate", evaluation))
+    found.module("augface.evaluation", evaluate=found.note("evaluate", evaluation), choose_spaces=found.note("spaces"))
+    found.module("augface.faces", open_faces=found.note("open_faces", (faces, faces, None)))
     found.module(
         "augface.rebalancing",
         plan_rebalance=found.note("plan", SimpleNamespace(describe=lambda: "THE PLAN")),
@@ -118,7 +119,7 @@ def stand_ins(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, faces: FaceDatase
     found.module(
         "augface.report",
         render=lambda evaluation, real_images=True: f"<html>{real_images}</html>",
-        terminal_summary=lambda evaluation: "THE SUMMARY",
+        terminal_summary=lambda evaluation, reasons=False: "THE SUMMARY",
     )
     return found
 
@@ -401,13 +402,16 @@ def test_evaluate_reads_both_sides_at_one_size_and_writes_results_and_report(
     stand_ins: StandIns, tmp_path: Path, evaluation: Evaluation, capsys: pytest.CaptureFixture[str]
 ) -> None:
     words = "evaluate celeba:r folder:f --train folder:t --evaluators fidelity,downstream --seed 4 --size 32 --out here"
+    words += " --spaces pixels --by Male,Young"
     assert main([*words.split(), "--attr", "Smiling", "--no-real-images"]) == 0
-    loads = [(args, kwargs) for name, args, kwargs in stand_ins.calls if name == "load_data"]
-    assert loads == [((spec,), {"size": 32}) for spec in ("celeba:r", "folder:f", "folder:t")]
+    (opened,) = [(args, kwargs) for name, args, kwargs in stand_ins.calls if name == "open_faces"]
+    assert opened == (("celeba:r", "folder:f", "folder:t"), {"size": 32, "seed": 4})
+    assert stand_ins.names.index("spaces") < stand_ins.names.index("open_faces")  # weights that are missing fail early
     handed_on = stand_ins.called("evaluate")
+    assert handed_on["spaces"] == ["pixels"]
+    assert handed_on["by"] == ["Male", "Young"]
     assert handed_on["evaluators"] == ["fidelity", "downstream"]
     assert handed_on["seed"] == 4
-    assert handed_on["train"] is not None
     assert handed_on["attr"] == ["Smiling"]
     assert handed_on["real_images"] is False
     assert Evaluation.from_json(tmp_path / "here/results.json") == evaluation

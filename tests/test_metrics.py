@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -12,25 +12,28 @@ from scipy import linalg, stats
 
 from augface.errors import DataError
 from augface.metrics import (
+    TooFewRowsWarning,
+    clustered_variance,
+    corrected_frechet,
     frechet_distance,
-    jackknife_interval,
-    k_nearest,
+    frechet_distance_of_moments,
+    frechet_estimate,
+    inception_score,
     kernel_distance,
+    kernel_distance_of_subsets,
+    kernel_estimate,
     kernel_test,
     prdc,
     proportion_interval,
+    squared_interval,
 )
-from augface.metrics.kernel import kernel_estimate
+from augface.metrics.frechet import raw_frechet_distance
 
 Matrix = npt.NDArray[np.float64]
 
 
 def normal(seed: int, rows: int, dimension: int, shift: float = 0.0) -> Matrix:
     return np.random.default_rng(seed).standard_normal((rows, dimension)) + shift
-
-
-def distances(first: Matrix, second: Matrix) -> Matrix:
-    return np.asarray(np.linalg.norm(first[:, None] - second[None], axis=2))
 
 
 BAD_PAIRS = {
@@ -72,13 +75,17 @@ class TestFrechet:
         difference = first.mean(axis=0) - second.mean(axis=0)
         expected = difference @ difference + np.trace(np.cov(first.T) + np.cov(second.T))
         expected -= 2 * np.sqrt(product.clip(min=1e-9) * (product > 1e-9)).sum()
-        assert frechet_distance(first, second) == pytest.approx(expected, rel=1e-6)
+        with pytest.warns(TooFewRowsWarning, match="20 rows are fewer than 2 x 50 dimensions"):
+            assert frechet_distance(first, second) == pytest.approx(expected, rel=1e-6)
 
     def test_both_ways_of_computing_agree(self) -> None:
         """Zero columns change the ways, not the truth."""
         first, second = normal(0, 40, 10), normal(1, 50, 10, shift=0.5)
         wide = [np.hstack([side, np.zeros((len(side), 100))]) for side in (first, second)]
-        assert frechet_distance(*wide) == pytest.approx(frechet_distance(first, second), rel=1e-9)
+        assert raw_frechet_distance(*wide) == pytest.approx(frechet_distance(first, second), rel=1e-7)
+        assert raw_frechet_distance(wide[0], np.tile(wide[1], (4, 1))) == pytest.approx(
+            frechet_distance(first, np.tile(second, (4, 1))), rel=1e-7
+        )
 
     def test_singular_covariances_are_no_error(self) -> None:
         first, second = normal(0, 50, 4), normal(1, 60, 4)
@@ -92,11 +99,95 @@ class TestFrechet:
     @pytest.mark.parametrize("dimension", [8, 200])
     def test_identical_sets_are_at_zero(self, dimension: int) -> None:
         features = normal(0, 100, dimension)
-        assert frechet_distance(features, features[::-1]) == pytest.approx(0, abs=1e-9 * dimension)
+        assert raw_frechet_distance(features, features[::-1]) == pytest.approx(0, abs=1e-9 * dimension)
 
     def test_it_is_symmetric(self) -> None:
         first, second = normal(0, 60, 5), normal(1, 90, 5, shift=1)
         assert frechet_distance(first, second) == pytest.approx(frechet_distance(second, first), rel=1e-9)
+
+    def test_real_features_with_fewer_rows_than_dimensions(self, real_data: Path) -> None:
+        """Near-singular and non-negative, against a reference with every root taken of a symmetric product."""
+        first, second = (np.load(path)["features"] for path in sorted((real_data / "inception-features").glob("*.npz")))
+        assert len(first) < first.shape[1]
+        covariances = [np.cov(side.astype(np.float64).T) for side in (first, second)]
+        values, vectors = np.linalg.eigh(covariances[0])
+        root = vectors * np.sqrt(values.clip(min=0)) @ vectors.T
+        product = np.linalg.eigvalsh(root @ covariances[1] @ root)
+        largest = product[-1] * 1e-14
+        difference = first.mean(axis=0, dtype=np.float64) - second.mean(axis=0, dtype=np.float64)
+        expected = difference @ difference + np.trace(covariances[0] + covariances[1])
+        expected -= 2 * np.sqrt(product[product > largest]).sum()
+        with pytest.warns(TooFewRowsWarning, match="mostly bias"):
+            assert frechet_distance(first, second) == pytest.approx(expected, rel=1e-6)
+
+    def test_moments_that_do_not_fit_are_refused(self) -> None:
+        mean, covariance = np.zeros(3), np.eye(3)
+        with pytest.raises(DataError, match="both sides of one D"):
+            frechet_distance_of_moments(mean, covariance, np.zeros(2), np.eye(2))
+        with pytest.raises(DataError, match="both sides of one D"):
+            frechet_distance_of_moments(mean, covariance, mean, np.ones((3, 4)))
+        with pytest.raises(DataError, match="NaN"):
+            frechet_distance_of_moments(mean, covariance * np.nan, mean, covariance)
+
+    def test_the_estimate_is_the_distance(self) -> None:
+        first, second = normal(0, 300, 12) * np.arange(1, 13), normal(1, 200, 12, shift=0.3) @ normal(2, 12, 12)
+        estimate = frechet_estimate(first, second)
+        assert estimate.value == pytest.approx(frechet_distance(first, second), rel=1e-9)
+        assert abs(estimate.x_influence.mean()) < 1e-9 * np.abs(estimate.x_influence).max()
+
+    def test_influence_is_what_leaving_a_row_out_changes(self) -> None:
+        first, second = normal(0, 400, 4) * np.arange(1, 5), normal(1, 500, 4, shift=0.5)
+        estimate = frechet_estimate(first, second)
+        for row in range(0, 400, 80):
+            change = frechet_distance(first, second) - frechet_distance(np.delete(first, row, axis=0), second)
+            assert estimate.x_influence[row] / 400 == pytest.approx(change, abs=0.003)
+        for row in range(0, 500, 100):
+            change = frechet_distance(first, second) - frechet_distance(first, np.delete(second, row, axis=0))
+            assert estimate.y_influence[row] / 500 == pytest.approx(change, abs=0.003)
+
+    @pytest.mark.parametrize("constant", ["first", "second", "both"])
+    def test_constant_features_are_at_the_distance_of_their_means(self, constant: str) -> None:
+        first, second = normal(0, 50, 4), normal(1, 60, 4)
+        first = np.ones_like(first) if constant != "second" else first
+        second = np.full_like(second, 2) if constant != "first" else second
+        expected = np.square(first.mean(axis=0) - second.mean(axis=0)).sum()
+        expected += first.var(axis=0, ddof=1).sum() + second.var(axis=0, ddof=1).sum()
+        assert frechet_distance(first, second) == pytest.approx(expected)
+        estimate = frechet_estimate(first, second)
+        assert estimate.value == pytest.approx(expected)
+        assert np.isfinite(estimate.standard_error())
+
+    def test_influence_without_variance_in_some_directions(self) -> None:
+        first, second = normal(0, 200, 3), normal(1, 250, 3, shift=0.5)
+        flat = frechet_estimate(*(np.hstack([side, np.ones((len(side), 2)), side[:, :1]]) for side in (first, second)))
+        assert np.isfinite(flat.x_influence).all()
+        assert flat.standard_error() > 0
+
+    def test_the_standard_error_is_the_spread(self) -> None:
+        repeats = [frechet_estimate(normal(2 * i, 300, 3), normal(2 * i + 1, 240, 3, shift=0.7)) for i in range(300)]
+        spread = np.std([repeat.value for repeat in repeats], ddof=1)
+        assert np.mean([repeat.standard_error() for repeat in repeats]) == pytest.approx(spread, rel=0.15)
+
+    def test_rows_of_one_person_count_as_one(self) -> None:
+        """Each row twice says no more than once."""
+        first, second = normal(0, 200, 3), normal(1, 200, 3, shift=0.7)
+        once = frechet_estimate(first, second).standard_error()
+        twice = frechet_estimate(np.repeat(first, 2, axis=0), np.repeat(second, 2, axis=0))
+        people = np.repeat(np.arange(200), 2)
+        assert twice.standard_error(people, people) == pytest.approx(once, rel=0.02)
+        assert twice.standard_error() < 0.75 * once
+
+    def test_correction_takes_the_bias_away(self) -> None:
+        dimension, repeats = 20, 60
+        truth = 0.5**2 * dimension
+        raw, corrected = [], []
+        for i in range(repeats):
+            first, second = normal(2 * i, 4 * dimension, dimension), normal(2 * i + 1, 4 * dimension, dimension, 0.5)
+            raw.append(frechet_distance(first, second))
+            corrected.append(corrected_frechet(first, second, np.random.default_rng(i)))
+        error = np.std(corrected) / np.sqrt(repeats)
+        assert np.mean(raw) > truth + 20 * error
+        assert np.mean(corrected) == pytest.approx(truth, abs=4 * error)
 
 
 class TestKernel:
@@ -133,6 +224,37 @@ class TestKernel:
         expected = pooled[0].sum() / (1500 * 1499) + pooled[1].sum() / (1100 * 1099) - 2 * pooled[2].mean()
         assert kernel_distance(first, second) == pytest.approx(expected, rel=1e-6, abs=1e-12)
 
+    def test_float32_is_multiplied_as_float32_and_is_right(self) -> None:
+        """Far from the origin, where an uncentred product would lose all digits."""
+        first, second = (side.astype(np.float32) for side in (normal(0, 400, 50) + 30, normal(1, 300, 50) + 30.02))
+        exact = kernel_estimate(first.astype(np.float64), second.astype(np.float64))
+        fast = kernel_estimate(first, second)
+        assert fast.value == pytest.approx(exact.value, rel=1e-3)
+        assert fast.standard_error == pytest.approx(exact.standard_error, rel=1e-3)
+
+    def test_people_are_left_out_whole(self) -> None:
+        first, second = normal(0, 30, 4), normal(1, 15, 4, shift=0.4)
+        people = np.random.default_rng(0).integers(0, 9, 30)
+        without = np.array([self.reference(first[people != person], second) for person in range(9)])
+        without_second = np.array([self.reference(first, np.delete(second, i, axis=0)) for i in range(15)])
+        expected = np.sqrt(without.var() * 8 + without_second.var() * 14)
+        assert kernel_estimate(first, second, people).standard_error == pytest.approx(expected, rel=1e-9)
+
+    def test_the_witness_finds_what_does_not_belong(self) -> None:
+        first, second = normal(0, 100, 6), normal(1, 120, 6)
+        first[17] += 4
+        second[[3, 5]] -= 4
+        estimate = kernel_estimate(first, second)
+        assert np.argmax(estimate.x_witness) == 17
+        assert set(np.argsort(estimate.y_witness)[-2:]) == {3, 5}
+
+    def test_subsets_are_means_of_the_distance(self) -> None:
+        first, second = normal(0, 40, 4), normal(1, 30, 4, shift=0.5)
+        mean, deviation = kernel_distance_of_subsets(first, second, np.random.default_rng(0), subsets=400, size=20)
+        assert mean == pytest.approx(kernel_distance(first, second), abs=4 * deviation / np.sqrt(400))
+        whole = kernel_distance_of_subsets(first[:30], second, np.random.default_rng(0), subsets=2, size=1000)
+        assert whole == pytest.approx((kernel_distance(first[:30], second), 0), abs=1e-12)
+
     def test_it_is_unbiased_for_one_population(self) -> None:
         values = np.array([kernel_distance(normal(2 * i, 40, 8), normal(2 * i + 1, 30, 8)) for i in range(400)])
         error = values.std(ddof=1) / np.sqrt(len(values))
@@ -158,69 +280,6 @@ class TestKernel:
             assert kernel_test(first, second, np.random.default_rng(i), permutations=99) == 0.01
 
 
-class TestPrdc:
-    @staticmethod
-    def reference(real: Matrix, fake: Matrix, k: int) -> dict[str, float]:
-        """The definitions, with all distances at once."""
-        real_radii = np.sort(distances(real, real), axis=1)[:, k]  # the nearest is the point itself
-        fake_radii = np.sort(distances(fake, fake), axis=1)[:, k]
-        inside = distances(real, fake) <= real_radii[:, None]
-        return {
-            "precision": inside.any(axis=0).mean(),
-            "recall": (distances(real, fake) <= fake_radii).any(axis=1).mean(),
-            "density": inside.sum() / (k * len(fake)),
-            "coverage": inside.any(axis=1).mean(),
-        }
-
-    @pytest.mark.parametrize("k", [1, 3, 5])
-    @pytest.mark.parametrize("offset", [0.0, 1e4])
-    def test_it_equals_the_definitions(self, k: int, offset: float) -> None:
-        real, fake = normal(0, 120, 4), normal(1, 90, 4, shift=0.5)
-        assert prdc(real + offset, fake + offset, k=k) == pytest.approx(self.reference(real, fake, k), rel=1e-12)
-
-    def test_it_equals_the_definitions_beyond_one_block(self) -> None:
-        real, fake = normal(0, 1100, 3), normal(1, 200, 3, shift=0.5)
-        assert prdc(real, fake) == pytest.approx(self.reference(real, fake, 5), rel=1e-12)
-
-    def test_swapping_the_sides_swaps_precision_and_recall(self) -> None:
-        real, fake = normal(0, 100, 4), normal(1, 130, 4, shift=0.7)
-        forth, back = prdc(real, fake), prdc(fake, real)
-        assert (forth["precision"], forth["recall"]) == (back["recall"], back["precision"])
-        assert forth["precision"] != forth["recall"]
-
-    def test_duplicates_among_the_real_do_not_zero_precision(self) -> None:
-        """All radii are 0 here, and each fake lies exactly on a real."""
-        points = normal(0, 40, 300)
-        measures = prdc(np.repeat(points, 6, axis=0), points[::-1])
-        assert measures["precision"] == 1
-        assert measures["coverage"] == 1
-
-    def test_far_sets_share_nothing(self) -> None:
-        measures = prdc(normal(0, 50, 3), normal(1, 50, 3, shift=100))
-        assert measures == {"precision": 0, "recall": 0, "density": 0, "coverage": 0}
-
-
-class TestNearest:
-    @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-    @pytest.mark.parametrize("offset", [0.0, 1e4])
-    def test_it_is_exact(self, offset: float, dtype: type[np.floating[Any]]) -> None:
-        references, queries = normal(0, 500, 8), normal(1, 70, 8)
-        references, queries = (
-            (side + offset).astype(dtype).astype(np.float64) for side in (references, queries)
-        )  # as the type can hold them
-        expected = distances(queries, references)
-        found, rows = k_nearest(queries.astype(dtype), references.astype(dtype), 4, block=32)
-        assert np.array_equal(rows, np.argsort(expected, axis=1)[:, :4])
-        assert found == pytest.approx(np.sort(expected, axis=1)[:, :4], rel=1e-4)
-
-    def test_more_neighbours_than_there_are_is_refused(self) -> None:
-        with pytest.raises(DataError, match="only 3 references"):
-            k_nearest(normal(0, 5, 2), normal(1, 3, 2), 4)
-
-    def test_whole_numbers_are_taken(self) -> None:
-        assert k_nearest([[0, 0]], [[3, 4], [9, 9]], 1)[0].tolist() == [[5.0]]
-
-
 class TestIntervals:
     @pytest.mark.parametrize(("rate", "trials"), [(0.5, 40), (0.1, 60), (0.97, 50)])
     def test_a_proportion_is_covered(self, rate: float, trials: int) -> None:
@@ -235,28 +294,47 @@ class TestIntervals:
         assert np.isnan(value)
         assert (low, high) == (0, 1)
 
-    def test_the_jackknife_covers_a_mean(self) -> None:
-        covered = 0
-        for i in range(400):
-            sample = normal(i, 50, 1)[:, 0] ** 2
+    def test_the_interval_of_a_square_is_that_of_its_root(self) -> None:
+        value, low, high = squared_interval(4.0, 0.4)
+        assert value == 4
+        assert (np.sqrt(low), np.sqrt(high)) == (
+            pytest.approx(2 - 1.96 * 0.1, rel=1e-5),
+            pytest.approx(2.196, rel=1e-5),
+        )
+        assert high - value > value - low > 0
 
-            def mean(rows: npt.NDArray[np.int64], sample: Matrix = sample) -> float:
-                return float(sample[rows].mean())
+    def test_whether_zero_lies_inside_is_as_for_the_symmetric_one(self) -> None:
+        assert squared_interval(1.97, 1.0).low > 0
+        assert squared_interval(1.95, 1.0).low < 0
 
-            interval = jackknife_interval(mean, 50, np.random.default_rng(i))
-            covered += interval.low <= 1 <= interval.high
-        assert 0.90 < covered / 400 < 0.98
+    def test_clusters_widen_an_interval_as_they_should(self) -> None:
+        """Rows in families of five that are all alike are one fifth of the evidence."""
+        values = np.repeat(normal(0, 200, 1)[:, 0], 5)
+        values -= values.mean()
+        alone, together = clustered_variance(values), clustered_variance(values, np.repeat(np.arange(200), 5))
+        assert together == pytest.approx(5 * alone, rel=0.01)
 
-    def test_the_jackknife_covers_a_distance_at_its_n(self) -> None:
-        """The target of the interval is the expectation at this n, bias and all."""
-        intervals = []
-        for i in range(150):
-            first, second = normal(2 * i, 100, 5), normal(2 * i + 1, 100, 5, shift=0.5)
+    def test_one_cluster_says_nothing(self) -> None:
+        assert np.isnan(clustered_variance(np.array([0.5, -0.5]), [1, 1]))
 
-            def distance(rows: npt.NDArray[np.int64], first: Matrix = first, second: Matrix = second) -> float:
-                return frechet_distance(first[rows], second[rows])
 
-            intervals.append(jackknife_interval(distance, 100, np.random.default_rng(i)))
-        target = np.mean([interval.value for interval in intervals])
-        covered = np.mean([interval.low <= target <= interval.high for interval in intervals])
-        assert 0.88 < covered < 0.99
+class TestInceptionScore:
+    def test_it_is_the_formula(self) -> None:
+        logits = normal(0, 200, 7) * 2
+        rows = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+        expected = np.exp((rows * (np.log(rows) - np.log(rows.mean(axis=0)))).sum(axis=1).mean())
+        mean, deviation = inception_score(rows, splits=1)
+        assert mean == pytest.approx(expected)
+        assert deviation == 0
+
+    def test_sure_and_varied_is_the_number_of_classes(self) -> None:
+        assert inception_score(np.tile(np.eye(8), (10, 1)), splits=2)[0] == pytest.approx(8)
+
+    def test_all_alike_is_one(self) -> None:
+        assert inception_score(np.tile([0.2, 0.8], (10, 1)), splits=2)[0] == pytest.approx(1)
+
+    def test_rows_that_are_no_probabilities_are_refused(self) -> None:
+        with pytest.raises(DataError, match="add up to 1"):
+            inception_score(normal(0, 20, 3))
+        with pytest.raises(DataError, match="at least 10"):
+            inception_score(np.eye(8))

@@ -16,7 +16,7 @@ from augface.classifier import AttributeClassifier
 from augface.data import load_data
 from augface.data.dataset import FaceDataset
 from augface.errors import DataError, OutputError, UnknownNameError, UsageError
-from augface.evaluators import base, downstream, fidelity
+from augface.evaluators import base, downstream
 from augface.features.pixels import PixelSpace
 from augface.generators import create_generator
 from augface.generators.base import Generator
@@ -38,7 +38,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     learn = AttributeClassifier.train
     monkeypatch.setattr(AttributeClassifier, "train", lambda *data, seed: learn(*data, seed=seed, images=1280))
     monkeypatch.setattr(downstream, "BOOTSTRAPS", 20)
-    for module in (base, fidelity, downstream):
+    for module in (base, downstream):
         monkeypatch.setattr(module, "create_feature_space", lambda name="": PixelSpace())
 
 

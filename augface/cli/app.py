@@ -8,6 +8,7 @@ from collections.abc import Callable
 from cyclopts import App, CycloptsError, Parameter, UnusedCliTokensError
 
 import augface
+from augface.cli.compare import compare
 from augface.cli.console import show_log_on_stderr
 from augface.cli.data import app as data
 from augface.cli.doctor import doctor
@@ -40,6 +41,7 @@ COMMANDS: dict[str, Callable[..., object]] = {
     "sample": sample,
     "evaluate": evaluate,
     "report": report,
+    "compare": compare,
     "list": list_names,
     "doctor": doctor,
 }

@@ -43,6 +43,7 @@ def load_data(
     crop: str | tuple[int, int, int, int] | None = None,
     workers: int | None = None,
     max_bad: float = 0.05,
+    originals: bool = False,
 ) -> FaceDataset:
     """Load faces. Images are decoded, cropped and resized once; later calls open the cache.
 
@@ -55,6 +56,8 @@ def load_data(
         workers: threads that decode; one a core where not given.
         max_bad: the largest share of images that may be unusable. Up to 10 always may, if they are at most half; 0
             allows none.
+        originals: whether measures are to look at the whole files in their own size instead; for folders and zips that
+            are not cropped.
 
     Raises:
         UsageError: a size, crop or spec that does not exist.
@@ -89,7 +92,12 @@ def load_data(
     for warning in listing.warnings:
         log.warning("%s", warning)
     return load_images(
-        listing, crop=listing.crop if chosen_crop is None else chosen_crop, size=size, workers=workers, max_bad=max_bad
+        listing,
+        crop=listing.crop if chosen_crop is None else chosen_crop,
+        size=size,
+        workers=workers,
+        max_bad=max_bad,
+        originals=originals and place.kind == "folder" and crop is None,
     )
 
 

@@ -5,13 +5,16 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
 from augface.errors import DataError, UnknownNameError
+
+if TYPE_CHECKING:
+    from augface.data.originals import Originals
 
 Split = Literal["train", "valid", "test"]
 Pixels = npt.NDArray[np.uint8]
@@ -70,6 +73,7 @@ class FaceDataset:
         names: (N,) file names, for data sets that are written out and for messages.
         factors: what else is known of each image, N rows: the true generating factors of toy faces, the seed and
             the requested label of made ones; None where nothing is.
+        originals: the files that the images are small copies of, where measures are to look at those instead.
     """
 
     images: ImageRows
@@ -79,6 +83,7 @@ class FaceDataset:
     source: Source
     names: npt.NDArray[np.str_]
     factors: pd.DataFrame | None = None
+    originals: Originals | None = None
 
     def __post_init__(self) -> None:
         for name, column in (
@@ -87,6 +92,7 @@ class FaceDataset:
             ("split", self.split),
             ("names", self.names),
             ("factors", self.factors),
+            ("originals", self.originals),
         ):
             if column is not None and len(column) != len(self.images):
                 raise DataError(f"{len(self.images)} images but {len(column)} rows of {name}.")
@@ -152,6 +158,11 @@ class FaceDataset:
         """Height of the images in pixels; they are square."""
         return self.images.shape[1]
 
+    @property
+    def shows_people(self) -> bool:
+        """Whether these, where they are real faces, are of real people: all but the built-in drawn ones."""
+        return not self.source.spec.startswith("toy")
+
     def select(self, rows: npt.ArrayLike | slice) -> FaceDataset:
         """The faces of a boolean mask, of row numbers (in their order) or of a slice, as a view."""
         chosen = np.arange(len(self))[rows if isinstance(rows, slice) else _row_index(rows)]
@@ -163,6 +174,7 @@ class FaceDataset:
             split=None if self.split is None else self.split[chosen],
             names=self.names[chosen],
             factors=None if self.factors is None else self.factors.iloc[chosen].reset_index(drop=True),
+            originals=None if self.originals is None else self.originals.select(chosen),
         )
 
     def matching(self, where: Mapping[str, bool]) -> npt.NDArray[np.bool_]:

@@ -45,19 +45,44 @@ def decode_face(content: bytes, crop: Crop, size: int) -> Pixels:
     Raises:
         BadImage: not an image, broken or cut short, larger than `MAX_PIXELS`, or smaller than the crop.
     """
+    with _decoded(content) as picture:
+        try:
+            box = crop_box(crop, *picture.size)
+        except DataError as error:  # the crop does not lie in it
+            raise BadImage(str(error)) from error
+        return np.asarray(picture.resize((size, size), Image.Resampling.LANCZOS, box=box))
+
+
+def decode_picture(content: bytes) -> Pixels:
+    """The whole picture in its own size, uint8 (H, W, 3), RGB. Within `quiet_decoding()`; raises as `decode_face`."""
+    with _decoded(content) as picture:
+        return np.array(picture)  # of its own, which may be written to
+
+
+def picture_size(content: bytes) -> tuple[int, int]:
+    """Width and height in the file's header, without decoding it; raises as `decode_face`."""
+    with _readable(content), Image.open(io.BytesIO(content), formats=FORMATS) as image:
+        width, height = image.size
+        return width, height
+
+
+@contextmanager
+def _decoded(content: bytes) -> Iterator[Image.Image]:
+    """The upright RGB picture; whatever decoders raise on files that are broken, or made to break them, is a reason."""
+    with _readable(content), Image.open(io.BytesIO(content), formats=FORMATS) as image:
+        width, height = image.size
+        if width * height > MAX_PIXELS:
+            raise BadImage(f"{width:,} x {height:,} pixels are more than {MAX_PIXELS // 1_000_000} million")
+        with _ONE_AT_A_TIME if width * height > LARGE else nullcontext():
+            yield _to_rgb(_upright(image))
+
+
+@contextmanager
+def _readable(content: bytes) -> Iterator[None]:
     try:
-        with Image.open(io.BytesIO(content), formats=FORMATS) as image:
-            width, height = image.size
-            if width * height > MAX_PIXELS:
-                raise BadImage(f"{width:,} x {height:,} pixels are more than {MAX_PIXELS // 1_000_000} million")
-            with _ONE_AT_A_TIME if width * height > LARGE else nullcontext():
-                face = _to_rgb(_upright(image))
-                box = crop_box(crop, *face.size)
-                return np.asarray(face.resize((size, size), Image.Resampling.LANCZOS, box=box))
+        yield
     except BadImage:
         raise
-    except DataError as error:  # the crop does not lie in it
-        raise BadImage(str(error)) from error
     except UnidentifiedImageError as error:
         raise BadImage("empty file" if not content else "not an image of a known format") from error
     except Image.DecompressionBombError as error:

@@ -31,6 +31,7 @@ from augface.data.crops import Crop
 from augface.data.dataset import FaceDataset, ImageRows, Pixels, Source
 from augface.data.images import DECODER, MAX_BYTES, BadImage, decode_face, quiet_decoding
 from augface.data.listing import Listing
+from augface.data.originals import Originals
 from augface.errors import DataError, OutputError
 from augface.files import atomic_write, cache_dir, human_bytes, output_errors
 
@@ -52,7 +53,13 @@ class Chunk:
 
 
 def load_images(
-    listing: Listing, *, crop: Crop, size: int, workers: int | None = None, max_bad: float = 0.05
+    listing: Listing,
+    *,
+    crop: Crop,
+    size: int,
+    workers: int | None = None,
+    max_bad: float = 0.05,
+    originals: bool = False,
 ) -> FaceDataset:
     """The faces of a listing, through the cache. Images that cannot be used are skipped, with a warning.
 
@@ -63,6 +70,7 @@ def load_images(
         workers: threads that decode; as many as there are cores where not given.
         max_bad: the largest share of images that may be bad. Up to `TOLERATED` always may, if they are at most half;
             0 allows none.
+        originals: whether measures are to look at the files themselves, in their own size.
 
     Raises:
         DataError: too many images are bad.
@@ -95,6 +103,7 @@ def load_images(
         source=Source(listing.spec, _content_hash(entry["pixels"], kept)),
         names=kept.names,
         factors=kept.factors,
+        originals=Originals(kept.container, kept.members) if originals else None,
     )
 
 

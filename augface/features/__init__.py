@@ -15,6 +15,13 @@ FEATURE_SPACES.register(
     "augface.features.efficientnet:EfficientNetSpace",
     "ImageNet features of EfficientNet-Lite0; offline",
 )
+FEATURE_SPACES.register(
+    "inception",
+    "augface.features.inception:InceptionSpace",
+    "Inception-v3 as FID and KID have it, resized as by clean-fid; downloads 96 MB once",
+)
+FEATURE_SPACES.register("dinov2", "augface.features.timm_spaces:DinoSpace", "DINOv2 ViT-L/14; bring the weights")
+FEATURE_SPACES.register("clip", "augface.features.timm_spaces:ClipSpace", "CLIP ViT-B/32; bring the weights")
 FEATURE_SPACES.register("pixels", "augface.features.pixels:PixelSpace", "16 x 16 RGB, contrast-normalised; for copies")
 
 DEFAULT_SPACE = "efficientnet"

@@ -16,11 +16,14 @@ Features = npt.NDArray[np.float32]
 class FeatureSpace(ABC):
     """Maps images to vectors with its own preprocessing and weights.
 
-    Two spaces with the same `protocol` give the same features; the cache and every measurement carry it.
+    Two spaces with the same `protocol` give the same features; the cache and every measurement carry it. A subclass
+    fills in `prepare`, what becomes of one image on its way to the network, and `forward`, the network.
     """
 
     name: ClassVar[str]
     dimension: ClassVar[int]
+    batch: ClassVar[int] = 8
+    """Images a forward pass. Every pass has this many, so that a row does not depend on what is beside it."""
 
     @property
     @abstractmethod
@@ -28,11 +31,27 @@ class FeatureSpace(ABC):
         """Everything that changes the features: version, weights' SHA-256, preprocessing."""
 
     @abstractmethod
-    def extract(self, images: Pixels) -> Features:
-        """Features of a chunk of images, uint8 (N, H, W, 3) of any size: float32 (N, dimension).
+    def prepare(self, image: Pixels) -> npt.NDArray[np.float32]:
+        """One image, uint8 (H, W, 3) of any size, as `forward` takes it. Called from several threads at once."""
 
-        A row depends on its image alone, not on the others in the chunk.
-        """
+    @abstractmethod
+    def forward(self, prepared: npt.NDArray[np.float32]) -> Features:
+        """Features of exactly `batch` prepared images, (batch, …): float32 (batch, dimension)."""
+
+    def extract(self, images: Pixels) -> Features:
+        """Features of images, uint8 (N, H, W, 3) of any size: float32 (N, dimension)."""
+        parts = [
+            self.extract_prepared([self.prepare(image) for image in images[start : start + self.batch]])
+            for start in range(0, len(images), self.batch)
+        ]
+        return np.concatenate(parts) if parts else np.zeros((0, self.dimension), dtype=np.float32)
+
+    def extract_prepared(self, prepared: list[npt.NDArray[np.float32]]) -> Features:
+        """Features of at most `batch` prepared images: float32 (N, dimension)."""
+        count = len(prepared)
+        filled = np.zeros((self.batch, *prepared[0].shape), dtype=np.float32)
+        filled[:count] = prepared
+        return np.asarray(self.forward(filled)[:count], dtype=np.float32)
 
     @classmethod
     def weights_status(cls) -> tuple[bool, str]:

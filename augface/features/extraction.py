@@ -1,52 +1,131 @@
-"""Features of data sets, each computed once: the cache is keyed by the pixels and by the space's protocol."""
+"""Features of data sets, each computed once: the cache is keyed by the images' bytes and by the space's protocol."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+import os
 import sys
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
+import numpy.typing as npt
 from tqdm import tqdm
 
+from augface.cache import touch
 from augface.data.dataset import FaceDataset
-from augface.errors import OutputError
+from augface.data.images import quiet_decoding
+from augface.errors import DataError, OutputError
 from augface.features.base import Features, FeatureSpace
 from augface.files import atomic_path, cache_dir
 
-CHUNK = 256
+Prepared = list[npt.NDArray[np.float32]]
+T = TypeVar("T")
 
 
 def features_of(data: FaceDataset, space: FeatureSpace) -> Features:
     """Features of all faces, float32 (N, D), from the cache where they have been computed before."""
-    from safetensors.numpy import save
+    return features_in_spaces(data, [space])[0]
 
-    path = _cache_path(data, space)
-    cached = _read(path, len(data), space.dimension)
-    if cached is not None:
-        return cached
-    features = np.empty((len(data), space.dimension), dtype=np.float32)
-    with tqdm(total=len(data), desc=f"{space.name} features", unit="img", disable=not sys.stderr.isatty()) as progress:
-        for start in range(0, len(data), CHUNK):
-            chunk = data.images[start : start + CHUNK]
-            features[start : start + len(chunk)] = space.extract(chunk)
-            progress.update(len(chunk))
-    metadata = {
-        "protocol": json.dumps(space.protocol, sort_keys=True),
-        "description": f"{data.source.spec}, {len(data)} faces",
-    }
-    with suppress(OutputError), atomic_path(path) as temporary:  # a full disk costs the cache, not the result
-        temporary.write_bytes(save({"features": features}, metadata=metadata))
+
+def features_in_spaces(data: FaceDataset, spaces: Sequence[FeatureSpace]) -> list[Features]:
+    """Features of all faces in several spaces, float32 (N, D) each. Every image is decoded once for all of them.
+
+    Raises:
+        DataError: a file has changed since it was listed, or a network gives NaN or infinity.
+    """
+    content = _content_digest(data)
+    paths = [_cache_path(content, space) for space in spaces]
+    found = [_read(path, len(data), space.dimension) for path, space in zip(paths, spaces, strict=True)]
+    missing = [space for space, features in zip(spaces, found, strict=True) if features is None]
+    computed = iter(_extract(data, missing) if missing else [])
+    result = []
+    for path, space, cached in zip(paths, spaces, found, strict=True):
+        features = next(computed) if cached is None else cached
+        if cached is None:
+            _write(path, features, space, data)
+        result.append(features)
+    return result
+
+
+def input_protocol(data: FaceDataset) -> dict[str, str]:
+    """What the spaces were shown: the files in their own size, or images that were brought to one size before."""
+    shown = f"{data.size} x {data.size} pixels" if data.originals is None else "files in their own size"
+    return {"input": shown}
+
+
+def _extract(data: FaceDataset, spaces: Sequence[FeatureSpace]) -> list[Features]:
+    """Threads read and prepare images, in order, while the networks run on those before."""
+    features = [np.empty((len(data), space.dimension), dtype=np.float32) for space in spaces]
+    waiting: list[Prepared] = [[] for _ in spaces]
+    done = [0] * len(spaces)
+
+    def run(number: int) -> None:
+        start, count = done[number], len(waiting[number])
+        features[number][start : start + count] = spaces[number].extract_prepared(waiting[number])
+        done[number] += count
+        waiting[number] = []
+
+    def prepare(row: int) -> Prepared:
+        picture = np.array(data.images[row]) if data.originals is None else data.originals.picture(row)
+        return [space.prepare(picture) for space in spaces]
+
+    names = " and ".join(space.name for space in spaces)
+    progress = tqdm(total=len(data), desc=f"{names} features", unit="img", disable=not sys.stderr.isatty())
+    with progress, quiet_decoding():
+        for prepared in _in_order(prepare, len(data), ahead=2 * max(space.batch for space in spaces)):
+            for number, space in enumerate(spaces):
+                waiting[number].append(prepared[number])
+                if len(waiting[number]) == space.batch:
+                    run(number)
+            progress.update()
+        for number in range(len(spaces)):
+            if waiting[number]:
+                run(number)
+    for space, values in zip(spaces, features, strict=True):
+        if not np.isfinite(values).all():
+            row = int(np.flatnonzero(~np.isfinite(values).all(axis=1))[0])
+            raise DataError(f"The {space.name} features of {data.names[row]} hold NaN or infinity: broken weights?")
     return features
 
 
-def _cache_path(data: FaceDataset, space: FeatureSpace) -> Path:
+def _in_order(work: Callable[[int], T], count: int, ahead: int) -> Iterator[T]:
+    """Results of `work` for 0 to `count` - 1, made by threads that stay at most `ahead` ahead."""
+    pool = ThreadPoolExecutor(os.cpu_count() or 1)
+    try:
+        futures: deque[Future[T]] = deque()
+        for number in range(count):
+            futures.append(pool.submit(work, number))
+            if len(futures) > ahead:
+                yield futures.popleft().result()
+        while futures:
+            yield futures.popleft().result()
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _content_digest(data: FaceDataset) -> bytes:
+    """What the images are known by: the bytes of their files, or their pixels, in order."""
+    if data.originals is not None:
+        digest = hashlib.sha256(b"files")
+        for part in _in_order(data.originals.digest, len(data), ahead=64):
+            digest.update(part)
+        return digest.digest()
+    digest = hashlib.sha256(repr(data.images.shape).encode())
+    rows = max(1, 6_000_000 // (data.size * data.size * 3))
+    for start in range(0, len(data), rows):
+        digest.update(np.ascontiguousarray(data.images[start : start + rows]).data)
+    return digest.digest()
+
+
+def _cache_path(content: bytes, space: FeatureSpace) -> Path:
     digest = hashlib.sha256(json.dumps(space.protocol, sort_keys=True).encode())
-    digest.update(repr(data.images.shape).encode())
-    for start in range(0, len(data), CHUNK):
-        digest.update(np.ascontiguousarray(data.images[start : start + CHUNK]).data)
+    digest.update(content)
     return cache_dir() / "features" / f"{space.name}-{digest.hexdigest()[:32]}.safetensors"
 
 
@@ -59,4 +138,16 @@ def _read(path: Path, count: int, dimension: int) -> Features | None:
         features: Features = load_file(path)["features"]
     except (OSError, SafetensorError, KeyError, ValueError):
         return None
-    return features if features.shape == (count, dimension) else None
+    touch(path)
+    return features if features.shape == (count, dimension) and features.dtype == np.float32 else None
+
+
+def _write(path: Path, features: Features, space: FeatureSpace, data: FaceDataset) -> None:
+    from safetensors.numpy import save
+
+    metadata = {
+        "protocol": json.dumps(space.protocol, sort_keys=True),
+        "description": f"{data.source.spec}, {len(data)} faces",
+    }
+    with suppress(OutputError), atomic_path(path) as temporary:  # a full disk costs the cache, not the result
+        temporary.write_bytes(save({"features": features}, metadata=metadata))

@@ -1,20 +1,41 @@
 """Measures of likeness as pure functions of arrays. They know nothing of images, models or files."""
 
-from augface.metrics.frechet import frechet_distance
-from augface.metrics.intervals import Interval, jackknife_interval, proportion_interval
-from augface.metrics.kernel import KernelDistance, kernel_distance, kernel_test
+from augface.metrics.frechet import (
+    TooFewRowsWarning,
+    corrected_frechet,
+    frechet_distance,
+    frechet_distance_of_moments,
+    frechet_estimate,
+)
+from augface.metrics.inception_score import inception_score
+from augface.metrics.intervals import (
+    Interval,
+    clustered_variance,
+    normal_interval,
+    proportion_interval,
+    squared_interval,
+)
+from augface.metrics.kernel import kernel_distance, kernel_distance_of_subsets, kernel_estimate, kernel_test
 from augface.metrics.neighbours import k_nearest, prdc
 from augface.metrics.thresholds import balanced_threshold
 
 __all__ = [
     "Interval",
-    "KernelDistance",
+    "TooFewRowsWarning",
     "balanced_threshold",
+    "clustered_variance",
+    "corrected_frechet",
     "frechet_distance",
-    "jackknife_interval",
+    "frechet_distance_of_moments",
+    "frechet_estimate",
+    "inception_score",
     "k_nearest",
     "kernel_distance",
+    "kernel_distance_of_subsets",
+    "kernel_estimate",
     "kernel_test",
+    "normal_interval",
     "prdc",
     "proportion_interval",
+    "squared_interval",
 ]

@@ -1,13 +1,15 @@
-"""95 % intervals of the measures that have no closed form of their own."""
+"""95 % intervals, with rows that belong together, such as pictures of one person, kept together."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 from scipy import stats
+
+NORMAL = 1.959964
+"""Standard errors on either side of a value that make a 95 % interval."""
 
 
 class Interval(NamedTuple):
@@ -16,6 +18,32 @@ class Interval(NamedTuple):
     value: float
     low: float
     high: float
+
+
+def normal_interval(value: float, standard_error: float) -> Interval:
+    """The interval of an estimate that scatters like a normal variable.
+
+    >>> normal_interval(1.0, 0.0)
+    Interval(value=1.0, low=1.0, high=1.0)
+    """
+    return Interval(value, value - NORMAL * standard_error, value + NORMAL * standard_error)
+
+
+def squared_interval(value: float, standard_error: float) -> Interval:
+    """The interval of an estimate that is the square of a distance: symmetric about the root, where it is above 0.
+
+    A square scatters more the larger it comes out, so that the small ones, with small errors, miss the truth too
+    often: 93 % of symmetric intervals held it at 300 rows, and 95 % of these (docs/benchmarks.md). Where the symmetric
+    interval reaches 0 it is taken: there is no root to speak of.
+
+    >>> squared_interval(0.0, 1.0) == normal_interval(0.0, 1.0)
+    True
+    """
+    if value <= NORMAL * standard_error:
+        return normal_interval(value, standard_error)
+    root = value**0.5
+    reach = NORMAL * standard_error / (2 * root)
+    return Interval(value, (root - reach) ** 2, (root + reach) ** 2)
 
 
 def proportion_interval(successes: int, trials: int) -> Interval:
@@ -30,24 +58,23 @@ def proportion_interval(successes: int, trials: int) -> Interval:
     return Interval(successes / trials, float(ends.low), float(ends.high))
 
 
-def jackknife_interval(
-    measure: Callable[[npt.NDArray[np.int64]], float], count: int, random: np.random.Generator, groups: int = 10
-) -> Interval:
-    """A measure with its delete-a-group jackknife interval (Kott 2001).
-
-    Resampling with replacement would make duplicates, which distance measures mistake for structure; leaving groups
-    out does not, and the bias of a distance, nearly the same in each part, cancels out of the spread.
+def clustered_variance(influence: npt.NDArray[np.float64], groups: npt.ArrayLike | None = None) -> float:
+    """Variance of a mean of rows that are independent between groups only (Liang & Zeger 1986).
 
     Args:
-        measure: value of the measure on the rows that are kept, given as row numbers.
-        count: rows in all.
-        random: assigns rows to groups.
-        groups: how many groups, each left out once.
+        influence: (N,) the rows, whose mean is 0.
+        groups: (N,) which rows belong together; each is alone where not given.
+
+    >>> clustered_variance(np.array([1.0, 1.0, -1.0, -1.0])) == 1 / 3
+    True
+    >>> clustered_variance(np.array([1.0, 1.0, -1.0, -1.0]), [0, 0, 1, 1])
+    1.0
     """
-    group = random.permutation(count) % groups
-    rows = np.arange(count)
-    parts = np.array([measure(rows[group != left_out]) for left_out in range(groups)])
-    error = np.sqrt((groups - 1) / groups * np.square(parts - parts.mean()).sum())
-    reach = float(stats.t.ppf(0.975, groups - 1)) * float(error)
-    value = measure(rows)
-    return Interval(value, value - reach, value + reach)
+    sums = influence
+    if groups is not None:
+        _, numbers = np.unique(np.asarray(groups), return_inverse=True)
+        sums = np.bincount(numbers, weights=influence).astype(np.float64)
+    count = len(sums)
+    if count < 2:
+        return float("nan")
+    return float(np.square(sums).sum() / len(influence) ** 2 * count / (count - 1))

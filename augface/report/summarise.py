@@ -199,12 +199,15 @@ def summarise(evaluation: Evaluation, *, real_images: bool = True) -> Page:
 # Rows
 
 
-def _row(measurement: Measurement) -> Row:
+def _row(measurement: Measurement, *, name_space: bool = False) -> Row:
+    """In words; with its feature space where the same is measured in several."""
     baseline = measurement.baseline
     sides = ((measurement.n_real, "real"), (measurement.n_fake, "made"))
     name = label(measurement.name)
     if "arm" in measurement.protocol:
         name = f"{name}: {measurement.protocol['arm']}"
+    if name_space and measurement.space:
+        name = f"{name} ({measurement.space})"
     return Row(
         label=name,
         name=f"{measurement.evaluator}.{measurement.name}",
@@ -281,6 +284,7 @@ def _sections(evaluation: Evaluation, *, real_images: bool) -> list[Section]:
     for key in _ordered([*measurements, *artifacts]):
         title, meaning = SECTIONS[key] if key in SECTIONS else (label(key), SECTIONS["*"][1])
         own = measurements.get(key, [])
+        in_several = len({measurement.space for measurement in own if measurement.space}) > 1
         things = artifacts.get(key, [])
         grids = [thing for thing in things if isinstance(thing, ImageGrid)]
         sections.append(
@@ -291,8 +295,8 @@ def _sections(evaluation: Evaluation, *, real_images: bool) -> list[Section]:
                 else f"more-{len(sections)}-{re.sub(r'[^a-z0-9]+', '-', key.lower())[:40]}",
                 title=title,
                 meaning=meaning,
-                headline=[_row(measurement) for measurement in _headline(own)],
-                rows=[_row(measurement) for measurement in own],
+                headline=[_row(measurement, name_space=in_several) for measurement in _headline(own)],
+                rows=[_row(measurement, name_space=in_several) for measurement in own],
                 arms=_arms(own),
                 measurements=own,
                 grids=[grid for grid in grids if real_images or not grid.shows_real_people],
@@ -376,7 +380,7 @@ def _cards(evaluation: Evaluation) -> list[Card]:
                 verdict=made.verdict,
             )
         )
-    cards += _effect_card(evaluation) + _fidelity_card(evaluation)
+    cards += _effect_card(evaluation) + _fidelity_card(evaluation) + _prdc_card(evaluation)
     return cards
 
 
@@ -391,7 +395,7 @@ def _effect_card(evaluation: Evaluation) -> list[Card]:
 
 
 def _fidelity_card(evaluation: Evaluation) -> list[Card]:
-    for name in ("frechet_distance", "kernel_distance"):
+    for name in ("fid", "frechet_distance", "kernel_distance"):
         distance = first(evaluation, "fidelity", name)
         if distance and distance.value is not None:
             baseline = distance.baseline
@@ -400,8 +404,25 @@ def _fidelity_card(evaluation: Evaluation) -> list[Card]:
     return _skipped_card(evaluation, "fidelity", "Fidelity")
 
 
+def _prdc_card(evaluation: Evaluation) -> list[Card]:
+    precision, recall = first(evaluation, "prdc", "precision"), first(evaluation, "prdc", "recall")
+    if not precision or not recall:
+        return []
+    baselines = [quantity_of(one.baseline, "").text for one in (precision, recall) if one.baseline]
+    return [
+        Card(
+            label="Precision and recall",
+            value=f"{quantity(precision).text}, {quantity(recall).text}",
+            note=f"real against real: {', '.join(baselines)}" if baselines else "no baseline",
+            section="prdc",
+            verdict="warn" if "warn" in (precision.verdict, recall.verdict) else precision.verdict,
+        )
+    ]
+
+
 def _skipped_card(evaluation: Evaluation, evaluator: str, title: str) -> list[Card]:
-    reasons = [skipped.reason for skipped in evaluation.skipped if skipped.evaluator == evaluator]
+    """Why something was not measured: the first of the reasons; all stand further below."""
+    reasons = [skipped.reason.split(";")[0] for skipped in evaluation.skipped if skipped.evaluator == evaluator]
     return [Card(title, "not measured", reasons[0], "skipped")] if reasons else []
 
 

@@ -10,21 +10,41 @@ from augface.report.words import Quantity, format_number, group_text, label, qua
 from augface.results import Evaluation, Measurement
 
 WIDTH = 88
-MOST_ROWS = 9
+MOST_ROWS = 14
+SCORECARD = (
+    ("fidelity", "fid"),
+    ("fidelity", "kid"),
+    ("fidelity", "frechet_distance"),
+    ("fidelity", "kernel_distance"),
+    ("prdc", "precision"),
+    ("prdc", "recall"),
+    ("prdc", "density"),
+    ("prdc", "coverage"),
+    ("downstream", "effect"),
+)
 HEADER = ("", "value", "95 % interval", "real vs real", "")
 # Some terminals and pipes have no more than ASCII.
 _PLAIN = str.maketrans({"−": "-", "–": "-", "→": "->", "é": "e", "…": "..."})
 
 
-def terminal_summary(evaluation: Evaluation) -> str:
-    """The verdict, the reason and a scorecard, as plain text of at most 88 columns; no newline at the end."""
-    sentence, reason = SENTENCES[evaluation.verdict.decision], _clean(evaluation.verdict.reason)
+def terminal_summary(evaluation: Evaluation, *, reasons: bool = False) -> str:
+    """The verdict, the reason and a scorecard, as plain text of at most 88 columns; no newline at the end.
+
+    Args:
+        evaluation: what was measured.
+        reasons: whether to tell why things were not measured, and not only which.
+    """
+    sentence, reason = SENTENCES[evaluation.verdict.decision], clean(evaluation.verdict.reason)
     lines = textwrap.wrap(f"{sentence.upper()} {reason}", WIDTH, max_lines=4, placeholder=" ...")
     rows = _scorecard(evaluation)
     if rows:
         lines += ["", *_columns([HEADER, *rows])]
-    if evaluation.skipped:
-        names = dict.fromkeys(_clean(skipped.evaluator) for skipped in evaluation.skipped)
+    if reasons:
+        for skipped in evaluation.skipped:
+            text = f"Not measured: {clean(skipped.evaluator)}: {clean(skipped.reason)}"
+            lines += ["", *textwrap.wrap(text, WIDTH, subsequent_indent="  ", break_long_words=False)]
+    elif evaluation.skipped:
+        names = dict.fromkeys(clean(skipped.evaluator) for skipped in evaluation.skipped)
         lines.append(_shorten(f"Not measured: {', '.join(names)}. The report says why.", WIDTH))
     if not evaluation.measurements:
         lines.append("Nothing was measured.")
@@ -36,24 +56,19 @@ def _scorecard(evaluation: Evaluation) -> list[tuple[str, ...]]:
     rows = _rebalance_rows(evaluation)
     share = first(evaluation, "rebalance", "share_after")
     subject = share.group if share else {}
-    known = [
-        first(evaluation, evaluator, name)
-        for evaluator, name in (
-            ("fidelity", "frechet_distance"),
-            ("fidelity", "kernel_distance"),
-            ("downstream", "effect"),
-        )
-    ]
-    chosen = [measurement for measurement in known if measurement]
+    chosen = []
+    for evaluator, name in SCORECARD:
+        found = [one for one in evaluation.select(evaluator, name) if "arm" not in one.protocol]
+        chosen += [one for one in found if not one.group] or found[:1]
     alarms = [measurement for measurement in evaluation.measurements if measurement.verdict == "fail"]
-    others = {"rebalance", "fidelity", "downstream"}
+    others = {"rebalance", *(evaluator for evaluator, _ in SCORECARD)}
     firsts = []
     for measurement in evaluation.measurements:
         if measurement.evaluator not in others:
             others.add(measurement.evaluator)
             firsts.append(measurement)
     for measurement in [*chosen, *alarms, *firsts]:
-        row = _row(measurement, subject)
+        row = _row(measurement, subject, name_space=len({one.space for one in chosen if one.space}) > 1)
         if row not in rows and len(rows) < MOST_ROWS:
             rows.append(row)
     return rows
@@ -76,10 +91,12 @@ def _rebalance_rows(evaluation: Evaluation) -> list[tuple[str, ...]]:
     return rows
 
 
-def _row(measurement: Measurement, subject: Mapping[str, bool]) -> tuple[str, ...]:
+def _row(measurement: Measurement, subject: Mapping[str, bool], *, name_space: bool) -> tuple[str, ...]:
     name = label(measurement.name)
-    if measurement.evaluator not in {"rebalance", "fidelity", "downstream"}:
+    if (measurement.evaluator, measurement.name) not in SCORECARD and measurement.evaluator != "rebalance":
         name = f"{label(measurement.evaluator)}: {name.lower()}"
+    if name_space and measurement.space:
+        name += f", {measurement.space}"
     if measurement.group and measurement.group != subject:
         name += f" ({group_text(measurement.group)})"
     shown: Quantity = quantity(measurement)
@@ -93,7 +110,7 @@ def _mark(measurement: Measurement) -> str:
 
 def _columns(rows: list[tuple[str, ...]]) -> list[str]:
     """Rows as aligned columns: the name at the left, numbers at the right, the verdict last."""
-    cells = [[_clean(cell) for cell in row] for row in rows]
+    cells = [[clean(cell) for cell in row] for row in rows]
     widths = [min(max(len(row[column]) for row in cells), 24) for column in range(len(cells[0]))]
     widths[0] = max(12, min(max(len(row[0]) for row in cells), WIDTH - sum(widths[1:]) - 2 * len(widths)))
     lines = []
@@ -108,7 +125,7 @@ def _shorten(text: str, width: int) -> str:
     return text if len(text) <= width else text[: width - 3] + "..."
 
 
-def _clean(text: str) -> str:
+def clean(text: str) -> str:
     """One line without control characters, which could repaint the terminal or turn its text around."""
     plain = " ".join(text.split()).translate(_PLAIN)
     return "".join(character for character in plain if character.isprintable())

@@ -1,0 +1,81 @@
+"""The files that faces were read from, to be looked at in their own size."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+from augface.data.containers import Container, UnreadableFile
+from augface.data.dataset import Pixels
+from augface.data.images import MAX_BYTES, BadImage, decode_picture, picture_size
+from augface.errors import DataError
+
+LOOKED_AT = 64
+"""Files whose size tells how large the pictures are."""
+
+
+@dataclass(frozen=True, eq=False)
+class Originals:
+    """Whole pictures in files, each of its own size.
+
+    Attributes:
+        container: the folder or zip that holds them.
+        members: (N,) their names in it.
+    """
+
+    container: Container
+    members: npt.NDArray[np.str_]
+    _digests: dict[str, bytes] = field(default_factory=dict, repr=False)
+    """What has been hashed so far, shared by all selections."""
+
+    def __len__(self) -> int:
+        return len(self.members)
+
+    def select(self, rows: npt.NDArray[np.int64]) -> Originals:
+        """The pictures of these rows."""
+        return Originals(self.container, self.members[rows], self._digests)
+
+    def picture(self, row: int) -> Pixels:
+        """One picture, uint8 (H, W, 3). Call it within `quiet_decoding()`.
+
+        Raises:
+            DataError: the file has changed since it was listed, and cannot be used any more.
+        """
+        try:
+            return decode_picture(self._content(row))
+        except BadImage as error:
+            raise self._changed(row, error) from error
+
+    def digest(self, row: int) -> bytes:
+        """SHA-256 of a file's bytes."""
+        name = str(self.members[row])
+        if name not in self._digests:
+            self._digests[name] = hashlib.sha256(self._content(row)).digest()
+        return self._digests[name]
+
+    @cached_property
+    def typical_size(self) -> tuple[int, int]:
+        """Median width and height, in pixels, of some of the pictures."""
+        rows = np.linspace(0, len(self) - 1, min(LOOKED_AT, len(self))).astype(np.int64)
+        try:
+            sizes = [picture_size(self._content(int(row))) for row in rows]
+        except BadImage as error:
+            raise DataError(f"A picture of {self.container.path} cannot be read: {error}.") from error
+        width, height = np.median(sizes, axis=0)
+        return int(width), int(height)
+
+    def _content(self, row: int) -> bytes:
+        try:
+            return self.container.read(str(self.members[row]), MAX_BYTES)
+        except UnreadableFile as error:
+            raise self._changed(row, error) from error
+
+    def _changed(self, row: int, error: Exception) -> DataError:
+        return DataError(
+            f"{self.members[row]} in {self.container.path} has changed since it was first read, and cannot be read "
+            f"now: {error}. Run the same command again when nothing writes there."
+        )

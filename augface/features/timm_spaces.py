@@ -1,0 +1,171 @@
+"""Spaces of vision transformers of timm, DINOv2 and CLIP, for those who have their weights. We never download them.
+
+Stein et al. 2023, "Exposing flaws of generative model evaluation metrics", find that distances between features of
+DINOv2 agree best with people; Kynkäänniemi et al. 2023, "The Role of ImageNet Classes in Fréchet Inception Distance",
+take CLIP.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from functools import cache
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from augface.data.dataset import Pixels
+from augface.features.base import Features, FeatureSpace
+from augface.features.resize import resized
+from augface.features.weights import Weights, WeightsFile, find, load_into, read_weights, status
+
+if TYPE_CHECKING:
+    import torch
+
+    from augface.features.network import NetworkFunction
+
+Triple = tuple[float, float, float]
+
+
+class TimmSpace(FeatureSpace):
+    """The class token of a vision transformer, of images of 224 x 224."""
+
+    resolution: ClassVar[int] = 224
+    architecture: ClassVar[str]
+    options: ClassVar[dict[str, Any]] = {}
+    """What `timm.create_model` is told beside the architecture."""
+    weights_file: ClassVar[WeightsFile]
+    resize: ClassVar[str]
+    mean: ClassVar[Triple]
+    deviation: ClassVar[Triple]
+
+    def __init__(self) -> None:
+        """Find the weights.
+
+        Raises:
+            DataError: they are not here.
+        """
+        self.weights = find(self.weights_file)
+
+    @property
+    def protocol(self) -> dict[str, str | int | float]:
+        """Version, architecture, weights and preprocessing."""
+        return {
+            "space": self.name,
+            "version": 1,
+            "architecture": self.architecture,
+            "weights_sha256": self.weights.sha256,
+            "resolution": self.resolution,
+            "resize": self.resize,
+        }
+
+    @classmethod
+    def weights_status(cls) -> tuple[bool, str]:
+        """Whether the weights are here, with their place or what to do."""
+        return status(cls.weights_file)
+
+    def prepare(self, image: Pixels) -> npt.NDArray[np.float32]:
+        """Float32 (3, 224, 224), about -2 to 2."""
+        planes = self.fitted(image)
+        planes /= 255
+        planes -= np.array(self.mean, dtype=np.float32)[:, None, None]
+        planes /= np.array(self.deviation, dtype=np.float32)[:, None, None]
+        return planes
+
+    def forward(self, prepared: npt.NDArray[np.float32]) -> Features:
+        """Float32 (batch, dimension)."""
+        return _network(type(self), self.weights)(prepared)
+
+    @abstractmethod
+    def fitted(self, image: Pixels) -> npt.NDArray[np.float32]:
+        """The image at 224 x 224: float32 (3, 224, 224) from 0 to 255."""
+
+    @classmethod
+    def adapted(cls, state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        """The weights for images of 224 x 224."""
+        return state
+
+
+class DinoSpace(TimmSpace):
+    """DINOv2 ViT-L/14, as dgm-eval uses it with its clean resizing: whole images, whatever their shape."""
+
+    name: ClassVar[str] = "dinov2"
+    dimension: ClassVar[int] = 1024
+    architecture: ClassVar[str] = "vit_large_patch14_dinov2.lvd142m"
+    options: ClassVar[dict[str, Any]] = {"img_size": 224}
+    resize: ClassVar[str] = "bicubic"
+    mean: ClassVar[Triple] = (0.485, 0.456, 0.406)
+    deviation: ClassVar[Triple] = (0.229, 0.224, 0.225)
+    weights_file: ClassVar[WeightsFile] = WeightsFile(
+        space="dinov2",
+        name="vit_large_patch14_dinov2.lvd142m.safetensors",
+        repository="timm/vit_large_patch14_dinov2.lvd142m",
+        repository_names=("model.safetensors",),
+    )
+
+    def fitted(self, image: Pixels) -> npt.NDArray[np.float32]:
+        """The whole image."""
+        return resized(image, self.resolution)
+
+    @classmethod
+    def adapted(cls, state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        """The weights with the places of 37 x 37 patches made places of 16 x 16, as DINOv2's own code does it.
+
+        That is bicubic without antialiasing and with a scale that is a little too large; timm's own way is another, and
+        features would not be those of the peers.
+        """
+        import torch
+        from torch.nn import functional
+
+        places = state.get("pos_embed")
+        side = cls.resolution // 14
+        if places is None or places.shape[1] == 1 + side**2:
+            return state
+        old = round((places.shape[1] - 1) ** 0.5)
+        grid = places[:, 1:].float().reshape(1, old, old, -1).permute(0, 3, 1, 2)
+        grid = functional.interpolate(grid, scale_factor=((side + 0.1) / old,) * 2, mode="bicubic")
+        grid = grid.permute(0, 2, 3, 1).reshape(1, side**2, -1)
+        return state | {"pos_embed": torch.cat([places[:, :1].float(), grid], dim=1)}
+
+
+class ClipSpace(TimmSpace):
+    """CLIP ViT-B/32's embedding of images, prepared as in clean-fid's CLIP-FID: the middle square, in whole numbers."""
+
+    name: ClassVar[str] = "clip"
+    dimension: ClassVar[int] = 512
+    architecture: ClassVar[str] = "vit_base_patch32_clip_quickgelu_224.openai"
+    """OpenAI's network has the quick GELU; timm keeps its weights under the name without."""
+    resize: ClassVar[str] = "bicubic to 8 bits, centre crop"
+    mean: ClassVar[Triple] = (0.48145466, 0.4578275, 0.40821073)
+    deviation: ClassVar[Triple] = (0.26862954, 0.26130258, 0.27577711)
+    weights_file: ClassVar[WeightsFile] = WeightsFile(
+        space="clip",
+        name="vit_base_patch32_clip_224.openai.safetensors",
+        repository="timm/vit_base_patch32_clip_224.openai",
+        repository_names=("model.safetensors", "open_clip_model.safetensors"),
+    )
+
+    def fitted(self, image: Pixels) -> npt.NDArray[np.float32]:
+        """The middle square of the image, its shorter side resized to 224."""
+        side = self.resolution
+        shorter = min(image.shape[:2])
+        width, height = (side * length // shorter for length in (image.shape[1], image.shape[0]))
+        picture = Image.fromarray(image).resize((width, height), Image.Resampling.BICUBIC)
+        left, top = round((width - side) / 2), round((height - side) / 2)
+        square = np.asarray(picture.crop((left, top, left + side, top + side)))
+        return np.ascontiguousarray(square.transpose(2, 0, 1), dtype=np.float32)
+
+
+@cache
+def _network(space: type[TimmSpace], weights: Weights) -> NetworkFunction:
+    import timm
+    from timm.models.vision_transformer import checkpoint_filter_fn
+
+    from augface.features.network import network_function
+
+    network: Any = timm.create_model(space.architecture, pretrained=False, **space.options)
+    state = space.adapted(read_weights(weights.path))
+    # the names that the makers' own files have are translated too
+    load_into(network, checkpoint_filter_fn(state, network), weights.path)
+    return network_function(network, (space.batch, 3, space.resolution, space.resolution))

@@ -1,0 +1,135 @@
+"""How many made faces look real, and how much of real variety they cover: precision, recall, density, coverage."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+import numpy as np
+import pandas as pd
+
+from augface.artifacts import image_grid, table
+from augface.evaluators.base import Context, Evaluator, Findings
+from augface.evaluators.compared import Compared, compared_groups, most_of
+from augface.metrics.neighbours import NeighbourScores, neighbour_scores, prdc_intervals
+from augface.results import Artifact, Skipped
+from augface.seeds import random_generator
+
+K = 5
+"""The neighbour whose distance is a ball's radius."""
+MINIMUM = 100
+"""Faces on each side, below which balls are too large to mean anything."""
+SHOWN = 12
+
+MEANINGS: Mapping[str, str] = {
+    "precision": "The share of made faces that lie where real ones do: how many look real.",
+    "recall": "The share of real faces that lie where made ones do: how much of real variety is made.",
+    "density": "In how many real neighbourhoods a made face lies, over the number expected: about 1 for real faces.",
+    "coverage": "The share of real faces that have a made one near them: how much of real variety is made.",
+}
+
+
+class Prdc(Evaluator):
+    """Precision and recall (Kynkäänniemi et al. 2019), density and coverage (Naeem et al. 2020), in each space."""
+
+    name: ClassVar[str] = "prdc"
+
+    def evaluate(self, context: Context) -> Findings:
+        """All four at one n, with those of other real faces; the faces at the ends of realism and rarity are shown."""
+        match = context.sides.match()
+        if len(match) < MINIMUM:
+            reason = f"{len(match)} faces on each side are too few for neighbourhoods; at least {MINIMUM} are needed."
+            return Findings([], skipped=[Skipped(evaluator=self.name, reason=reason)])
+        findings = Findings([])
+        for space in context.spaces:
+            everything = Compared(self.name, context, space, match)
+            for compared in (everything, *compared_groups(self.name, context, space)):
+                if len(compared) >= MINIMUM:
+                    _measure(compared, findings)
+            if space == context.spaces[0]:
+                scores = neighbour_scores(everything.reference, everything.fake, K)
+                findings.artifacts.extend([*_extremes(everything, scores), *_missed(everything, scores)])
+        return findings
+
+
+def _measure(compared: Compared, findings: Findings) -> None:
+    numbers, nulls = (
+        prdc_intervals(
+            compared.reference,
+            side,
+            K,
+            real_groups=compared.reference_people,
+            fake_groups=persons,
+            random=random_generator(compared.context.seed, "prdc groups"),
+        )
+        for side, persons in ((compared.fake, None), (compared.other, compared.other_people))
+    )
+    for name, number in numbers.items():
+        findings.measurements.append(
+            compared.measurement(
+                name,
+                number,
+                null=nulls[name],
+                direction="higher",
+                protocol={"k": K, "interval": "jackknife of 10 groups of people where known, else of faces"},
+                meaning=MEANINGS[name],
+            )
+        )
+
+
+def _extremes(compared: Compared, scores: NeighbourScores) -> list[Artifact]:
+    """The most and the least realistic made faces and the rarest, as pictures and by name."""
+    made = compared.context.synthetic
+    kinds = {
+        "most realistic": (scores.realism, "realism"),
+        "least realistic": (-scores.realism, "realism"),
+        "rarest": (scores.rarity, "rarity"),
+    }
+    rows, parts = {}, []
+    for kind, (values, score) in kinds.items():
+        if len(best := most_of(values, SHOWN)):
+            rows[kind] = compared.match.synthetic[best]
+            parts.append(pd.DataFrame({"kind": kind, "file": made.names[rows[kind]], score: abs(values[best])}))
+    return [
+        image_grid(
+            [made.images[chosen] for chosen in rows.values()],
+            name="extremes",
+            title="The most and the least realistic made faces",
+            caption=f"Made faces, from the top: {', '.join(rows)}. Realism tells how deep a face lies among real ones, "
+            "rarity how few of them are near; the rarest that lie among real ones at all are shown.",
+            section=Prdc.name,
+            row_labels=list(rows),
+        ),
+        table(
+            pd.concat(parts).reindex(columns=["kind", "file", "realism", "rarity"]),
+            name="extremes-names",
+            title="The most and the least realistic made faces, by name",
+            caption="Realism (Kynkäänniemi et al. 2019) is above 1 inside the real faces' neighbourhoods. Rarity (Han "
+            "et al. 2022) is the radius of the smallest neighbourhood that holds the face.",
+            section=Prdc.name,
+        ),
+    ]
+
+
+def _missed(compared: Compared, scores: NeighbourScores) -> list[Artifact]:
+    """The real faces that are farthest from any made one for their place, with that one below."""
+    if not compared.context.show_real:
+        return []
+    context = compared.context
+    missed = most_of(scores.nearest_fake_distance / np.maximum(scores.real_radii, 1e-6), SHOWN)
+    nearest = scores.nearest_fake[missed]
+    return [
+        image_grid(
+            [
+                context.reference.images[compared.match.reference[missed]],
+                context.synthetic.images[compared.match.synthetic[nearest]],
+            ],
+            name="missed",
+            title="The real faces that are missed most",
+            caption="From the top: real faces whose nearest made face is farthest, for how near other real ones are; "
+            "that nearest made face.",
+            section=Prdc.name,
+            row_labels=["real", "nearest made"],
+            shows_real_people=context.reference.shows_people,
+        )
+    ]

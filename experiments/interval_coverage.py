@@ -1,0 +1,138 @@
+"""How often the 95 % intervals of the measures hold what they should: simulation on real features.
+
+    python experiments/interval_coverage.py celeba:/data/one celeba:/data/another
+
+The features of two data sets are two populations that differ. Small samples are drawn from both again and again,
+without replacement, since neighbour measures mistake duplicates for structure. What an interval should hold is the
+expectation of the measure at its n: for the kernel distance that of all faces, for the others the mean of all repeats.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import numpy.typing as npt
+from scipy import stats
+from tqdm import trange
+
+from augface.data import load_data
+from augface.data.dataset import FaceDataset
+from augface.features import create_feature_space
+from augface.features.extraction import features_of
+from augface.metrics import (
+    Interval,
+    frechet_estimate,
+    kernel_distance,
+    kernel_estimate,
+    normal_interval,
+    squared_interval,
+)
+from augface.metrics.neighbours import prdc_intervals
+
+Matrix = npt.NDArray[np.float64]
+Draw = Callable[[np.random.Generator], tuple[Matrix, Matrix, npt.NDArray[np.int64] | None]]
+
+DIMENSIONS = 64
+"""Principal directions that the Fréchet distance is measured in, so that samples can be small and have rows enough."""
+
+
+def kernel(x: Matrix, y: Matrix, people: npt.NDArray[np.int64] | None, _: np.random.Generator) -> dict[str, Interval]:
+    estimate = kernel_estimate(x, y, people)
+    return {
+        "kernel distance": squared_interval(estimate.value, estimate.standard_error),
+        "kernel distance, symmetric interval": normal_interval(estimate.value, estimate.standard_error),
+    }
+
+
+def frechet(x: Matrix, y: Matrix, people: npt.NDArray[np.int64] | None, _: np.random.Generator) -> dict[str, Interval]:
+    estimate = frechet_estimate(x, y)
+    return {"Fréchet distance": normal_interval(estimate.value, estimate.standard_error(people))}
+
+
+def neighbours(
+    x: Matrix, y: Matrix, people: npt.NDArray[np.int64] | None, random: np.random.Generator
+) -> dict[str, Interval]:
+    return prdc_intervals(x, y, real_groups=people, random=random)
+
+
+def rows(first: Matrix, second: Matrix, count: int) -> Draw:
+    """Samples of so many rows of each."""
+
+    def draw(random: np.random.Generator) -> tuple[Matrix, Matrix, None]:
+        x, y = (side[random.choice(len(side), count, replace=False)] for side in (first, second))
+        return x, y, None
+
+    return draw
+
+
+def persons(first: Matrix, second: Matrix, identity: npt.NDArray[np.int64], count: int) -> Draw:
+    """All pictures of so many people of the first, and about as many rows of the second."""
+    names = np.unique(identity)
+
+    def draw(random: np.random.Generator) -> tuple[Matrix, Matrix, npt.NDArray[np.int64]]:
+        chosen = np.flatnonzero(np.isin(identity, random.choice(names, count, replace=False)))
+        return first[chosen], second[random.choice(len(second), len(chosen), replace=False)], identity[chosen]
+
+    return draw
+
+
+def simulate(measure: Callable[..., dict[str, Interval]], draw: Draw, repeats: int) -> dict[str, list[Interval]]:
+    found: dict[str, list[Interval]] = {}
+    for repeat in trange(repeats, disable=not sys.stderr.isatty()):
+        random = np.random.default_rng(repeat)
+        for name, interval in measure(*draw(random), random).items():
+            found.setdefault(name, []).append(interval)
+    return found
+
+
+def lines(label: str, found: dict[str, list[Interval]], truth: float | None = None) -> Iterator[str]:
+    """A row of the table for each measure."""
+    for name, intervals in found.items():
+        values = np.array([interval.value for interval in intervals])
+        target = values.mean() if truth is None else truth
+        held = sum(interval.low <= target <= interval.high for interval in intervals)
+        ends = stats.binomtest(held, len(intervals)).proportion_ci(method="exact")
+        width = np.mean([interval.high - interval.low for interval in intervals]) / (2 * 1.96 * values.std(ddof=1))
+        yield (
+            f"| {name} | {label} | {target:.4g} | {held / len(intervals):.3f} | {ends.low:.3f} to {ends.high:.3f} | "
+            f"{width:.2f} |"
+        )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("first")
+    parser.add_argument("second")
+    parser.add_argument("--repeats", type=int, default=1000)
+    parser.add_argument("--space", default="efficientnet")
+    arguments = parser.parse_args()
+    repeats: int = arguments.repeats
+    sides: list[FaceDataset] = [load_data(spec) for spec in (arguments.first, arguments.second)]
+    x, y = (features_of(side, create_feature_space(arguments.space)).astype(np.float64) for side in sides)
+    _, vectors = np.linalg.eigh(np.cov(np.concatenate([x, y]).T))
+    directions = vectors[:, -DIMENSIONS:]
+    flat_x, flat_y = x @ directions, y @ directions
+    print("| measure | samples | target | intervals that hold it | binomial interval | width over what it should be |")
+    print("| --- | --- | --- | --- | --- | --- |")
+    for count in (100, 300):
+        found = simulate(kernel, rows(x, y, count), repeats)
+        print(*lines(f"{count} rows", found, kernel_distance(x, y)), sep="\n", flush=True)
+    if sides[0].identity is not None:
+        found = simulate(kernel, persons(x, y, sides[0].identity, 60), repeats)
+        print(*lines("60 people", found), sep="\n", flush=True)
+    for count in (2 * DIMENSIONS, 4 * DIMENSIONS, 10 * DIMENSIONS):
+        found = simulate(frechet, rows(flat_x, flat_y, count), repeats)
+        print(*lines(f"{count} rows, D = {DIMENSIONS}", found), sep="\n", flush=True)
+    for count in (200, 500):
+        found = simulate(neighbours, rows(x, y, count), repeats)
+        print(*lines(f"{count} rows", found), sep="\n", flush=True)
+    if sides[0].identity is not None:
+        found = simulate(neighbours, persons(x, y, sides[0].identity, 60), repeats)
+        print(*lines("60 people", found), sep="\n", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -11,7 +11,7 @@ import pandas as pd
 from augface.artifacts import image_grid, table
 from augface.evaluators.base import Context, Evaluator, Findings
 from augface.evaluators.compared import Compared, compared_groups, most_of
-from augface.metrics.neighbours import NeighbourScores, neighbour_scores, prdc_intervals
+from augface.metrics.manifolds import REPLICATES, NeighbourScores, neighbour_scores, prdc_intervals
 from augface.results import Artifact, Skipped
 from augface.seeds import random_generator
 
@@ -71,7 +71,10 @@ def _measure(compared: Compared, findings: Findings) -> None:
                 number,
                 null=nulls[name],
                 direction="higher",
-                protocol={"k": K, "interval": "jackknife of 10 groups of people where known, else of faces"},
+                protocol={
+                    "k": K,
+                    "interval": f"{REPLICATES} random halves of the people where known, else of the faces",
+                },
                 meaning=MEANINGS[name],
             )
         )

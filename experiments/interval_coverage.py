@@ -28,9 +28,9 @@ from augface.metrics import (
     kernel_distance,
     kernel_estimate,
     normal_interval,
+    prdc_intervals,
     squared_interval,
 )
-from augface.metrics.neighbours import prdc_intervals
 
 Matrix = npt.NDArray[np.float64]
 Draw = Callable[[np.random.Generator], tuple[Matrix, Matrix, npt.NDArray[np.int64] | None]]

@@ -16,7 +16,8 @@ from augface.metrics.intervals import (
     squared_interval,
 )
 from augface.metrics.kernel import kernel_distance, kernel_distance_of_subsets, kernel_estimate, kernel_test
-from augface.metrics.neighbours import k_nearest, prdc
+from augface.metrics.manifolds import neighbour_scores, prdc, prdc_intervals
+from augface.metrics.neighbours import k_nearest
 from augface.metrics.thresholds import balanced_threshold
 
 __all__ = [
@@ -34,8 +35,10 @@ __all__ = [
     "kernel_distance_of_subsets",
     "kernel_estimate",
     "kernel_test",
+    "neighbour_scores",
     "normal_interval",
     "prdc",
+    "prdc_intervals",
     "proportion_interval",
     "squared_interval",
 ]

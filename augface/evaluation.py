@@ -17,7 +17,7 @@ import augface
 from augface.artifacts import image_grid
 from augface.data.dataset import FaceDataset
 from augface.data.splits import with_default_split
-from augface.errors import DataError, UsageError
+from augface.errors import AugfaceError, UsageError
 from augface.evaluators import EVALUATORS
 from augface.evaluators.base import NEEDS, Context, Findings
 from augface.faces import Faces, held_out, open_faces
@@ -124,7 +124,7 @@ def choose_spaces(spaces: Sequence[str] | None = None) -> tuple[tuple[str, ...],
         return tuple(dict.fromkeys(spaces)), []
     try:
         create_feature_space("inception")
-    except DataError as error:
+    except AugfaceError as error:  # no network, or no room for a download
         return (DEFAULT_SPACE,), [Skipped(evaluator="fidelity", reason=f"FID, KID and Inception score: {error}")]
     return (DEFAULT_SPACE, "inception"), []
 

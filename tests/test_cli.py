@@ -540,3 +540,62 @@ def test_doctor_goes_on_where_torch_cannot_be_loaded(
     output = capsys.readouterr().out
     assert "Install torch again" in output
     assert "Cache" in output
+
+
+@pytest.fixture
+def messy_folders(tmp_path: Path) -> tuple[Path, Path]:
+    """Pictures of many sizes and kinds, with what people leave lying among them."""
+    import numpy as np
+    from PIL import Image
+
+    random = np.random.default_rng(0)
+    folders = tmp_path / "real", tmp_path / "fake"
+    for folder in folders:
+        folder.mkdir()
+        for number in range(60):
+            height, width = random.integers(20, 60, 2)
+            picture = Image.fromarray(random.integers(0, 256, (height, width, 3), dtype=np.uint8))
+            picture.convert("L" if number % 7 == 0 else "RGB").save(
+                folder / f"{number}.{'png' if number % 2 else 'jpg'}"
+            )
+        (folder / "broken.png").write_bytes(b"\x89PNG and no more")
+        (folder / "notes.txt").write_text("not a picture")
+    return folders
+
+
+def test_two_messy_folders_are_measured_for_real(
+    messy_folders: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    real, fake = map(str, messy_folders)
+    assert main(["evaluate", real, fake, "--spaces", "pixels", "--out", str(tmp_path / "out")]) == 0
+    captured = capsys.readouterr()
+    assert "Kernel distance" in captured.out
+    assert "Not measured: prdc" in captured.out
+    assert "broken.png" in captured.err
+    evaluation = Evaluation.from_json(tmp_path / "out" / "results.json")
+    assert evaluation.select("fidelity", "kernel_distance")[0].protocol["input"] == "files in their own size"
+    assert (tmp_path / "out" / "report.html").read_text().startswith("<!doctype html>")
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        ("evaluate empty real --out out", 3, "holds no images"),
+        ("evaluate nowhere real --out out", 3, "no data set 'nowhere'"),
+        ("evaluate real real --spaces inceptoin --out out", 2, "Did you mean 'inception'"),
+        ("evaluate real real --spaces inception --out out", 3, "AUGFACE_INCEPTION_WEIGHTS"),
+        ("evaluate real real --evaluators fidelty --out out", 2, "Did you mean 'fidelity'"),
+        ("evaluate real real --by Hat --spaces pixels --out out", 3, "has no attribute labels"),
+        ("evaluate real real --out real", 4, "is not empty"),
+        ("evaluate real --out out", 2, "FAKE"),
+    ],
+)
+def test_what_cannot_be_evaluated_is_said(
+    words: str, code: int, said: str, messy_folders: tuple[Path, Path], tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "empty").mkdir()
+    assert main(words.split()) == code
+    assert said in capsys.readouterr().err
+    assert not (tmp_path / "out" / "results.json").exists()

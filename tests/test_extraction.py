@@ -15,6 +15,7 @@ from augface.data.dataset import FaceDataset, Pixels
 from augface.data.originals import Originals
 from augface.data.toyfaces import load_toyfaces
 from augface.errors import DataError
+from augface.features import extraction
 from augface.features.base import Features, FeatureSpace
 from augface.features.extraction import features_in_spaces, features_of, input_protocol
 from augface.features.pixels import PixelSpace
@@ -119,6 +120,30 @@ def test_the_key_is_bytes_and_protocol(faces: FaceDataset, monkeypatch: pytest.M
     assert len(list((cache_dir() / "features").iterdir())) == 2
     Image.fromarray(np.zeros((8, 8, 3), dtype=np.uint8)).save(renamed / "00.png")
     assert not features_of(load_data(renamed, originals=True), MeanSpace())[0].any()
+
+
+def test_what_was_computed_before_a_stop_is_kept(faces: FaceDataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    forget()
+    monkeypatch.setattr(extraction, "PART", 8)
+    picture = Originals.picture
+    looked_at: list[int] = []
+
+    def until_stopped(self: Originals, row: int) -> Pixels:
+        looked_at.append(row)
+        if len(looked_at) == 20:
+            raise KeyboardInterrupt
+        return picture(self, row)
+
+    monkeypatch.setattr(Originals, "picture", until_stopped)
+    with pytest.raises(KeyboardInterrupt):
+        features_of(faces, MeanSpace())
+    assert len(list((cache_dir() / "features").iterdir())) == 2
+    looked_at.clear()
+    features = features_of(faces, MeanSpace())
+    assert len(looked_at) == 5
+    forget()
+    monkeypatch.undo()
+    assert np.array_equal(features_of(faces, MeanSpace()), features)
 
 
 def test_a_cache_entry_that_was_cut_short_is_made_again(faces: FaceDataset) -> None:

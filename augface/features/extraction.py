@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
-from typing import TypeVar
+from typing import NoReturn, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +23,9 @@ from augface.data.images import quiet_decoding
 from augface.errors import DataError, OutputError
 from augface.features.base import Features, FeatureSpace
 from augface.files import atomic_path, cache_dir
+
+PART = 1024
+"""Faces whose features make one entry of the cache."""
 
 Prepared = list[npt.NDArray[np.float32]]
 T = TypeVar("T")
@@ -36,14 +39,29 @@ def features_of(data: FaceDataset, space: FeatureSpace) -> Features:
 def features_in_spaces(data: FaceDataset, spaces: Sequence[FeatureSpace]) -> list[Features]:
     """Features of all faces in several spaces, float32 (N, D) each. Every image is decoded once for all of them.
 
+    The cache gets them a part of the faces at a time, so that whoever stops and starts again loses little.
+
     Raises:
         DataError: a file has changed since it was listed, or a network gives NaN or infinity.
     """
+    features = [np.empty((len(data), space.dimension), dtype=np.float32) for space in spaces]
+    names = " and ".join(space.name for space in spaces)
+    with tqdm(total=len(data), desc=f"{names} features", unit="img", disable=not sys.stderr.isatty()) as progress:
+        for start in range(0, len(data), PART):
+            rows = slice(start, start + PART)
+            for whole, part in zip(features, _features_of_part(data.select(rows), spaces, progress), strict=True):
+                whole[rows] = part
+    return features
+
+
+def _features_of_part(data: FaceDataset, spaces: Sequence[FeatureSpace], progress: tqdm[NoReturn]) -> list[Features]:
     content = _content_digest(data)
     paths = [_cache_path(content, space) for space in spaces]
     found = [_read(path, len(data), space.dimension) for path, space in zip(paths, spaces, strict=True)]
     missing = [space for space, features in zip(spaces, found, strict=True) if features is None]
-    computed = iter(_extract(data, missing) if missing else [])
+    if not missing:
+        progress.update(len(data))
+    computed = iter(_extract(data, missing, progress) if missing else [])
     result = []
     for path, space, cached in zip(paths, spaces, found, strict=True):
         features = next(computed) if cached is None else cached
@@ -59,7 +77,7 @@ def input_protocol(data: FaceDataset) -> dict[str, str]:
     return {"input": shown}
 
 
-def _extract(data: FaceDataset, spaces: Sequence[FeatureSpace]) -> list[Features]:
+def _extract(data: FaceDataset, spaces: Sequence[FeatureSpace], progress: tqdm[NoReturn]) -> list[Features]:
     """Threads read and prepare images, in order, while the networks run on those before."""
     features = [np.empty((len(data), space.dimension), dtype=np.float32) for space in spaces]
     waiting: list[Prepared] = [[] for _ in spaces]
@@ -75,9 +93,7 @@ def _extract(data: FaceDataset, spaces: Sequence[FeatureSpace]) -> list[Features
         picture = np.array(data.images[row]) if data.originals is None else data.originals.picture(row)
         return [space.prepare(picture) for space in spaces]
 
-    names = " and ".join(space.name for space in spaces)
-    progress = tqdm(total=len(data), desc=f"{names} features", unit="img", disable=not sys.stderr.isatty())
-    with progress, quiet_decoding():
+    with quiet_decoding():
         for prepared in _in_order(prepare, len(data), ahead=2 * max(space.batch for space in spaces)):
             for number, space in enumerate(spaces):
                 waiting[number].append(prepared[number])

@@ -1,10 +1,11 @@
-"""Precision, recall, density, coverage, realism and rarity against float64 brute force, whatever the input."""
+"""What lies in neighbourhoods, against plain float64 definitions, other people's packages and known truths."""
 
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import io
-from collections.abc import Callable
+import math
 from pathlib import Path
 from typing import Any
 
@@ -13,176 +14,217 @@ import numpy.typing as npt
 import pytest
 
 from augface.errors import DataError, UsageError
-from augface.metrics import distances, k_nearest, manifolds, neighbour_scores, prdc, prdc_intervals
+from augface.metrics import distances as bounds
+from augface.metrics import k_nearest, manifolds, neighbour_scores, prdc, prdc_intervals
+from augface.metrics.manifolds import NeighbourScores
 
 Matrix = npt.NDArray[np.float64]
-Pair = tuple[npt.NDArray[Any], npt.NDArray[Any]]
+Pair = tuple[npt.NDArray[np.floating[Any]], npt.NDArray[np.floating[Any]]]
 
 
 def normal(seed: int, rows: int, dimension: int, shift: float = 0.0) -> Matrix:
     return np.random.default_rng(seed).standard_normal((rows, dimension)) + shift
 
 
-def all_distances(first: npt.NDArray[Any], second: npt.NDArray[Any]) -> Matrix:
-    differences = (np.subtract(row, second, dtype=np.float64) for row in first)
-    return np.sqrt([np.square(difference).sum(axis=1) for difference in differences])
+def activations(seed: int, rows: int, dimension: int = 200, shift: float = 0.0) -> npt.NDArray[np.float32]:
+    """Non-negative, correlated and of few directions, as pooled features are."""
+    mixing = normal(99, 30, dimension) * np.exp(-np.arange(30) / 10)[:, None]
+    return np.maximum(normal(seed, rows, 30, shift) @ mixing, 0).astype(np.float32)
 
 
-def brute_force(real: npt.NDArray[Any], fake: npt.NDArray[Any], k: int) -> dict[str, npt.NDArray[Any]]:
-    """Every definition as it is written, with all distances at once."""
-    within_real, within_fake, between = all_distances(real, real), all_distances(fake, fake), all_distances(real, fake)
-    for within in (within_real, within_fake):
-        np.fill_diagonal(within, np.inf)
-    real_radii, fake_radii = (np.sort(within, axis=1)[:, k - 1] for within in (within_real, within_fake))
+def distances(first: npt.ArrayLike, second: npt.ArrayLike) -> Matrix:
+    columns = np.asarray(second, dtype=np.float64)
+    return np.array([np.sqrt(np.square(row - columns).sum(axis=1)) for row in np.asarray(first, dtype=np.float64)])
+
+
+def brute_force(real: npt.ArrayLike, fake: npt.ArrayLike, k: int) -> NeighbourScores:
+    """The definitions, with all distances at once."""
+    real_radii = np.sort(distances(real, real), axis=1)[:, k]  # the nearest is the point itself
+    fake_radii = np.sort(distances(fake, fake), axis=1)[:, k]
+    between = distances(real, fake)
     inside = between <= real_radii[:, None]
-    small = real_radii <= np.median(real_radii)
     with np.errstate(divide="ignore", invalid="ignore"):
-        ratios = np.where(between[small] == 0, np.inf, real_radii[small, None] / between[small])
-    return {
-        "real_radii": real_radii,
-        "fake_radii": fake_radii,
-        "fake_balls": inside.sum(axis=0),
-        "real_recalled": (between <= fake_radii).any(axis=1),
-        "real_covered": inside.any(axis=1),
-        "realism": ratios.max(axis=0),
-        "rarity": np.where(inside.any(axis=0), np.where(inside, real_radii[:, None], np.inf).min(axis=0), np.nan),
-        "nearest_real": between.argmin(axis=0),
-        "nearest_real_distance": between.min(axis=0),
-        "nearest_fake": between.argmin(axis=1),
-        "nearest_fake_distance": between.min(axis=1),
-    }
+        ratios = np.where(between == 0, np.inf, real_radii[:, None] / between)
+    smallest = np.where(inside, real_radii[:, None], np.inf).min(axis=0)
+    return NeighbourScores(
+        k=k,
+        real_radii=real_radii,
+        fake_radii=fake_radii,
+        fake_balls=inside.sum(axis=0),
+        real_recalled=np.asarray((between <= fake_radii).any(axis=1)),
+        real_covered=np.asarray(inside.any(axis=1)),
+        realism=ratios[real_radii <= np.median(real_radii)].max(axis=0),
+        rarity=np.where(np.isinf(smallest), np.nan, smallest),
+        nearest_real=between.argmin(axis=0),
+        nearest_real_distance=between.min(axis=0),
+        nearest_fake=between.argmin(axis=1),
+        nearest_fake_distance=between.min(axis=1),
+    )
 
 
-def float32(*sides: npt.NDArray[Any]) -> Pair:
-    first, second = (side.astype(np.float32) for side in sides)
-    return first, second
+def assert_equal(found: NeighbourScores, expected: NeighbourScores) -> None:
+    for field in dataclasses.fields(NeighbourScores):
+        np.testing.assert_array_equal(getattr(found, field.name), getattr(expected, field.name), err_msg=field.name)
 
 
-def grid() -> Pair:
-    """Whole numbers: ties everywhere."""
-    random = np.random.default_rng(3)
-    return float32(random.integers(0, 3, (150, 4)), random.integers(0, 3, (120, 4)))
+def lattice(seed: int, rows: int) -> Matrix:
+    """Few distinct points and few distinct distances: ties everywhere."""
+    return np.random.default_rng(seed).integers(0, 3, (rows, 4)).astype(np.float64)
 
 
-def with_duplicates() -> Pair:
-    real, fake = normal(0, 60, 5), normal(1, 50, 5)
-    fake[:10] = real[:10]
-    return float32(np.repeat(real, 3, axis=0), np.concatenate([fake, fake[:20]]))
-
-
-def hugging() -> Pair:
-    """Fakes nearer to reals than float32 can tell from nothing."""
-    real = normal(0, 80, 30, shift=5)
-    return real, real[:70] + 1e-9 * normal(1, 70, 30)
-
-
-PAIRS: dict[str, Callable[[], Pair]] = {
-    "float64": lambda: (normal(0, 120, 4), normal(1, 90, 4, shift=0.5)),
-    "float32": lambda: float32(normal(0, 200, 40), normal(1, 170, 40, shift=0.1)),
-    "far from the origin": lambda: float32(normal(0, 120, 30) + 1e3, normal(1, 130, 30) + 1e3),
-    "very far, float64": lambda: (normal(0, 90, 6) + 1e7, normal(1, 80, 6) + 1e7),
-    "tiny": lambda: (1e-20 * normal(0, 90, 6), 1e-20 * normal(1, 80, 6)),
-    "large": lambda: (1e20 * normal(0, 90, 6), 1e20 * normal(1, 80, 6)),
-    "one dimension": lambda: (normal(0, 90, 1), normal(1, 80, 1)),
-    "ties": grid,
-    "duplicates": with_duplicates,
-    "hugging": hugging,
-    "all alike": lambda: (np.ones((30, 4)), np.ones((20, 4))),
-    "real alike": lambda: (np.ones((30, 4)), normal(1, 20, 4)),
-    "fake alike": lambda: (normal(0, 30, 4), np.zeros((20, 4))),
+CASES: dict[str, Pair] = {
+    "few dimensions": (normal(0, 300, 3), normal(1, 250, 3, shift=0.5)),
+    "many dimensions": (normal(0, 150, 500), normal(1, 170, 500)),
+    "activations": (activations(0, 500), activations(1, 400, shift=0.1)),
+    "far from the origin": (activations(0, 300) + np.float32(1e3), activations(1, 300, shift=0.1) + np.float32(1e3)),
+    "very far, in float64": (normal(0, 200, 6) + 1e6, normal(1, 200, 6) + 1e6),
+    "an outlier": (np.vstack([normal(0, 200, 4), np.full((1, 4), 1e8)]), normal(1, 150, 4)),
+    "minute": (1e-25 * normal(0, 100, 4), 1e-25 * normal(1, 90, 4)),
+    "enormous": (1e50 * normal(0, 100, 4), 1e50 * normal(1, 90, 4)),
+    "ties": (lattice(0, 300), lattice(1, 200)),
+    "repeated reals": (np.repeat(activations(0, 50), 8, axis=0), activations(0, 50)[::-1]),
+    "more repeats than are listed": (np.repeat(normal(0, 6, 40), 30, axis=0), np.repeat(normal(1, 5, 40), 20, axis=0)),
+    "one fake, again and again": (activations(0, 120), np.repeat(activations(1, 1), 100, axis=0)),
+    "nearly one fake": (normal(0, 120, 60), normal(1, 1, 60) + 1e-7 * normal(2, 130, 60)),
+    "all one": (np.ones((20, 3)), np.ones((30, 3))),
+    "fakes in the midst of all": (normal(0, 300, 200), 0.05 * normal(1, 250, 200)),
+    "unlike types": (normal(0, 90, 5).astype(np.float32), normal(1, 80, 5)),
+    "as few as can be": (normal(0, 6, 2), normal(1, 6, 2)),
 }
 
 
-@pytest.mark.parametrize("k", [1, 3, 5])
-@pytest.mark.parametrize("pair", PAIRS.values(), ids=PAIRS)
-def test_everything_equals_brute_force(pair: Callable[[], Pair], k: int) -> None:
-    real, fake = pair()
-    scores, expected = neighbour_scores(real, fake, k), brute_force(real, fake, k)
-    for name in ("fake_balls", "real_recalled", "real_covered", "nearest_real", "nearest_fake"):
-        assert np.array_equal(getattr(scores, name), expected[name]), name
-    for name in ("real_radii", "fake_radii", "realism", "rarity", "nearest_real_distance", "nearest_fake_distance"):
-        assert getattr(scores, name) == pytest.approx(expected[name], rel=1e-9, abs=0, nan_ok=True), name
-    assert scores.prdc["precision"] == (expected["fake_balls"] > 0).mean()
+class TestExactness:
+    @pytest.mark.parametrize("k", [1, 5])
+    @pytest.mark.parametrize("pair", CASES.values(), ids=CASES)
+    def test_scores_are_those_of_brute_force(self, pair: Pair, k: int) -> None:
+        assert_equal(neighbour_scores(*pair, k), brute_force(*pair, k))
+
+    def test_scores_of_many_neighbours_are_those_of_brute_force(self) -> None:
+        for pair in (CASES["activations"], CASES["ties"]):
+            assert_equal(neighbour_scores(*pair, 60), brute_force(*pair, 60))
+
+    def test_scores_beyond_one_block_are_those_of_brute_force(self) -> None:
+        real, fake = activations(0, 2500, 20), activations(1, 2100, 20)
+        assert_equal(neighbour_scores(real, fake), brute_force(real, fake, 5))
+
+    @pytest.mark.parametrize("offset", [0, 1000])
+    def test_scores_of_real_features_are_those_of_brute_force(self, real_data: Path, offset: float) -> None:
+        first, second = (
+            np.load(path)["features"] + np.float32(offset)
+            for path in sorted((real_data / "inception-features").glob("*.npz"))
+        )
+        assert_equal(neighbour_scores(first[:400], second[:400]), brute_force(first[:400], second[:400], 5))
+        assert_equal(neighbour_scores(first[:400], first[400:]), brute_force(first[:400], first[400:], 5))
+
+    @pytest.mark.parametrize("name", ["activations", "ties", "nearly one fake", "fakes in the midst of all"])
+    def test_blocks_change_nothing(self, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        expected = neighbour_scores(*CASES[name])
+        intervals = prdc_intervals(*CASES[name], random=np.random.default_rng(0))
+        for module in (bounds, manifolds):
+            monkeypatch.setattr(module, "BLOCK", 67)
+            monkeypatch.setattr(module, "PIECE", 1000)
+        assert_equal(neighbour_scores(*CASES[name]), expected)
+        assert prdc_intervals(*CASES[name], random=np.random.default_rng(0)) == intervals
+
+    def test_the_order_of_rows_changes_nothing(self) -> None:
+        real, fake = CASES["activations"]
+        scores = neighbour_scores(real, fake)
+        real_order = np.random.default_rng(0).permutation(len(real))
+        fake_order = np.random.default_rng(1).permutation(len(fake))
+        shuffled = neighbour_scores(real[real_order], fake[fake_order])
+        for name in ("real_radii", "real_recalled", "real_covered", "nearest_fake_distance"):
+            np.testing.assert_array_equal(getattr(shuffled, name), getattr(scores, name)[real_order])
+        for name in ("fake_radii", "fake_balls", "realism", "rarity", "nearest_real_distance"):
+            np.testing.assert_array_equal(getattr(shuffled, name), getattr(scores, name)[fake_order])
+        np.testing.assert_array_equal(real_order[shuffled.nearest_real], scores.nearest_real[fake_order])
+        np.testing.assert_array_equal(fake_order[shuffled.nearest_fake], scores.nearest_fake[real_order])
+        assert shuffled.prdc == scores.prdc
+
+    def test_a_rounding_as_large_as_allowed_changes_nothing(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Products that err as much as the bound says: whatever they leave open is decided from the features."""
+        real, fake = CASES["activations"]
+        expected = neighbour_scores(real, fake)
+        random = np.random.default_rng(0)
+        exact = bounds.Points.lower_bounds
+
+        def rough(points: Any, factor: Any, columns: slice, buffer: Any) -> Any:
+            products = exact(points, factor, columns, buffer)
+            allowed = 0.4 * points.slack[columns]  # of about half of the slacks of both sides
+            products += (random.uniform(-1, 1, products.shape) * allowed).astype(products.dtype)
+            return products
+
+        monkeypatch.setattr(bounds.Points, "lower_bounds", rough)
+        assert_equal(neighbour_scores(real, fake), expected)
 
 
-def test_real_features_equal_brute_force(real_data: Path) -> None:
-    sides = [np.load(path)["features"] for path in sorted((real_data / "inception-features").glob("*.npz"))]
-    real, fake = sides[0][:400], np.concatenate([sides[0][400:600], sides[1][:150]])
-    scores, expected = neighbour_scores(real, fake), brute_force(real, fake, 5)
-    for name in ("fake_balls", "real_recalled", "real_covered", "nearest_real", "nearest_fake"):
-        assert np.array_equal(getattr(scores, name), expected[name]), name
+class TestPrdc:
+    @pytest.mark.parametrize("k", [1, 3, 5])
+    @pytest.mark.parametrize("pair", [CASES["few dimensions"], CASES["activations"]], ids=["normal", "activations"])
+    def test_it_equals_the_prdc_package(self, pair: Pair, k: int) -> None:
+        from prdc import compute_prdc
+
+        with contextlib.redirect_stdout(io.StringIO()):
+            expected = compute_prdc(*pair, nearest_k=k)
+        assert prdc(*pair, k=k) == pytest.approx(expected, rel=1e-12)
+
+    def test_it_is_what_torch_fidelity_gives(self) -> None:
+        import torch
+        from torch_fidelity.metric_prc import prc_features_to_metric
+
+        real, fake = normal(0, 300, 20), normal(1, 250, 20, shift=0.2)
+        expected = prc_features_to_metric(
+            torch.from_numpy(fake), torch.from_numpy(real), verbose=False
+        )  # made ones first
+        measures = prdc(real, fake, k=3)
+        assert measures["precision"] == pytest.approx(expected["precision"], abs=1e-6)
+        assert measures["recall"] == pytest.approx(expected["recall"], abs=1e-6)
+
+    def test_swapping_the_sides_swaps_precision_and_recall(self) -> None:
+        real, fake = normal(0, 100, 4), normal(1, 130, 4, shift=0.7)
+        forth, back = prdc(real, fake), prdc(fake, real)
+        assert (forth["precision"], forth["recall"]) == (back["recall"], back["precision"])
+        assert forth["precision"] != forth["recall"]
+
+    def test_duplicates_among_the_real_do_not_zero_precision(self) -> None:
+        """All radii are 0 here, and each fake lies exactly on a real."""
+        points = normal(0, 40, 300)
+        measures = prdc(np.repeat(points, 6, axis=0), points[::-1])
+        assert measures["precision"] == 1
+        assert measures["coverage"] == 1
+
+    def test_far_sets_share_nothing(self) -> None:
+        measures = prdc(normal(0, 50, 3), normal(1, 50, 3, shift=100))
+        assert measures == {"precision": 0, "recall": 0, "density": 0, "coverage": 0}
 
 
-@pytest.mark.parametrize("k", [3, 5])
-def test_it_is_what_the_prdc_package_gives(k: int) -> None:
-    from prdc import compute_prdc
+class TestScores:
+    @pytest.mark.parametrize("name", ["few dimensions", "activations", "ties"])
+    def test_realism_is_at_least_one_just_where_a_small_ball_holds_the_fake(self, name: str) -> None:
+        real, fake = CASES[name]
+        scores = neighbour_scores(real, fake)
+        small = scores.real_radii <= np.median(scores.real_radii)
+        held = (distances(real, fake) <= scores.real_radii[:, None])[small].any(axis=0)
+        assert np.array_equal(scores.realism >= 1, held)
 
-    real, fake = normal(0, 300, 20), normal(1, 250, 20, shift=0.2)
-    with contextlib.redirect_stdout(io.StringIO()):
-        expected = compute_prdc(real, fake, nearest_k=k)
-    assert prdc(real, fake, k) == pytest.approx(expected, rel=1e-12)
+    def test_a_copy_of_a_real_is_as_real_as_can_be(self) -> None:
+        real, fake = normal(0, 50, 3), normal(1, 50, 3)
+        real[7] = real[:5].mean(axis=0)
+        fake[3] = real[np.argmin(neighbour_scores(real, fake).real_radii)]
+        scores = neighbour_scores(real, fake)
+        assert scores.realism[3] == math.inf
+        assert scores.nearest_real_distance[3] == 0
 
+    def test_rarity_is_there_just_where_a_ball_holds_the_fake(self) -> None:
+        scores = neighbour_scores(*CASES["few dimensions"])
+        assert 0 < np.isnan(scores.rarity).sum() < len(scores.rarity)
+        assert np.array_equal(np.isnan(scores.rarity), scores.fake_balls == 0)
 
-def test_it_is_what_torch_fidelity_gives() -> None:
-    import torch
-    from torch_fidelity.metric_prc import prc_features_to_metric
-
-    real, fake = normal(0, 300, 20), normal(1, 250, 20, shift=0.2)
-    expected = prc_features_to_metric(torch.from_numpy(fake), torch.from_numpy(real), verbose=False)  # made ones first
-    measures = prdc(real, fake, k=3)
-    assert measures["precision"] == pytest.approx(expected["precision"], abs=1e-6)
-    assert measures["recall"] == pytest.approx(expected["recall"], abs=1e-6)
-
-
-def test_blocks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    real, fake = float32(normal(0, 230, 10), normal(1, 180, 10, shift=0.3))
-    whole = neighbour_scores(real, fake)
-    for block in (64, 100):
-        for module in (distances, manifolds):
-            monkeypatch.setattr(module, "BLOCK", block)
-        parts = neighbour_scores(real, fake)
-        for name in vars(whole):
-            assert np.array_equal(getattr(parts, name), getattr(whole, name), equal_nan=name == "rarity"), name
-
-
-def test_the_order_of_rows_changes_nothing() -> None:
-    real, fake = float32(normal(0, 150, 10), normal(1, 140, 10, shift=0.3))
-    order, other = np.random.default_rng(0).permutation(150), np.random.default_rng(1).permutation(140)
-    scores, shuffled = neighbour_scores(real, fake), neighbour_scores(real[order], fake[other])
-    assert shuffled.prdc == scores.prdc
-    assert np.array_equal(shuffled.fake_balls, scores.fake_balls[other])
-    assert shuffled.realism == pytest.approx(scores.realism[other], rel=1e-12)
-
-
-def test_swapping_the_sides_swaps_precision_and_recall() -> None:
-    real, fake = normal(0, 100, 4), normal(1, 130, 4, shift=0.7)
-    forth, back = prdc(real, fake), prdc(fake, real)
-    assert (forth["precision"], forth["recall"]) == (back["recall"], back["precision"])
-    assert forth["precision"] != forth["recall"]
-
-
-def test_duplicates_among_the_real_do_not_zero_precision() -> None:
-    """All radii are 0 here, and each fake lies exactly on a real."""
-    points = normal(0, 40, 300)
-    measures = prdc(np.repeat(points, 6, axis=0), points[::-1])
-    assert measures["precision"] == 1
-    assert measures["coverage"] == 1
-
-
-def test_far_sets_share_nothing() -> None:
-    assert set(prdc(normal(0, 50, 3), normal(1, 50, 3, shift=100)).values()) == {0.0}
-
-
-@pytest.mark.parametrize("k", [0, -1])
-def test_a_neighbour_that_does_not_exist_is_refused(k: int) -> None:
-    with pytest.raises(UsageError, match="at least the first"):
-        prdc(normal(0, 9, 2), normal(1, 9, 2), k)
-
-
-def test_no_more_neighbours_than_rows() -> None:
-    with pytest.raises(DataError, match="5 fake features are too few; at least 6"):
-        prdc(normal(0, 9, 2), normal(1, 5, 2))
-    assert prdc(normal(0, 6, 2), normal(0, 6, 2))["precision"] == 1
+    def test_the_input_stays_as_it_is(self) -> None:
+        real, fake = normal(0, 30, 3), normal(1, 30, 3)
+        before = real.copy(), fake.copy()
+        neighbour_scores(real, fake)
+        assert np.array_equal(real, before[0])
+        assert np.array_equal(fake, before[1])
 
 
 class TestIntervals:
@@ -242,6 +284,30 @@ class TestIntervals:
             prdc_intervals(normal(0, 9, 3), normal(1, 60, 3), random=np.random.default_rng(0))
 
 
+class TestBadInput:
+    @pytest.mark.parametrize("k", [0, -1])
+    def test_a_neighbour_before_the_first_is_refused(self, k: int) -> None:
+        for measure in (prdc, neighbour_scores):
+            with pytest.raises(UsageError, match="at least the first"):
+                measure(normal(0, 9, 2), normal(1, 9, 2), k)
+
+    @pytest.mark.parametrize(
+        ("real", "fake", "message"),
+        [
+            (normal(0, 5, 2), normal(1, 9, 2), "5 real features are too few; at least 6"),
+            (normal(0, 9, 2), normal(1, 5, 2), "5 fake features are too few; at least 6"),
+            (normal(0, 9, 2), normal(1, 9, 3), "2 dimensions, fake ones 3"),
+            (np.where(np.eye(9) > 0, np.nan, 0), normal(1, 9, 9), "NaN"),
+            (np.zeros(9), normal(1, 9, 9), r"\(N, D\)"),
+        ],
+    )
+    def test_unusable_features_are_refused(self, real: Matrix, fake: Matrix, message: str) -> None:
+        with pytest.raises(DataError, match=message):
+            neighbour_scores(real, fake)
+        with pytest.raises(DataError, match=message):
+            prdc_intervals(real, fake, random=np.random.default_rng(0))
+
+
 class TestNearest:
     @pytest.mark.parametrize("dtype", [np.float32, np.float64])
     @pytest.mark.parametrize("offset", [0.0, 1e4])
@@ -250,7 +316,7 @@ class TestNearest:
         references, queries = (
             (side + offset).astype(dtype).astype(np.float64) for side in (references, queries)
         )  # as the type can hold them
-        expected = all_distances(queries, references)
+        expected = distances(queries, references)
         found, rows = k_nearest(queries.astype(dtype), references.astype(dtype), 4, block=32)
         assert np.array_equal(rows, np.argsort(expected, axis=1)[:, :4])
         assert found == pytest.approx(np.sort(expected, axis=1)[:, :4], rel=1e-4)

@@ -40,6 +40,8 @@ SPARE = 8
 """Neighbours that are kept beyond the one that makes the radius: rounding may have mixed up the last ones."""
 CANDIDATES = 4
 """Others that are kept where the nearest is wanted."""
+ALIKE = np.float32(1 + 1e-5)
+"""Ratio of squared distances that float32 may not tell apart: in halves they count as equal, as ties must."""
 REPLICATES = 20
 """Random halves that an interval is made of."""
 
@@ -418,4 +420,5 @@ def _radii_of_halves(points: Points, nearest: Shortlist, k: int, kept: Flags) ->
             lacking = np.isinf(radii[rows, half])
             own = squared[lacking][:, kept[:, half]]
             radii[rows[lacking], half] = np.partition(own, k - 1, axis=1)[:, k - 1]
+    radii *= ALIKE
     return radii

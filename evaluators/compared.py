@@ -17,8 +17,8 @@ from augface.results import Baseline, Measurement
 
 GROUP_MINIMUM = 50
 """Faces on each side, below which a kind of faces gets no numbers of its own."""
-GROUP_MOST = 2_000
-"""Faces of each side that a kind is measured by: enough for narrow intervals, and quick for forty attributes."""
+GROUP_MOST = 1_000
+"""Faces of each side that a kind is measured by: enough for useful intervals, and quick for forty attributes."""
 
 
 @dataclass(frozen=True)
@@ -126,11 +126,13 @@ class Compared:
         )
 
 
-def compared_groups(evaluator: str, context: Context, space: str, most: int = GROUP_MOST) -> Iterator[Compared]:
-    """The comparisons of each kind of faces that has enough on all sides, by at most `most` faces a side."""
+def compared_groups(
+    evaluator: str, context: Context, space: str, least: int = GROUP_MINIMUM, most: int = GROUP_MOST
+) -> Iterator[Compared]:
+    """The comparisons of each kind of faces that has at least `least` on all sides, by at most `most` faces a side."""
     for group in context.sides.groups(context.by):
         match = context.sides.match(group, most)
-        if len(match) >= GROUP_MINIMUM:
+        if len(match) >= least:
             yield Compared(evaluator, context, space, match, group)
 
 

@@ -11,7 +11,7 @@ from scipy import stats
 
 from augface.artifacts import image_grid, table
 from augface.evaluators.base import Context, Evaluator, Findings
-from augface.evaluators.compared import GROUP_MINIMUM, GROUP_MOST, Compared, compared_groups, most_of, small_groups
+from augface.evaluators.compared import GROUP_MINIMUM, Compared, compared_groups, most_of, small_groups
 from augface.features.base import Features
 from augface.features.inception import InceptionSpace
 from augface.metrics.frechet import ENOUGH, FrechetEstimate, corrected_frechet, frechet_estimate
@@ -60,11 +60,11 @@ class Fidelity(Evaluator):
                 _as_other_tools(everything, findings)
             if space == context.spaces[0]:
                 findings.artifacts.extend(_costliest(everything, kernel, frechet))
-            enough = ENOUGH * everything.dimension
-            for group in compared_groups(self.name, context, space, max(GROUP_MOST, enough)):
+            for group in compared_groups(self.name, context, space):
                 _kernel(group, findings)
-                if len(group) >= enough:
-                    _frechet(group, findings)
+            enough = ENOUGH * everything.dimension
+            for group in compared_groups(self.name, context, space, least=enough, most=enough):
+                _frechet(group, findings)
         if small := small_groups(context):
             shown = "; ".join(small[:6]) + ("; …" if len(small) > 6 else "")
             findings.skipped.extend(

@@ -43,9 +43,8 @@ class Prdc(Evaluator):
         findings = Findings([])
         for space in context.spaces:
             everything = Compared(self.name, context, space, match)
-            for compared in (everything, *compared_groups(self.name, context, space)):
-                if len(compared) >= MINIMUM:
-                    _measure(compared, findings)
+            for compared in (everything, *compared_groups(self.name, context, space, least=MINIMUM)):
+                _measure(compared, findings)
             if space == context.spaces[0]:
                 scores = neighbour_scores(everything.reference, everything.fake, K)
                 findings.artifacts.extend([*_extremes(everything, scores), *_missed(everything, scores)])

@@ -94,12 +94,13 @@ class Compared:
             protocol: what changes it besides the space, its input and the seed.
             direction: which way is better.
             null: the same of the other real faces.
-            decides: whether it passes or warns; else its verdict is `info`.
+            decides: whether it passes or warns, where both intervals are known; else its verdict is `info`.
             p_value: of the hypothesis that nothing is wrong.
             sizes: real and made faces that it is of, where they are not the matched ones.
         """
         baseline = None if null is None else Baseline(value=null.value, low=null.low, high=null.high, n=len(self))
         worse = null is not None and (number.low > null.high if direction == "lower" else number.high < null.low)
+        known = null is not None and np.isfinite([*number, *null]).all()
         real_count, fake_count = sizes or (len(self), len(self))
         return Measurement(
             evaluator=self.evaluator,
@@ -110,7 +111,7 @@ class Compared:
             p_value=p_value,
             direction=direction,
             baseline=baseline,
-            verdict="info" if not decides or null is None else "warn" if worse else "pass",
+            verdict="info" if not decides or not known else "warn" if worse else "pass",
             meaning=meaning,
             n_real=real_count,
             n_fake=fake_count,

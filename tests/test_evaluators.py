@@ -262,6 +262,12 @@ class TestPrdc:
         hidden = EVALUATORS.get("prdc")().evaluate(dataclasses.replace(halves, show_real=False))
         assert {"missed"} == {one.name for one in findings.artifacts} - {one.name for one in hidden.artifacts}
 
+    def test_pictures_of_two_people_have_numbers_without_intervals(self, halves: Context) -> None:
+        two = dataclasses.replace(halves.reference, identity=np.arange(300) % 2)
+        findings = EVALUATORS.get("prdc")().evaluate(dataclasses.replace(halves, reference=two))
+        assert {one.verdict for one in findings.measurements} == {"info"}
+        assert all(one.low is None and one.value is not None for one in findings.measurements)
+
     def test_too_few_faces_are_said(self, halves: Context) -> None:
         findings = EVALUATORS.get("prdc")().evaluate(dataclasses.replace(halves, synthetic=noise(99)))
         assert not findings.measurements

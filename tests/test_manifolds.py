@@ -279,9 +279,12 @@ class TestIntervals:
         with pytest.raises(DataError, match="one label for each of 60 rows"):
             prdc_intervals(normal(0, 60, 3), normal(1, 60, 3), real_groups=[1, 2], random=np.random.default_rng(0))
 
-    def test_too_few_rows_for_halves_are_refused(self) -> None:
-        with pytest.raises(DataError, match="Half of a side"):
-            prdc_intervals(normal(0, 9, 3), normal(1, 60, 3), random=np.random.default_rng(0))
+    @pytest.mark.parametrize(("rows", "people"), [(9, None), (60, np.zeros(60)), (60, np.arange(60) // 58)])
+    def test_halves_of_too_few_rows_say_nothing(self, rows: int, people: npt.NDArray[Any] | None) -> None:
+        real, fake = normal(0, rows, 3), normal(1, 60, 3)
+        intervals = prdc_intervals(real, fake, real_groups=people, random=np.random.default_rng(0))
+        assert {name: interval.value for name, interval in intervals.items()} == prdc(real, fake)
+        assert all(np.isnan([interval.low, interval.high]).all() for interval in intervals.values())
 
 
 class TestBadInput:

@@ -47,7 +47,7 @@ class Points:
     ) -> None:
         count, dimension = features.shape
         limits = np.finfo(dtype)
-        rounding = (dimension + 64) * float(limits.eps) / 2  # of D + 2 products and sums, of features, norms, differences
+        rounding = (dimension + 64) * float(limits.eps) / 2  # of D + 2 products and sums, norms, differences
         error = 2 * rounding / (1 - rounding)
         smallest = float(limits.tiny)  # what underflow can hide
         self.features = features

@@ -185,17 +185,18 @@ def prdc_intervals(
         random: draws the halves.
 
     Returns:
-        The measures of all rows with their intervals, cut at 0 and (but density) at 1.
+        The measures of all rows with their intervals, cut at 0 and (but density) at 1. The ends are NaN where a half
+        has too few rows, as where all pictures are of two people.
 
     Raises:
         UsageError: `k` is less than 1.
-        DataError: as `prdc`, or labels that do not fit, or too few rows for halves.
+        DataError: as `prdc`, or labels that do not fit.
     """
     first, second = _prepare(real, fake, k)
     real_kept, fake_kept = _halves(first, "real", real_groups, random), _halves(second, "fake", fake_groups, random)
     reals, fakes = real_kept.sum(axis=0), fake_kept.sum(axis=0)
-    if (fewest := min(int(reals.min()), int(fakes.min()))) <= k:
-        raise DataError(f"Half of a side has {fewest} rows: too few for neighbour {k}.")
+    if min(reals.min(), fakes.min()) <= k:
+        return {name: Interval(value, math.nan, math.nan) for name, value in prdc(real, fake, k).items()}
     with ThreadPoolExecutor() as pool:
         real_balls = _Balls(first, second, *_radii(first, k, pool, real_kept, fake_kept))
         fake_balls = _Balls(second, first, *_radii(second, k, pool, fake_kept, real_kept))

@@ -17,9 +17,9 @@ import augface
 from augface.artifacts import image_grid
 from augface.data.dataset import FaceDataset
 from augface.data.splits import with_default_split
-from augface.errors import AugfaceError, UsageError
+from augface.errors import AugfaceError, UnknownNameError, UsageError
 from augface.evaluators import EVALUATORS
-from augface.evaluators.base import NEEDS, Context, Findings
+from augface.evaluators.base import NEEDS, Context, Findings, missing_needs
 from augface.faces import Faces, held_out, open_faces
 from augface.features import DEFAULT_SPACE, create_feature_space
 from augface.results import Artifact, Evaluation, Measurement, Skipped, Verdict
@@ -69,7 +69,8 @@ def evaluate(
         list(EVALUATORS) if evaluators == "all" else [evaluators] if isinstance(evaluators, str) else list(evaluators)
     )
     for name in names:
-        EVALUATORS.get(name)
+        if name not in EVALUATORS:
+            raise UnknownNameError(EVALUATORS.kind, name, EVALUATORS)
     chosen, not_chosen = choose_spaces(spaces)
     real_faces, fake, given_train = open_faces(real, synthetic, train, size=size, seed=seed)
     learnt_from = real_faces.train if given_train is None else given_train
@@ -157,12 +158,13 @@ def run_evaluators(context: Context, names: Sequence[str]) -> tuple[list[Measure
     artifacts: list[Artifact] = []
     skipped: list[Skipped] = []
     for name in names:
-        kind = EVALUATORS.get(name)
-        if missing := kind.missing(context):
+        # what the registry tells of a built-in spares the import of one that would not run
+        needs = EVALUATORS.entries()[name].capabilities or EVALUATORS.get(name).needs
+        if missing := missing_needs(needs, context):
             reason = "needs " + "; ".join(NEEDS[need] for need in missing) + "."
             findings = Findings([], skipped=[Skipped(evaluator=name, reason=reason)])
         else:
-            findings = kind().evaluate(context)
+            findings = EVALUATORS.get(name)().evaluate(context)
         measurements += findings.measurements
         artifacts += findings.artifacts
         skipped += findings.skipped

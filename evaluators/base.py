@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import ClassVar
@@ -99,14 +99,14 @@ class Evaluator(ABC):
     def evaluate(self, context: Context) -> Findings:
         """Measure. The same context gives the same findings."""
 
-    @classmethod
-    def missing(cls, context: Context) -> list[str]:
-        """The needs that this context does not meet."""
-        parts = {"train": context.train, "valid": context.valid, "test": context.test, "made": context.made}
-        missing = {need for need in cls.needs if need in parts and parts[need] is None}
-        if "labels" in cls.needs and not context.targets:
-            missing.add("labels")
-        return sorted(missing, key=list(NEEDS).index)
+
+def missing_needs(needs: Iterable[str], context: Context) -> list[str]:
+    """Which of these needs (keys of `NEEDS`) a context does not meet."""
+    parts = {"train": context.train, "valid": context.valid, "test": context.test, "made": context.made}
+    missing = {need for need in needs if need in parts and parts[need] is None}
+    if "labels" in needs and not context.targets:
+        missing.add("labels")
+    return sorted(missing, key=list(NEEDS).index)
 
 
 def check_evaluator(kind: type[Evaluator], context: Context) -> None:
@@ -121,7 +121,8 @@ def check_evaluator(kind: type[Evaluator], context: Context) -> None:
     """
     assert kind.name, "the class has no name"
     assert kind.needs <= NEEDS.keys(), f"unknown needs {set(kind.needs) - NEEDS.keys()}"
-    assert not kind.missing(context), f"the context lacks {kind.missing(context)}"
+    missing = missing_needs(kind.needs, context)
+    assert not missing, f"the context lacks {missing}"
     findings = kind().evaluate(context)
     assert findings.measurements or findings.skipped, "an evaluator must measure something or say why not"
     for measurement in findings.measurements:

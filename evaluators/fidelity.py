@@ -7,7 +7,6 @@ from typing import ClassVar
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from scipy import stats
 
 from augface.artifacts import image_grid, table
 from augface.evaluators.base import Context, Evaluator, Findings
@@ -16,7 +15,7 @@ from augface.features.base import Features
 from augface.features.inception import InceptionSpace
 from augface.metrics.frechet import ENOUGH, FrechetEstimate, corrected_frechet, frechet_estimate
 from augface.metrics.inception_score import inception_score
-from augface.metrics.intervals import Interval, clustered_variance, normal_interval, squared_interval
+from augface.metrics.intervals import Interval, clustered_variance, normal_interval, squared_interval, t_quantile
 from augface.metrics.kernel import KernelEstimate, kernel_estimate, kernel_test
 from augface.results import Artifact, Measurement, Skipped
 from augface.seeds import random_generator
@@ -192,7 +191,7 @@ def _inception_score(compared: Compared) -> Measurement:
 
     def score(features: Features) -> Interval:  # the rows are in random order already
         mean, deviation = inception_score(space.class_probabilities(features), SPLITS)
-        reach = float(stats.t.ppf(0.975, SPLITS - 1)) * deviation / np.sqrt(SPLITS - 1)
+        reach = t_quantile(SPLITS - 1) * deviation / float(np.sqrt(SPLITS - 1))
         return Interval(mean, mean - reach, mean + reach)
 
     return compared.measurement(

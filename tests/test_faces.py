@@ -53,7 +53,7 @@ def test_a_zip_is_as_good_as_a_folder(faces: FaceDataset, tmp_path: Path) -> Non
     opened = open_faces(real, tmp_path / "made.zip")
     assert opened.real.originals is not None
     assert opened.synthetic.originals is not None
-    assert opened.real.originals.digest(4) == opened.synthetic.originals.digest(4)
+    assert opened.real.originals.digests() == opened.synthetic.originals.digests(3)
 
 
 def test_a_given_size_is_that_of_all(faces: FaceDataset, tmp_path: Path) -> None:

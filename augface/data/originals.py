@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -50,8 +51,15 @@ class Originals:
         except BadImage as error:
             raise self._changed(row, error) from error
 
-    def digest(self, row: int) -> bytes:
-        """SHA-256 of a file's bytes."""
+    def digests(self, threads: int = 1) -> list[bytes]:
+        """SHA-256 of each file's bytes."""
+        with ThreadPoolExecutor(threads) as pool:
+            parts = pool.map(
+                lambda rows: [self._digest(row) for row in rows], np.array_split(range(len(self)), threads)
+            )
+            return [digest for part in parts for digest in part]
+
+    def _digest(self, row: int) -> bytes:
         name = str(self.members[row])
         if name not in self._digests:
             self._digests[name] = hashlib.sha256(self._content(row)).digest()

@@ -7,16 +7,21 @@ Inception score); Parmar et al. 2022, "On Aliased Resizing and Surprising Subtle
 
 from __future__ import annotations
 
+from contextlib import suppress
 from functools import cache
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 import numpy.typing as npt
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save
 
 from augface.data.dataset import Pixels
+from augface.errors import OutputError
 from augface.features.base import Features, FeatureSpace
 from augface.features.resize import resized
 from augface.features.weights import Weights, WeightsFile, find, load_into, read_weights, status
+from augface.files import atomic_path, cache_dir
 
 if TYPE_CHECKING:
     import torch
@@ -112,6 +117,13 @@ def _network(weights: Weights) -> NetworkFunction:
 
 @cache
 def _classes(weights: Weights) -> npt.NDArray[np.float32]:
-    """The classifier's matrix, float32 (2048, 1008)."""
-    matrix: npt.NDArray[np.float32] = _state(weights)["fc.weight"].float().numpy().T
+    """The classifier's matrix, float32 (2048, 1008); in the cache, since to read it out of the weights takes torch."""
+    path = cache_dir() / "weights" / f"inception-classes-{weights.sha256[:32]}.safetensors"
+    try:
+        matrix: npt.NDArray[np.float32] = load_file(path)["classes"]
+    except (OSError, SafetensorError, KeyError):
+        matrix = np.ascontiguousarray(_state(weights)["fc.weight"].float().numpy().T)
+        metadata = {"description": f"the classifier of {weights.path.name}"}
+        with suppress(OutputError), atomic_path(path) as temporary:
+            temporary.write_bytes(save({"classes": matrix}, metadata=metadata))
     return matrix

@@ -146,7 +146,7 @@ def frechet_estimate(x: npt.ArrayLike, y: npt.ArrayLike) -> FrechetEstimate:
     covariance, mean = _covariance(first)
     other, other_mean = _covariance(second)
     root, inverse = _root_and_inverse(covariance)
-    eigenvalues, vectors = linalg.eigh(root.T @ other @ root, overwrite_a=True, check_finite=False)
+    eigenvalues, vectors = linalg.eigh(root.T @ other @ root, driver="evd", overwrite_a=True, check_finite=False)
     kept = (
         eigenvalues > eigenvalues.max(initial=0.0) * 1e-14
     )  # what is smaller is rounding, of directions without variance
@@ -237,11 +237,12 @@ def _root_and_inverse(covariance: Matrix) -> tuple[Matrix, Matrix]:
 def _influence(rows: Floats, mean: Matrix, slope: Matrix, half: Matrix) -> Matrix:
     """(N,) slopeᵀz + zᵀz - |halfᵀz|², z = row - mean, less its mean."""
     influence = np.empty(len(rows))
+    half = half.astype(rows.dtype)  # errors need no more digits than the features have
     for start in range(0, len(rows), BLOCK):
         centred = rows[start : start + BLOCK] - mean
-        mapped = centred @ half
+        mapped = centred.astype(rows.dtype) @ half
         influence[start : start + BLOCK] = (
-            centred @ slope + np.square(centred).sum(axis=1) - np.square(mapped).sum(axis=1)
+            centred @ slope + np.square(centred).sum(axis=1) - np.square(mapped).sum(axis=1, dtype=np.float64)
         )
     influence -= influence.mean()
     return influence

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from scipy import stats
+from scipy import special
 
 NORMAL = 1.959964
 """Standard errors on either side of a value that make a 95 % interval."""
@@ -46,6 +46,15 @@ def squared_interval(value: float, standard_error: float) -> Interval:
     return Interval(value, (root - reach) ** 2, (root + reach) ** 2)
 
 
+def t_quantile(freedom: float) -> float:
+    """Standard errors on either side that make a 95 % interval, where the error was estimated from few numbers.
+
+    >>> round(t_quantile(9), 3)
+    2.262
+    """
+    return float(special.stdtrit(freedom, 0.975))
+
+
 def proportion_interval(successes: int, trials: int) -> Interval:
     """A proportion with Wilson's score interval (Wilson 1927); (0, 1) where there were no trials.
 
@@ -54,6 +63,8 @@ def proportion_interval(successes: int, trials: int) -> Interval:
     """
     if trials == 0:
         return Interval(float("nan"), 0.0, 1.0)
+    from scipy import stats  # takes a second to import, so not before it is needed
+
     ends = stats.binomtest(successes, trials).proportion_ci(method="wilson")
     return Interval(successes / trials, float(ends.low), float(ends.high))
 

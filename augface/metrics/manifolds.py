@@ -13,7 +13,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy import stats
 
 from augface.errors import DataError, UsageError
 from augface.metrics.arrays import Floats, Matrix, float_pair
@@ -31,7 +30,7 @@ from augface.metrics.distances import (
     estimates,
     spans,
 )
-from augface.metrics.intervals import Interval
+from augface.metrics.intervals import Interval, t_quantile
 
 Scan = Callable[[Floats, slice, slice], None]
 """Looks through a block of bounds of its rows and columns."""
@@ -209,7 +208,7 @@ def prdc_intervals(
         "density": real_balls.halves.pairs / (k * fakes),
         "coverage": real_balls.halves.filled.sum(axis=0) / reals,
     }
-    quantile = float(stats.t.ppf(0.975, REPLICATES - 1))
+    quantile = t_quantile(REPLICATES - 1)
     intervals = {}
     for name, value in _prdc(real_balls, fake_balls, k).items():
         reach = quantile * float(replicates[name].std(ddof=1))

@@ -176,7 +176,7 @@ def summarise(evaluation: Evaluation, *, real_images: bool = True) -> Page:
     """Everything that the report says about these results; the same results give the same page."""
     left_out = [] if real_images else [grid.title for grid in _grids(evaluation) if grid.shows_real_people]
     sections = _sections(evaluation, real_images=real_images)
-    rows = [row for section in sections for row in section.rows]
+    rows = sorted((row for section in sections for row in section.rows), key=lambda row: bool(row.group))  # all first
     provenance = to_jsonable_python(evaluation.provenance, fallback=str)
     return Page(
         decision=evaluation.verdict.decision,

@@ -221,7 +221,8 @@ def test_interruption_of_a_run_says_what_is_kept_and_how_to_go_on(
 
 def test_ctrl_c_ends_a_real_process_without_a_traceback() -> None:
     program = (
-        "import sys, time, augface.cli, augface.cli.app\n"
+        "import signal, sys, time, augface.cli, augface.cli.app\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a background job of a shell inherits deafness
         "def wait(words):\n    print('ready', flush=True)\n    time.sleep(30)\n"
         "augface.cli.app.run = wait\n"
         "sys.exit(augface.cli.main([]))"

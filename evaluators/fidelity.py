@@ -49,7 +49,8 @@ class Fidelity(Evaluator):
         match = context.sides.match()
         if len(match) < MINIMUM:
             halves = " (half of the reals are the baseline)" if context.train is None else ""
-            return _skip(f"{len(match)} faces on each side are too few; at least {MINIMUM} are needed{halves}.")
+            reason = f"{len(match)} faces on each side are too few; at least {MINIMUM} are needed{halves}."
+            return Findings([], skipped=[_skipped(reason)])
         findings = Findings([])
         for space in context.spaces:
             everything = Compared(self.name, context, space, match)
@@ -66,14 +67,13 @@ class Fidelity(Evaluator):
                 _frechet(group, findings)
         if small := small_groups(context):
             shown = "; ".join(small[:6]) + ("; …" if len(small) > 6 else "")
-            findings.skipped.extend(
-                _skip(f"fewer than {GROUP_MINIMUM} faces on a side, no numbers of their own: {shown}.").skipped
-            )
+            reason = f"fewer than {GROUP_MINIMUM} faces on a side, no numbers of their own: {shown}."
+            findings.skipped.append(_skipped(reason))
         return findings
 
 
-def _skip(reason: str) -> Findings:
-    return Findings([], skipped=[Skipped(evaluator=Fidelity.name, reason=reason)])
+def _skipped(reason: str) -> Skipped:
+    return Skipped(evaluator=Fidelity.name, reason=reason)
 
 
 def _kernel(compared: Compared, findings: Findings, *, test: bool = False) -> KernelEstimate:
@@ -107,7 +107,7 @@ def _frechet(compared: Compared, findings: Findings) -> FrechetEstimate | None:
             f"Fréchet distance with a baseline: {n:,} faces on each side are fewer than twice the {dimension:,} "
             f"dimensions of the {compared.space} space, where it is mostly bias; the kernel distance serves instead."
         )
-        findings.skipped.extend(_skip(reason).skipped)
+        findings.skipped.append(_skipped(reason))
         return None
     fake, reference, other = compared.fake, compared.reference, compared.other
     headline, null = frechet_estimate(fake, reference), frechet_estimate(other, reference)
@@ -171,7 +171,7 @@ def _as_other_tools(compared: Compared, findings: Findings) -> None:
             f"FID: {min(sizes):,} images on the smaller side are fewer than {ENOUGH * compared.dimension:,}, twice the "
             "dimensions of Inception's features, where it is mostly bias; the KID serves instead."
         )
-        findings.skipped.extend(_skip(reason).skipped)
+        findings.skipped.append(_skipped(reason))
     kid = kernel_estimate(fake, real, None, persons)
     findings.measurements.append(
         compared.measurement(

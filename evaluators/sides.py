@@ -61,9 +61,10 @@ class Sides:
 
     def groups(self, by: Sequence[str] = ()) -> Iterator[dict[str, bool]]:
         """The kinds of faces that all sides have labels for: of each attribute both, and all combinations of `by`."""
+        known = set(self.synthetic.attributes) & set(self.other.attributes)
         for name in map(str, self.reference.attributes.columns):
-            if all(name in side.attributes for side in (self.synthetic, self.other)):
+            if name in known:
                 yield from ({name: value} for value in (True, False))
-        if len(by) > 1:
+        if len(by) > 1 and known.issuperset(by):
             for values in itertools.product((True, False), repeat=len(by)):
                 yield dict(zip(by, values, strict=True))

@@ -189,6 +189,12 @@ class TestGroups:
         assert sum(len(group) == 2 for group in groups) == 4
         assert all(len(group) == 1 for group in context.sides.groups())
 
+    def test_groups_for_which_one_side_has_no_labels_are_left_out(self, context: Context) -> None:
+        unlabelled = dataclasses.replace(context.train, attributes=pd.DataFrame(index=context.train.attributes.index))  # type: ignore[type-var,union-attr]
+        joint = dataclasses.replace(context, train=unlabelled, by=(TARGET, "Young"))
+        assert not list(joint.sides.groups(joint.by))
+        assert {one.name for one in EVALUATORS.get("fidelity")().evaluate(joint).measurements} >= {"kernel_distance"}
+
     def test_groups_that_are_too_small_are_said(self, context: Context) -> None:
         findings = EVALUATORS.get("fidelity")().evaluate(context)
         assert not [one for one in findings.measurements if one.group == {"Bald": True}]

@@ -83,12 +83,7 @@ class NeighbourScores:
     @property
     def prdc(self) -> dict[str, float]:
         """`precision`, `recall`, `density`, `coverage`; see the function `prdc`."""
-        return {
-            "precision": float((self.fake_balls > 0).mean()),
-            "recall": float(self.real_recalled.mean()),
-            "density": float(self.fake_balls.mean() / self.k),
-            "coverage": float(self.real_covered.mean()),
-        }
+        return _prdc(self.fake_balls, self.real_recalled, self.real_covered, self.k)
 
 
 def prdc(real: npt.ArrayLike, fake: npt.ArrayLike, k: int = 5) -> dict[str, float]:
@@ -111,12 +106,9 @@ def prdc(real: npt.ArrayLike, fake: npt.ArrayLike, k: int = 5) -> dict[str, floa
     """
     first, second = _prepare(real, fake, k)
     with ThreadPoolExecutor() as pool:
-        real_balls, fake_balls = (
-            _Balls(first, second, *_radii(first, k, pool)),
-            _Balls(second, first, *_radii(second, k, pool)),
-        )
+        real_balls, fake_balls = _both_balls(first, second, k, pool)
         _scan_between(first, second, pool, [real_balls.scan, fake_balls.scan_turned])
-    return _prdc(real_balls, fake_balls, k)
+    return _prdc(real_balls.holders, fake_balls.holders > 0, real_balls.filled, k)
 
 
 def neighbour_scores(real: npt.ArrayLike, fake: npt.ArrayLike, k: int = 5) -> NeighbourScores:
@@ -135,10 +127,7 @@ def neighbour_scores(real: npt.ArrayLike, fake: npt.ArrayLike, k: int = 5) -> Ne
     """
     first, second = _prepare(real, fake, k)
     with ThreadPoolExecutor() as pool:
-        real_balls, fake_balls = (
-            _Balls(first, second, *_radii(first, k, pool)),
-            _Balls(second, first, *_radii(second, k, pool)),
-        )
+        real_balls, fake_balls = _both_balls(first, second, k, pool)
         nearest_real, nearest_fake = Shortlist(len(second), CANDIDATES), Shortlist(len(first), CANDIDATES)
         realism = _Realism(first, second, real_balls)
         scans = [real_balls.scan, fake_balls.scan_turned, nearest_fake.scan, nearest_real.scan_turned, realism.scan]
@@ -197,8 +186,7 @@ def prdc_intervals(
     if min(reals.min(), fakes.min()) <= k:
         return {name: Interval(value, math.nan, math.nan) for name, value in prdc(real, fake, k).items()}
     with ThreadPoolExecutor() as pool:
-        real_balls = _Balls(first, second, *_radii(first, k, pool, real_kept, fake_kept))
-        fake_balls = _Balls(second, first, *_radii(second, k, pool, fake_kept, real_kept))
+        real_balls, fake_balls = _both_balls(first, second, k, pool, real_kept, fake_kept)
         _scan_between(first, second, pool, [real_balls.scan, fake_balls.scan_turned])
     assert real_balls.halves is not None
     assert fake_balls.halves is not None
@@ -210,7 +198,7 @@ def prdc_intervals(
     }
     quantile = t_quantile(REPLICATES - 1)
     intervals = {}
-    for name, value in _prdc(real_balls, fake_balls, k).items():
+    for name, value in _prdc(real_balls.holders, fake_balls.holders > 0, real_balls.filled, k).items():
         reach = quantile * float(replicates[name].std(ddof=1))
         highest = math.inf if name == "density" else 1.0
         intervals[name] = Interval(value, max(0.0, value - reach), min(highest, value + reach))
@@ -343,13 +331,27 @@ class _Realism:
         return realism
 
 
-def _prdc(real_balls: _Balls, fake_balls: _Balls, k: int) -> dict[str, float]:
+def _prdc(fake_balls: Indices, real_recalled: Flags, real_covered: Flags, k: int) -> dict[str, float]:
+    """From how many real balls hold each fake, and which reals lie in a fake's ball or hold a fake in their own."""
     return {
-        "precision": float((real_balls.holders > 0).mean()),
-        "recall": float((fake_balls.holders > 0).mean()),
-        "density": float(real_balls.holders.mean() / k),
-        "coverage": float(real_balls.filled.mean()),
+        "precision": float((fake_balls > 0).mean()),
+        "recall": float(real_recalled.mean()),
+        "density": float(fake_balls.mean() / k),
+        "coverage": float(real_covered.mean()),
     }
+
+
+def _both_balls(
+    real: Points,
+    fake: Points,
+    k: int,
+    pool: ThreadPoolExecutor,
+    real_kept: Flags | None = None,
+    fake_kept: Flags | None = None,
+) -> tuple[_Balls, _Balls]:
+    """The balls of the reals and of the fakes, with those of halves where rows are kept."""
+    real_balls = _Balls(real, fake, *_radii(real, k, pool, real_kept, fake_kept))
+    return real_balls, _Balls(fake, real, *_radii(fake, k, pool, fake_kept, real_kept))
 
 
 def _scan_between(real: Points, fake: Points, pool: ThreadPoolExecutor, scans: Sequence[Scan]) -> None:

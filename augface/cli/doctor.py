@@ -59,12 +59,10 @@ def _packages() -> list[str]:
 
 
 def _devices() -> list[str]:
-    try:
-        cores = len(os.sched_getaffinity(0))
-    except AttributeError:  # not on macOS and Windows
-        cores = os.cpu_count() or 1
+    from augface.threads import cores
+
     print("Devices")
-    print(f"  CPU: {cores} cores, {_memory()} of memory")
+    print(f"  CPU: {cores()} cores, {_memory()} of memory")
     try:
         import torch
     except (ImportError, OSError) as error:

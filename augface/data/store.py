@@ -15,9 +15,7 @@ import json
 import logging
 import os
 import shutil
-from collections import deque
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -34,6 +32,7 @@ from augface.data.listing import Listing
 from augface.data.originals import Originals
 from augface.errors import DataError, OutputError
 from augface.files import atomic_write, cache_dir, human_bytes, output_errors
+from augface.threads import cores, in_order
 
 CHUNK_BYTES = 6_000_000
 """Pixels of one chunk, the unit of parallel work and of what a killed start loses."""
@@ -81,7 +80,7 @@ def load_images(
     stored = _open(folder, (len(listing), size, size, 3))
     if stored is None:
         with output_errors(folder):
-            _ingest(folder, listing, crop, size, workers or _cores(), allowed)
+            _ingest(folder, listing, crop, size, workers or cores(), allowed)
         stored = _open(folder, (len(listing), size, size, 3))
         if stored is None:
             raise OutputError(f"The cache entry {folder} vanished or changed while it was written. Try again.")
@@ -197,17 +196,7 @@ def _decoded(
                 bad[row] = str(error)
         return number, faces, bad
 
-    pool = ThreadPoolExecutor(workers)
-    try:
-        waiting: deque[Future[tuple[int, Pixels, dict[int, str]]]] = deque()
-        for number in todo:
-            waiting.append(pool.submit(decode, number))
-            if len(waiting) > 2 * workers:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
-    finally:
-        pool.shutdown(cancel_futures=True)
+    yield from in_order(decode, todo, workers=workers, ahead=2 * workers)
 
 
 class _PixelFile:
@@ -299,10 +288,3 @@ def _check_space(folder: Path, needed: int) -> None:
             f"The image cache needs {human_bytes(needed)} in {folder.parent}, and {human_bytes(free)} are free. Free "
             "some (`augface data purge` empties the cache), or set AUGFACE_CACHE to a folder on another disk."
         )
-
-
-def _cores() -> int:
-    try:
-        return len(os.sched_getaffinity(0))
-    except AttributeError:  # not on macOS and Windows
-        return os.cpu_count() or 1

@@ -31,6 +31,7 @@ from augface.data.naming import UNLABELLED, class_names, safe_names
 from augface.data.papers import CITATIONS, CardValue, Summary, croissant, readme, source_terms
 from augface.errors import DataError
 from augface.files import atomic_path, atomic_write, new_directory
+from augface.threads import cores
 
 BATCH = 64
 
@@ -211,7 +212,7 @@ def _write_images(directory: Path, table: pd.DataFrame, real: FaceDataset, made:
         for write, count in ((write_real, len(real)), (write_made, len(made)))
         for start in range(0, count, BATCH)
     ]
-    pool = ThreadPoolExecutor(os.cpu_count())
+    pool = ThreadPoolExecutor(cores())
     try:
         with tqdm(total=len(table), desc="Writing faces", unit=" faces", disable=None) as progress:
             for written in pool.map(lambda job: job[0](job[1]), jobs):

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import sys
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import NoReturn, TypeVar
+from typing import NoReturn
 
 import numpy as np
 import numpy.typing as npt
@@ -23,12 +20,12 @@ from augface.data.images import quiet_decoding
 from augface.errors import DataError, OutputError
 from augface.features.base import Features, FeatureSpace
 from augface.files import atomic_path, cache_dir
+from augface.threads import cores, in_order
 
 PART = 1024
 """Faces whose features make one entry of the cache."""
 
 Prepared = list[npt.NDArray[np.float32]]
-T = TypeVar("T")
 
 
 def features_of(data: FaceDataset, space: FeatureSpace) -> Features:
@@ -94,7 +91,8 @@ def _extract(data: FaceDataset, spaces: Sequence[FeatureSpace], progress: tqdm[N
         return [space.prepare(picture) for space in spaces]
 
     with quiet_decoding():
-        for prepared in _in_order(prepare, len(data), ahead=2 * max(space.batch for space in spaces)):
+        ahead = 2 * max(space.batch for space in spaces)
+        for prepared in in_order(prepare, range(len(data)), workers=cores(), ahead=ahead):
             for number, space in enumerate(spaces):
                 waiting[number].append(prepared[number])
                 if len(waiting[number]) == space.batch:
@@ -110,25 +108,10 @@ def _extract(data: FaceDataset, spaces: Sequence[FeatureSpace], progress: tqdm[N
     return features
 
 
-def _in_order(work: Callable[[int], T], count: int, ahead: int) -> Iterator[T]:
-    """Results of `work` for 0 to `count` - 1, made by threads that stay at most `ahead` ahead."""
-    pool = ThreadPoolExecutor(os.cpu_count() or 1)
-    try:
-        futures: deque[Future[T]] = deque()
-        for number in range(count):
-            futures.append(pool.submit(work, number))
-            if len(futures) > ahead:
-                yield futures.popleft().result()
-        while futures:
-            yield futures.popleft().result()
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
 def _content_digest(data: FaceDataset) -> bytes:
     """What the images are known by: the bytes of their files, or their pixels, in order."""
     if data.originals is not None:
-        digests = data.originals.digests(os.cpu_count() or 1)
+        digests = data.originals.digests(cores())
         return hashlib.sha256(b"files" + b"".join(digests)).digest()
     digest = hashlib.sha256(repr(data.images.shape).encode())
     rows = max(1, 6_000_000 // (data.size * data.size * 3))

@@ -38,7 +38,7 @@ from augface.features.timm_spaces import ClipSpace, DinoSpace, TimmSpace
 from augface.features.weights import Weights, WeightsFile, download, find, locate, read_weights, status
 
 SIZE = 32
-OFFICIAL = inception.WEIGHTS
+OFFICIAL = inception.InceptionSpace.weights_file
 
 
 def pixels(faces: FaceDataset) -> Pixels:
@@ -188,7 +188,7 @@ class TestInception:
         assert not weights_status("inception")[0]
 
     def test_the_official_file_passes_for_what_it_is(self, standin: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(inception, "WEIGHTS", replace(OFFICIAL, sha256=standin.sha256))
+        monkeypatch.setattr(inception.InceptionSpace, "weights_file", replace(OFFICIAL, sha256=standin.sha256))
         assert InceptionSpace().protocol["weights"] == "official"
         assert OFFICIAL.sha256 is not None
         assert all(OFFICIAL.sha256[:8] in name for name in (OFFICIAL.name, str(OFFICIAL.url), *OFFICIAL.torch_names))
@@ -493,7 +493,10 @@ class TestEfficientNet:
         assert not weights_status("efficientnet")[0]
 
     def test_missing_weights_are_said(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(efficientnet, "WEIGHTS", replace(efficientnet.WEIGHTS, package="no-such-package"))
+        official = efficientnet.EfficientNetSpace.weights_file
+        monkeypatch.setattr(
+            efficientnet.EfficientNetSpace, "weights_file", replace(official, package="no-such-package")
+        )
         with pytest.raises(DataError, match="Install the package"):
             create_feature_space("efficientnet")
         assert not weights_status("efficientnet")[0]

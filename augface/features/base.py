@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from augface.data.dataset import Pixels
+from augface.features.weights import WeightsFile, find, status
 
 Features = npt.NDArray[np.float32]
 
@@ -57,3 +58,22 @@ class FeatureSpace(ABC):
     def weights_status(cls) -> tuple[bool, str]:
         """Whether the weights are here, with their place or what to do."""
         return True, "needs no weights"
+
+
+class NetworkSpace(FeatureSpace):
+    """A space with weights, which are found when it is made: whoever lacks them learns it before any work."""
+
+    weights_file: ClassVar[WeightsFile]
+
+    def __init__(self) -> None:
+        """Find the weights, or download them where they have an address.
+
+        Raises:
+            DataError: they are not here and cannot be downloaded, or are not the expected ones.
+        """
+        self.weights = find(self.weights_file)
+
+    @classmethod
+    def weights_status(cls) -> tuple[bool, str]:
+        """Whether the weights are here, with their place or what to do."""
+        return status(cls.weights_file)

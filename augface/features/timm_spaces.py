@@ -16,9 +16,9 @@ import numpy.typing as npt
 from PIL import Image
 
 from augface.data.dataset import Pixels
-from augface.features.base import Features, FeatureSpace
+from augface.features.base import Features, NetworkSpace
 from augface.features.resize import resized
-from augface.features.weights import Weights, WeightsFile, find, load_into, read_weights, status
+from augface.features.weights import Weights, WeightsFile, load_into, read_weights
 
 if TYPE_CHECKING:
     import torch
@@ -28,25 +28,16 @@ if TYPE_CHECKING:
 Triple = tuple[float, float, float]
 
 
-class TimmSpace(FeatureSpace):
+class TimmSpace(NetworkSpace):
     """The class token of a vision transformer, of images of 224 x 224."""
 
     resolution: ClassVar[int] = 224
     architecture: ClassVar[str]
     options: ClassVar[dict[str, Any]] = {}
     """What `timm.create_model` is told beside the architecture."""
-    weights_file: ClassVar[WeightsFile]
     resize: ClassVar[str]
     mean: ClassVar[Triple]
     deviation: ClassVar[Triple]
-
-    def __init__(self) -> None:
-        """Find the weights.
-
-        Raises:
-            DataError: they are not here.
-        """
-        self.weights = find(self.weights_file)
 
     @property
     def protocol(self) -> dict[str, str | int | float]:
@@ -59,11 +50,6 @@ class TimmSpace(FeatureSpace):
             "resolution": self.resolution,
             "resize": self.resize,
         }
-
-    @classmethod
-    def weights_status(cls) -> tuple[bool, str]:
-        """Whether the weights are here, with their place or what to do."""
-        return status(cls.weights_file)
 
     def prepare(self, image: Pixels) -> npt.NDArray[np.float32]:
         """Float32 (3, 224, 224), about -2 to 2."""

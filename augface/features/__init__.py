@@ -22,6 +22,9 @@ FEATURE_SPACES.register(
 )
 FEATURE_SPACES.register("dinov2", "augface.features.timm_spaces:DinoSpace", "DINOv2 ViT-L/14; bring the weights")
 FEATURE_SPACES.register("clip", "augface.features.timm_spaces:ClipSpace", "CLIP ViT-B/32; bring the weights")
+FEATURE_SPACES.register(
+    "identity", "augface.features.identity:IdentitySpace", "dlib's face recognition; for likeness to people; opt-in"
+)
 FEATURE_SPACES.register("pixels", "augface.features.pixels:PixelSpace", "16 x 16 RGB, contrast-normalised; for copies")
 
 DEFAULT_SPACE = "efficientnet"

@@ -47,19 +47,20 @@ class AttributeClassifier:
 
     @classmethod
     def train(
-        cls, data: FaceDataset, held_out: npt.NDArray[np.bool_], *, seed: int = 0, images: int = 60_000
+        cls, data: FaceDataset, held_out: npt.NDArray[np.bool_] | None = None, *, seed: int = 0, images: int = 60_000
     ) -> AttributeClassifier:
         """Train on the faces of `data` that are not held out; choose thresholds on those that are.
 
         Args:
             data: labelled real faces, of a train split.
-            held_out: (N,) the inner fold, of people who are not among the others.
+            held_out: (N,) the inner fold, of people who are not among the others; where not given, all faces are
+                learnt from, and there are no thresholds.
             seed: of the weights, the order and the augmentation.
             images: how many images to show in all.
         """
         attributes = list(data.attributes.columns)
         device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        learn = data.select(~held_out)
+        learn = data if held_out is None else data.select(~held_out)
         conditions = torch.from_numpy(signed_labels(learn.attributes))
         random = random_generator(seed, "classifier order")
         torch_random = torch.Generator().manual_seed(derive_seed(seed, "classifier augmentation"))
@@ -81,6 +82,8 @@ class AttributeClassifier:
                 optimiser.step()
                 schedule.step()
         classifier = cls(attributes, network.eval(), {})
+        if held_out is None:
+            return classifier
         inner = data.select(held_out)
         probabilities = classifier.probabilities(inner.images)
         for column, name in enumerate(attributes):
@@ -105,7 +108,11 @@ class AttributeClassifier:
 
     def probabilities(self, images: ImageRows) -> npt.NDArray[np.float32]:
         """Float32 (N, attributes): how likely each attribute is."""
-        return np.asarray(1 / (1 + np.exp(-self._forward(self._network, images))), dtype=np.float32)
+        return np.asarray(1 / (1 + np.exp(-self.log_odds(images))), dtype=np.float32)
+
+    def log_odds(self, images: ImageRows, *, mirrored: bool = False) -> npt.NDArray[np.float32]:
+        """Float32 (N, attributes): of each attribute, perhaps in the faces' mirror images."""
+        return self._forward(self._network, images, mirrored)
 
     def features(self, images: ImageRows) -> npt.NDArray[np.float32]:
         """Float32 (N, D): what the last layer sees."""
@@ -113,12 +120,13 @@ class AttributeClassifier:
 
     @staticmethod
     @torch.inference_mode()
-    def _forward(network: nn.Sequential, images: ImageRows) -> npt.NDArray[np.float32]:
+    def _forward(network: nn.Sequential, images: ImageRows, mirrored: bool = False) -> npt.NDArray[np.float32]:
         device = next(network.parameters()).device
-        parts = [
-            network(_scaled(images[start : start + 256]).to(device, memory_format=torch.channels_last)).cpu().numpy()
-            for start in range(0, len(images), 256)
-        ]
+        parts = []
+        for start in range(0, len(images), 256):
+            pixels = _scaled(images[start : start + 256])
+            pixels = pixels.flip(3) if mirrored else pixels
+            parts.append(network(pixels.to(device, memory_format=torch.channels_last)).cpu().numpy())
         return np.concatenate(parts).astype(np.float32)
 
 

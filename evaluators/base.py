@@ -6,9 +6,13 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import ClassVar
 
+import pandas as pd
+
 from augface.data.dataset import FaceDataset
+from augface.evaluators.judge import Judge
 from augface.evaluators.sides import Sides
 from augface.features import DEFAULT_SPACE, create_feature_space
 from augface.features.base import Features, FeatureSpace
@@ -39,6 +43,8 @@ class Context:
     """The feature spaces to measure in, the one for pictures first."""
     by: tuple[str, ...] = ()
     """The attributes whose joint groups are measured each for itself, besides the groups of single attributes."""
+    folder: Path | None = None
+    """Where an evaluator may keep what is of use later, such as a detector; None where nothing is kept."""
 
     @cached_property
     def sides(self) -> Sides:
@@ -60,6 +66,29 @@ class Context:
             for name, features in zip(names, computed, strict=True):
                 self._features[id(data), name] = data, features  # the set is kept, so that its id stays its own
         return self._features[id(data), space][1]
+
+    @cached_property
+    def judge(self) -> Judge | None:
+        """Tells what faces show, learnt from the labelled faces of `train`; None where there are none."""
+        if self.train is None or not self.train.attributes.notna().to_numpy().any():
+            return None
+        return Judge.train(self.train, self.features(self.train), seed=self.seed)
+
+    def judged(self, data: FaceDataset) -> pd.DataFrame | None:
+        """What the judge sees: one column of float32 probabilities an attribute, N rows; None without a judge.
+
+        Of faces of `train`, which it has learnt from, it is surer than of others.
+        """
+        if self.judge is None:
+            return None
+        if id(data) not in self._judged:
+            seen = self.judge.probabilities(data, self.features(data))
+            self._judged[id(data)] = data, pd.DataFrame(seen, columns=self.judge.attributes)
+        return self._judged[id(data)][1]
+
+    @cached_property
+    def _judged(self) -> dict[int, tuple[FaceDataset, pd.DataFrame]]:
+        return {}
 
     @cached_property
     def _spaces(self) -> dict[str, FeatureSpace]:

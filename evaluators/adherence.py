@@ -1,0 +1,511 @@
+"""Do the made faces show what was asked for, and what else changes with the request?
+
+A judge that learnt from real faces looks at the made ones; its errors are known from held-out real faces. A classifier
+that learns from the made faces and is tested on real ones tells whether their labels can be learnt from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import NormalDist
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from augface.artifacts import image_grid, table
+from augface.data.dataset import FaceDataset
+from augface.data.splits import inner_fold
+from augface.evaluators.base import Context, Evaluator, Findings
+from augface.evaluators.compared import most_of
+from augface.evaluators.judge import IMAGES, PASSES, PIXELS_SHARE, STRENGTH, LinearProbe
+from augface.evaluators.sides import Rows
+from augface.features.base import Features
+from augface.metrics.adherence import (
+    EXPECTED,
+    MINIMUM,
+    AdherenceEstimate,
+    AttributeLeakage,
+    adherence_test,
+    classification_scores,
+    holm,
+    leakage_test,
+)
+from augface.metrics.intervals import NORMAL, Interval
+from augface.results import Artifact, Baseline, Measurement, Skipped
+from augface.seeds import random_generator
+
+LEVEL = 0.05
+"""Of the alarm, over all attributes that were asked for and both values of each."""
+MOST = 8
+"""Attributes that leakage, the classification score and pictures are of, where none was named: the most balanced."""
+ROWS = 30
+"""Of the table of leakages."""
+SHOWN = 12
+
+Mask = npt.NDArray[np.bool_]
+
+
+class Adherence(Evaluator):
+    """Adherence to the request, leakage into what was not asked for, and the classification accuracy score."""
+
+    name: ClassVar[str] = "adherence"
+    needs: ClassVar[frozenset[str]] = frozenset({"train"})
+
+    def evaluate(self, context: Context) -> Findings:
+        """All three, for the attributes that made, held-out and training faces have labels of, the targets first."""
+        attributes, reasons = _attributes(context)
+        skipped = [Skipped(evaluator=self.name, reason=reason) for reason in reasons]
+        if not attributes:
+            return Findings([], skipped=skipped)
+        views = {name: _View.of(context, name) for name in attributes}
+        family = [name for name in attributes if name in context.targets or not context.targets]
+        shown = sorted(family, key=lambda name: -views[name].real.rarer)[:MOST] if not context.targets else family
+        parts = [
+            _adherence(context, views, family),
+            _leakage(context, {name: views[name] for name in shown}),
+            *(_classification(context, views[name]) for name in shown),
+        ]
+        return Findings(
+            [measurement for part in parts for measurement in part.measurements],
+            [*(artifact for part in parts for artifact in part.artifacts), *_wrong_faces(context, views, shown)],
+            [*skipped, *(reason for part in parts for reason in part.skipped)],
+        )
+
+
+@dataclass(frozen=True)
+class _Faces:
+    """The faces of a set that have a label of one attribute."""
+
+    rows: Rows
+    labels: Mask
+    people: Rows | None
+    """(n,) who is on them, where that is known."""
+
+    @classmethod
+    def of(cls, data: FaceDataset, attribute: str) -> _Faces:
+        rows = np.flatnonzero(data.attributes[attribute].notna()) if attribute in data.attributes else np.arange(0)
+        labels = data.attributes[attribute].iloc[rows].to_numpy(dtype=np.bool_) if len(rows) else np.zeros(0, np.bool_)
+        return cls(rows, labels, None if data.identity is None else data.identity[rows])
+
+    def where(self, chosen: Mask) -> _Faces:
+        """Some of them."""
+        return _Faces(self.rows[chosen], self.labels[chosen], None if self.people is None else self.people[chosen])
+
+    @property
+    def rarer(self) -> int:
+        """How many there are of the rarer kind."""
+        return int(min(self.labels.sum(), (~self.labels).sum()))
+
+
+@dataclass(frozen=True)
+class _View:
+    """One attribute on both sides, with what the judge sees of all attributes."""
+
+    attribute: str
+    made: _Faces
+    real: _Faces
+    made_seen: pd.DataFrame
+    """One row a face of `made`, one column an attribute."""
+    real_seen: pd.DataFrame
+
+    @classmethod
+    def of(cls, context: Context, attribute: str) -> _View:
+        made, real = _Faces.of(context.synthetic, attribute), _Faces.of(context.reference, attribute)
+        made_seen, real_seen = context.judged(context.synthetic), context.judged(context.reference)
+        assert made_seen is not None
+        assert real_seen is not None
+        return cls(attribute, made, real, made_seen.iloc[made.rows], real_seen.iloc[real.rows])
+
+    def estimate(self) -> AdherenceEstimate:
+        """Of the made faces."""
+        return adherence_test(
+            self.made_seen[self.attribute],
+            self.made.labels,
+            self.real_seen[self.attribute],
+            self.real.labels,
+            people=self.real.people,
+            fake_people=self.made.people,
+        )
+
+    def baseline(self, half: Mask) -> AdherenceEstimate | None:
+        """Of one half of the real faces with their own labels, with the judge's errors of the other."""
+        ours = half[self.real.rows]
+        held_out = self.real.where(~ours)
+        if held_out.rarer < MINIMUM:
+            return None
+        faces = _View(self.attribute, self.real.where(ours), held_out, self.real_seen[ours], self.real_seen[~ours])
+        return faces.estimate()
+
+
+def _attributes(context: Context) -> tuple[list[str], list[str]]:
+    """The attributes that can be looked at, targets first, and why others, or all, can't."""
+    assert context.train is not None
+    names = [*context.targets, *(str(name) for name in context.synthetic.attributes if name not in context.targets)]
+    enough: list[str] = []
+    lacking: list[str] = []
+    for name in names:
+        sides = [_Faces.of(data, name) for data in (context.synthetic, context.reference, context.train)]
+        if not all(len(side.rows) for side in sides):
+            continue
+        asked = max(sides[0].labels.sum(), (~sides[0].labels).sum())
+        (enough if asked >= MINIMUM and min(sides[1].rarer, sides[2].rarer) >= MINIMUM else lacking).append(name)
+    if not enough and not lacking:
+        return [], [
+            "no attribute has labels on all of the made faces (what was asked for), the held-out real faces (to know "
+            "the judge's errors) and the training faces (for the judge to learn from)."
+        ]
+    reason = (
+        f"{', '.join(lacking)}: fewer than {MINIMUM} made faces were asked for, or fewer than {MINIMUM} held-out or "
+        "training faces show it or do not."
+    )
+    return enough, [reason] if lacking else []
+
+
+def _adherence(context: Context, views: Mapping[str, _View], family: Sequence[str]) -> Findings:
+    """The share of made faces that show what was asked for, in all and by what was asked, with the alarm."""
+    findings = Findings([])
+    estimates = {name: view.estimate() for name, view in views.items()}
+    known = {name: estimate for name, estimate in estimates.items() if _tells(estimate.share)}
+    if unknown := [name for name in estimates if name not in known]:
+        reason = (
+            f"{', '.join(unknown)}: the judge can't tell enough on held-out real faces to say whether made ones do."
+        )
+        findings.skipped.append(Skipped(evaluator=Adherence.name, reason=reason))
+    adjusted = holm(
+        {(name, value): asked.p_value for name in family if name in known for value, asked in known[name].asked.items()}
+    )
+    half = inner_fold(context.reference, 0.5, context.seed)
+    rows = []
+    for name, estimate in known.items():
+        view, base = views[name], views[name].baseline(half)
+        p_values = [adjusted[name, value] for value in estimate.asked if (name, value) in adjusted]
+        findings.measurements.append(
+            _share(
+                context,
+                view,
+                estimate.share,
+                base.share if base else None,
+                min(p_values, default=None),
+                f"The share of made faces that show what was asked for in {name}, as a classifier of real faces sees "
+                "it, corrected for its errors.",
+            )
+        )
+        for value, asked in estimate.asked.items():
+            if _tells(asked.share):
+                wish = name if value else f"no {name}"
+                findings.measurements.append(
+                    _share(
+                        context,
+                        view,
+                        asked.share,
+                        base.asked[value].share if base and value in base.asked else None,
+                        adjusted.get((name, value)),
+                        f"Of the made faces that were asked to show {wish}, the share that do.",
+                        value,
+                    )
+                )
+            rows.append(
+                {
+                    "attribute": name,
+                    "asked": value,
+                    "faces": asked.faces,
+                    "share": asked.share.value,
+                    "low": asked.share.low,
+                    "high": asked.share.high,
+                    "p": asked.p_value,
+                    "sensitivity": estimate.sensitivity.value,
+                    "specificity": estimate.specificity.value,
+                }
+            )
+    if rows:
+        findings.artifacts.append(
+            table(
+                pd.DataFrame(rows).round(4),
+                name="adherence",
+                title="What was asked for, and what is shown",
+                caption="The share of made faces that show what was asked for, corrected for the judge's errors, not "
+                "yet cut at 0 and 1; p of the hypothesis that all do, for itself. The judge's sensitivity and "
+                "specificity are those on held-out real faces where both kinds are equally likely.",
+                section=Adherence.name,
+            )
+        )
+    return findings
+
+
+def _tells(share: Interval) -> bool:
+    """Whether an interval leaves anything out."""
+    return bool(np.isfinite(share.value)) and (share.low > 0 or share.high < 1)
+
+
+def _share(
+    context: Context,
+    view: _View,
+    share: Interval,
+    base: Interval | None,
+    p_value: float | None,
+    meaning: str,
+    value: bool | None = None,
+) -> Measurement:
+    """A share, cut at 0 and 1: of the faces asked for one value, or of all."""
+    share, base = _cut(share), None if base is None or np.isnan(base.value) else _cut(base)
+    made, real = (
+        int(len(side.rows) if value is None else (side.labels == value).sum()) for side in (view.made, view.real)
+    )
+    verdict: Literal["pass", "warn", "fail", "info"] = "info"
+    if base is not None:
+        verdict = "warn" if share.high < base.low else "pass"
+    if p_value is not None and p_value < LEVEL:
+        verdict = "fail"
+    return Measurement(
+        evaluator=Adherence.name,
+        name="adherence",
+        value=share.value,
+        low=share.low,
+        high=share.high,
+        p_value=p_value,
+        direction="higher",
+        baseline=None if base is None else Baseline(value=base.value, low=base.low, high=base.high, n=real // 2),
+        verdict=verdict,
+        unit="%",
+        meaning=meaning,
+        n_real=real,
+        n_fake=made,
+        group={} if value is None else {view.attribute: value},
+        protocol={
+            **_judge_protocol(context),
+            "attribute": view.attribute,
+            "score": f"probability of being right where {EXPECTED:.0%} of faces are",
+            "test": "made against right real faces, Pearson III, Holm over all that was asked for",
+            "baseline": "half of the held-out real faces with their own labels, the judge's errors from the other half",
+        },
+    )
+
+
+def _cut(share: Interval) -> Interval:
+    return Interval(*(float(end) for end in np.clip(share, 0, 1)))
+
+
+def _judge_protocol(context: Context) -> dict[str, Any]:
+    return {
+        **context.space().protocol,
+        "seed": context.seed,
+        "judge": f"logistic regressions on features (strength {STRENGTH}) and a network on pixels, {PASSES} passes "
+        f"over the training faces and at most {IMAGES:,} images; the network's log-odds count {PIXELS_SHARE:.2f}",
+    }
+
+
+def _leakage(context: Context, views: Mapping[str, _View]) -> Findings:
+    """What else the judge sees more, or less, often where an attribute was asked for, beyond what goes with it."""
+    findings = Findings([])
+    pairs: dict[tuple[str, str], AttributeLeakage] = {}
+    seen: dict[str, pd.Series[float]] = {}
+    for name, view in views.items():
+        if view.made.rarer < MINIMUM:
+            reason = f"leakage of {name}: fewer than {MINIMUM} made faces were asked to show it, or not to."
+            findings.skipped.append(Skipped(evaluator=Adherence.name, reason=reason))
+            continue
+        for value in (True, False):
+            seen[name if value else f"not {name}"] = view.made_seen[view.made.labels == value].mean()
+        for other in view.made_seen.columns.drop(name):
+            pairs[name, other] = leakage_test(
+                view.made_seen[other],
+                view.made.labels,
+                view.real_seen[other],
+                view.real.labels,
+                people=view.real.people,
+                fake_people=view.made.people,
+            )
+    if not pairs:
+        return findings
+    adjusted = holm({pair: leakage.p_value for pair, leakage in pairs.items()})
+    # as wide as all pairs together ask for, since the largest of them is picked
+    widening = NormalDist().inv_cdf(1 - LEVEL / 2 / len(pairs)) / NORMAL
+    for name in dict.fromkeys(name for name, _ in pairs):
+        other = min((pair[1] for pair in pairs if pair[0] == name), key=lambda other: pairs[name, other].p_value)
+        leakage = pairs[name, other]
+        excess = Interval(
+            leakage.excess.value,
+            *(leakage.excess.value + widening * (end - leakage.excess.value) for end in leakage.excess[1:]),
+        )
+        found = [pair[1] for pair, p_value in adjusted.items() if pair[0] == name and p_value < LEVEL]
+        findings.measurements.append(
+            Measurement(
+                evaluator=Adherence.name,
+                name="leakage",
+                value=excess.value,
+                low=excess.low,
+                high=excess.high,
+                p_value=adjusted[name, other],
+                direction="target",
+                baseline=Baseline(value=0.0, n=len(views[name].real.rows)),
+                verdict="warn" if found else "pass",
+                unit="%",
+                meaning=_in_words(name, other, leakage, found),
+                n_real=len(views[name].real.rows),
+                n_fake=len(views[name].made.rows),
+                protocol={
+                    **_judge_protocol(context),
+                    "attribute": name,
+                    "seen": other,
+                    "comparison": "share seen where asked minus where not, made faces minus real ones",
+                    "interval": f"for all {len(pairs)} pairs together; p by Holm over them",
+                },
+            )
+        )
+    findings.artifacts.extend(_leakage_tables(pairs, adjusted, pd.DataFrame(seen)))
+    return findings
+
+
+def _in_words(name: str, other: str, leakage: AttributeLeakage, found: Sequence[str]) -> str:
+    said = (
+        f"Where {name} is asked for, {other} is seen {100 * leakage.made.value:+.0f} points more often than where it "
+        f"is not; among real faces with and without {name} it is {100 * leakage.real.value:+.0f} points."
+    )
+    if not found:
+        return f"{said} Nothing is shown to change with the request beyond what goes with the attribute."
+    return f"{said} What changes otherwise than among real faces: {', '.join(found)}."
+
+
+def _leakage_tables(
+    pairs: Mapping[tuple[str, str], AttributeLeakage], adjusted: Mapping[tuple[str, str], float], seen: pd.DataFrame
+) -> list[Artifact]:
+    largest = sorted(pairs, key=lambda pair: -abs(pairs[pair].excess.value))[:ROWS]
+    rows = [
+        {
+            "asked": pair[0],
+            "seen": pair[1],
+            "made": pairs[pair].made.value,
+            "real": pairs[pair].real.value,
+            "excess": pairs[pair].excess.value,
+            "low": pairs[pair].excess.low,
+            "high": pairs[pair].excess.high,
+            "p": adjusted[pair],
+        }
+        for pair in largest
+    ]
+    return [
+        table(
+            pd.DataFrame(rows).round(4),
+            name="leakage",
+            title="What else changes with the request",
+            caption="How much more often the judge sees an attribute where another was asked for than where it was "
+            "not, among made faces and, by their own labels, among real ones; the excess of the first over the second "
+            "with its own 95 % interval; p by Holm over all pairs. The largest first. Wrong labels make what goes with "
+            "an attribute come along less.",
+            section=Adherence.name,
+        ),
+        table(
+            seen.round(4).rename_axis("seen").reset_index(),
+            name="adherence-matrix",
+            title="Asked and seen",
+            caption="The share of made faces in which the judge sees each attribute (rows), of those that were asked "
+            "to show another or not to show it (columns); not corrected for the judge's errors.",
+            section=Adherence.name,
+        ),
+    ]
+
+
+def _classification(context: Context, view: _View) -> Findings:
+    """The classification accuracy score of one attribute, beside that of as many real training faces of each kind."""
+    assert context.train is not None
+    name, train = view.attribute, _Faces.of(context.train, view.attribute)
+    counts = {value: int(min((side.labels == value).sum() for side in (view.made, train))) for value in (True, False)}
+    if min(counts.values()) < MINIMUM:
+        reason = f"classification score of {name}: fewer than {MINIMUM} made or training faces of one kind."
+        return Findings([], skipped=[Skipped(evaluator=Adherence.name, reason=reason)])
+    tested = context.features(context.reference)[view.real.rows]
+    random = random_generator(context.seed, "classification score", name)
+    decisions = []
+    for data, side in ((context.synthetic, view.made), (context.train, train)):
+        chosen = np.concatenate(
+            [random.choice(np.flatnonzero(side.labels == value), counts[value], replace=False) for value in counts]
+        )
+        decisions.append(learnt_decisions(context.features(data)[side.rows[chosen]], side.labels[chosen], tested))
+    scores = classification_scores(view.real.labels, *decisions, people=view.real.people)
+    learnt, n_real = sum(counts.values()), len(view.real.rows)
+    protocol = {
+        **context.space().protocol,
+        "seed": context.seed,
+        "attribute": name,
+        "classifier": f"logistic regression on features, both kinds weighted alike, strength {STRENGTH}",
+        "learns_from": {f"{'' if value else 'no '}{name}": count for value, count in counts.items()},
+        "interval": "over test people",
+    }
+    baseline = Baseline(value=scores.real.value, low=scores.real.low, high=scores.real.high, n=learnt)
+    return Findings(
+        [
+            Measurement(
+                evaluator=Adherence.name,
+                name="classification_accuracy_score",
+                value=scores.made.value,
+                low=scores.made.low,
+                high=scores.made.high,
+                direction="higher",
+                baseline=baseline,
+                verdict="warn" if scores.made.high < scores.real.low else "pass",
+                meaning=f"Balanced accuracy in telling {name} on held-out real faces after learning from made faces "
+                "alone; the baseline learnt from as many real ones.",
+                n_real=n_real,
+                n_fake=learnt,
+                protocol=protocol,
+            ),
+            Measurement(
+                evaluator=Adherence.name,
+                name="classification_score_ratio",
+                value=scores.ratio.value,
+                low=scores.ratio.low,
+                high=scores.ratio.high,
+                direction="higher",
+                meaning=f"What learning {name} from made faces achieves, as a share of what as many real ones achieve.",
+                n_real=n_real,
+                n_fake=learnt,
+                protocol=protocol,
+            ),
+        ]
+    )
+
+
+def learnt_decisions(features: Features, labels: Mask, tested: Features) -> Mask:
+    """What a classifier that learns from some faces says of others.
+
+    A linear one on frozen features: a few hundred faces are enough for it, so that the score tells about the labels and
+    not about how many there are; training is convex, so that two scores differ by their faces alone.
+
+    Args:
+        features: (N, D) of the faces to learn from.
+        labels: (N,) what they show; of both kinds.
+        tested: (M, D) of faces that were not learnt from.
+
+    Returns:
+        (M,) whether each is said to show it.
+    """
+    probe = LinearProbe.train(features, pd.DataFrame({"label": pd.array(labels, dtype="boolean")}), balanced=True)
+    return np.asarray(probe.log_odds(tested)[:, 0] > 0)
+
+
+def _wrong_faces(context: Context, views: Mapping[str, _View], shown: Sequence[str]) -> list[Artifact]:
+    """The made faces that are most surely not what was asked for, a row an attribute."""
+    rows = {}
+    for name in shown:
+        view = views[name]
+        seen = view.made_seen[name].to_numpy(dtype=np.float64)
+        wrong = np.where(view.made.labels, 1 - seen, seen)
+        worst = most_of(np.where(wrong > 0.5, wrong, np.nan), SHOWN)
+        if len(worst):
+            rows[name] = context.synthetic.images[view.made.rows[worst]]
+    if not rows:
+        return []
+    return [
+        image_grid(
+            list(rows.values()),
+            name="not-as-asked",
+            title="Made faces that are most surely not what was asked for",
+            caption=f"From the top: {', '.join(rows)}. The judge is surest of the first in each row that they show it "
+            "where they should not, or do not where they should.",
+            section=Adherence.name,
+            row_labels=list(rows),
+        )
+    ]

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from augface.artifacts import image_grid, series, table
+from augface.copies import CopyFinder
 from augface.data.dataset import FaceDataset
 from augface.gates import Gates
 from augface.making import Made
@@ -71,7 +72,7 @@ def gate_measurements(made: Sequence[Made], gates: Gates, *, copies_allowed: boo
     }
     protocol: dict[str, dict[str, Any]] = {
         "attribute": {name: gates.classifier.threshold(name) for part in made for name in part.group.where},
-        "copy": {"space": "pixels", "smallest_ratio": gates.smallest_ratio},
+        "copy": {**CopyFinder.protocol, "smallest_isolation": gates.smallest_isolation},
         "plausible": {"space": "attribute classifier", "largest_distance": gates.largest_distance},
         "all": {"gates": "attribute, plausible" if copies_allowed else "attribute, copy, plausible"},
     }

@@ -45,9 +45,21 @@ class ImageRows:
     def __getitem__(self, index: Any) -> Pixels:
         return np.asarray(self.stored[self.rows[index]])
 
+    def take(self, rows: npt.NDArray[np.int64]) -> ImageRows:
+        """Some of the rows, as a view."""
+        return ImageRows(self.stored, self.rows[rows])
+
     def __array__(self, dtype: npt.DTypeLike | None = None, copy: bool | None = None) -> npt.NDArray[Any]:
         images = np.asarray(self.stored[self.rows])
         return images if dtype is None else images.astype(dtype)
+
+
+def join_images(parts: Sequence[ImageRows]) -> ImageRows:
+    """The images of several sets one after another: a view where all are stored together, else copied into memory."""
+    if all(part.stored is parts[0].stored for part in parts):
+        return ImageRows(parts[0].stored, np.concatenate([part.rows for part in parts]))
+    pixels = np.concatenate([np.asarray(part) for part in parts])
+    return ImageRows(pixels, np.arange(len(pixels), dtype=np.int64))
 
 
 @dataclass(frozen=True)
@@ -168,7 +180,7 @@ class FaceDataset:
         chosen = np.arange(len(self))[rows if isinstance(rows, slice) else _row_index(rows)]
         return replace(
             self,
-            images=ImageRows(self.images.stored, self.images.rows[chosen]),
+            images=self.images.take(chosen),
             attributes=self.attributes.iloc[chosen].reset_index(drop=True),
             identity=None if self.identity is None else self.identity[chosen],
             split=None if self.split is None else self.split[chosen],

@@ -55,18 +55,21 @@ def t_quantile(freedom: float) -> float:
     return float(special.stdtrit(freedom, 0.975))
 
 
-def proportion_interval(successes: int, trials: int) -> Interval:
+def proportion_interval(successes: float, trials: float) -> Interval:
     """A proportion with Wilson's score interval (Wilson 1927); (0, 1) where there were no trials.
+
+    Where trials depend on each other, both counts are those of as many independent ones as tell as much.
 
     >>> [round(end, 3) for end in proportion_interval(5, 10)]
     [0.5, 0.237, 0.763]
     """
     if trials == 0:
         return Interval(float("nan"), 0.0, 1.0)
-    from scipy import stats  # takes a second to import, so not before it is needed
-
-    ends = stats.binomtest(successes, trials).proportion_ci(method="wilson")
-    return Interval(successes / trials, float(ends.low), float(ends.high))
+    squared = NORMAL**2
+    middle = (successes + squared / 2) / (trials + squared)
+    reach = NORMAL / (trials + squared) * (successes * (trials - successes) / trials + squared / 4) ** 0.5
+    share = successes / trials
+    return Interval(share, min(share, max(0.0, middle - reach)), max(share, min(1.0, middle + reach)))
 
 
 def clustered_variance(influence: npt.NDArray[np.float64], groups: npt.ArrayLike | None = None) -> float:

@@ -1,0 +1,45 @@
+"""How alike pictures are when one may be shifted against the other."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+Grey = npt.NDArray[np.float32]
+
+
+def registered_distances(pictures: Grey, others: Grey, reach: int) -> Grey:
+    """Distances of pictures to others, each shifted by up to `reach` pixels to where it is nearest.
+
+    The inner part of a picture is laid over every part of the other that has its size. Both are brought to mean 0 and
+    length 1, so that neither brightness nor contrast count, and d² = 2 - 2 r with r their correlation.
+
+    Args:
+        pictures: (P, S, S), grey.
+        others: (K, S, S), grey.
+        reach: pixels in either direction.
+
+    Returns:
+        (P, K) from 0 for equal over √2 for unrelated pictures to 2. What is of one colour is unrelated to all.
+    """
+    side = pictures.shape[1] - 2 * reach
+    inner = pictures[:, reach : reach + side, reach : reach + side]
+    inner = inner - inner.mean(axis=(1, 2), keepdims=True)
+    inner /= np.linalg.norm(inner, axis=(1, 2), keepdims=True).clip(min=1)
+    windows = np.lib.stride_tricks.sliding_window_view(others, (side, side), axis=(1, 2))
+    products = np.tensordot(inner, windows, axes=((1, 2), (3, 4)))
+    energies = window_sums(np.square(others), side) - window_sums(others, side) ** 2 / side**2
+    best = (products / np.sqrt(energies.clip(min=1))).max(axis=(2, 3))
+    return np.asarray(np.sqrt((2 - 2 * best).clip(min=0)), dtype=np.float32)
+
+
+def window_sums(pictures: Grey, side: int) -> npt.NDArray[np.float64]:
+    """Sums over all square windows of pictures (K, S, S): (K, S - side + 1, S - side + 1).
+
+    >>> window_sums(np.ones((1, 3, 3), np.float32), 2)
+    array([[[4., 4.],
+            [4., 4.]]])
+    """
+    sums = np.pad(pictures, ((0, 0), (1, 0), (1, 0))).cumsum(axis=1, dtype=np.float64).cumsum(axis=2)
+    rows = sums[:, side:] - sums[:, :-side]
+    return np.asarray(rows[:, :, side:] - rows[:, :, :-side])

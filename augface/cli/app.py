@@ -11,6 +11,7 @@ import augface
 from augface.cli.compare import compare
 from augface.cli.console import show_log_on_stderr
 from augface.cli.data import app as data
+from augface.cli.detect import detect
 from augface.cli.doctor import doctor
 from augface.cli.evaluate import evaluate
 from augface.cli.listing import list_names
@@ -42,6 +43,7 @@ COMMANDS: dict[str, Callable[..., object]] = {
     "evaluate": evaluate,
     "report": report,
     "compare": compare,
+    "detect": detect,
     "list": list_names,
     "doctor": doctor,
 }

@@ -36,7 +36,7 @@ def evaluate(
     Args:
         real: The real faces: toy, celeba:DIR, folder:DIR, a folder or zip of images, or a run folder.
         fake: The synthetic faces, as for the real ones, or the folder of a run or generator, which is drawn from.
-        out: The folder for results.json and report.html.
+        out: The folder for results.json, report.html and a detector for `augface detect`.
         train: The faces that the generator learnt from, where they are not the train split of the real ones.
         attr: The attribute that the faces are to help with: trains classifiers with and without them. Both sides need
             its labels, and the real ones splits.
@@ -93,8 +93,10 @@ def evaluate(
             spaces=wanted_spaces,
             seed=seed,
             real_images=real_images,
+            run_dir=out,
         )
         evaluation.to_json(out / "results.json")
         evaluation.to_html(out / "report.html", real_images=real_images)
     print(f"\n{terminal_summary(evaluation, reasons=True)}\n")
-    print_paths({"results": out / "results.json", "report": out / "report.html"})
+    paths = {"results": out / "results.json", "report": out / "report.html", "detector": out / "detector"}
+    print_paths({label: path for label, path in paths.items() if path.exists()})

@@ -1,0 +1,30 @@
+"""How much of pictures is coarse and how much is fine."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+BLOCK = 256
+
+
+def radial_spectrum(images: npt.NDArray[np.uint8]) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Power of grey pictures by frequency, averaged over all directions and pictures (Durall et al. 2020, section 3.1).
+
+    Args:
+        images: (N, H, H, 3), N at least 1.
+
+    Returns:
+        (H // 2,) cycles per image, from 1 up; and (H // 2,) the decimal logarithm of the mean power there, of grey
+        values from 0 to 1.
+    """
+    side = images.shape[1]
+    frequency = np.fft.fftfreq(side, 1 / side)
+    radius = np.rint(np.hypot(frequency[:, None], frequency)).astype(np.int64)
+    total = np.zeros((side, side))
+    for start in range(0, len(images), BLOCK):
+        grey = images[start : start + BLOCK] @ np.array([0.299, 0.587, 0.114]) / 255
+        total += np.square(np.abs(np.fft.fft2(grey))).sum(axis=0)
+    rings = np.bincount(radius.ravel(), (total / len(images)).ravel()) / np.bincount(radius.ravel())
+    cycles = np.arange(1, side // 2 + 1)
+    return cycles.astype(np.float64), np.log10(np.maximum(rings[cycles], 1e-12))

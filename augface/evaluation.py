@@ -43,6 +43,7 @@ def evaluate(
     size: int | None = None,
     seed: int = 0,
     real_images: bool = True,
+    run_dir: str | Path | None = None,
 ) -> Evaluation:
     """Measure made faces against real ones.
 
@@ -60,6 +61,7 @@ def evaluate(
         size: pixels that all sides are brought to; see `open_faces`.
         seed: of all random draws.
         real_images: whether pictures of real faces may be shown.
+        run_dir: gets what is of use later, such as a `detector/`; nothing is kept where not given.
 
     Raises:
         AugfaceError: one side cannot be read, a name is unknown, or the weights of a space that was asked for are
@@ -90,6 +92,7 @@ def evaluate(
         spaces=chosen,
         seed=seed,
         show_real=real_images,
+        folder=None if run_dir is None else Path(run_dir),
     )
     measurements, artifacts, skipped = run_evaluators(context, names)
     return Evaluation(
@@ -180,7 +183,7 @@ def decide(measurements: Sequence[Measurement], skipped: Sequence[Skipped] = ())
     copied = [m for m in measurements if m.evaluator == "memorisation" and m.verdict == "fail"]
     effects = [m for m in measurements if m.evaluator == "downstream" and m.name == "effect"]
     if copied:
-        return Verdict(decision="do not use", reason=f"The generator copies training faces: {copied[0].meaning}")
+        return Verdict(decision="do not use", reason=_copies(copied))
     if not effects:
         reasons = [item.reason for item in skipped if item.evaluator == "downstream"]
         why = f": it {reasons[0].split(';')[0].rstrip('.')}." if reasons else "."
@@ -217,6 +220,18 @@ def decide(measurements: Sequence[Measurement], skipped: Sequence[Skipped] = ())
             f"An effect of {visible:.{digits}f} would have been seen in 4 of 5 such tests."
         ),
     )
+
+
+def _copies(alarms: Sequence[Measurement]) -> str:
+    """What the alarms for memorisation say: how many made faces equal a training face, and which share repeats one."""
+    said = []
+    for alarm in alarms:
+        assert alarm.value is not None
+        if alarm.low is None or alarm.high is None:
+            said.append(f"{alarm.value:,.0f} made faces equal one in every pixel")
+        else:
+            said.append(f"{alarm.value:.1%} of the made faces repeat one (95 % interval {alarm.low:.1%} to {alarm.high:.1%})")
+    return f"The generator copies training faces: {', '.join(said[:2])}."
 
 
 def sample_grids(context: Context, columns: int = 12, rows: int = 4) -> list[Artifact]:

@@ -51,6 +51,8 @@ log = logging.getLogger("augface")
 
 MAX_DRAWS = 10
 """Faces drawn for each one wanted, before a shortfall is accepted."""
+MEASURED = ("fidelity", "prdc", "modes", "memorisation", "real_vs_fake", "adherence", "downstream")
+"""The evaluators, in the order that they are run."""
 TRAINED_IMAGES_PER_SECOND = 400
 EXTRACTED_IMAGES_PER_SECOND = 70
 """Rough speeds on 2 cores, for the estimate that is told before the work starts."""
@@ -230,11 +232,13 @@ def rebalance(
             by=tuple(attributes + strata),
             seed=seed,
             show_real=real_images,
+            folder=run_dir,
         )
-        evaluators = ["fidelity", "prdc"] if downstream == "off" else ["fidelity", "prdc", "downstream"]
-        measurements, artifacts, skipped = run_evaluators(context, evaluators)
-    if downstream == "off":
-        skipped.append(Skipped(evaluator="downstream", reason="was switched off."))
+        left_out = {"downstream": "was switched off."} if downstream == "off" else {}
+        if copies_allowed:
+            left_out["memorisation"] = f"was left out: {fitted.name} repeats training faces on purpose."
+        measurements, artifacts, skipped = run_evaluators(context, [name for name in MEASURED if name not in left_out])
+        skipped += [Skipped(evaluator=name, reason=reason) for name, reason in left_out.items()]
     evaluation = Evaluation(
         verdict=decide(measurements, skipped),
         measurements=[

@@ -34,9 +34,9 @@ class Stop(KeyboardInterrupt):
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Pixels in place of the default space, a short training of the gates' classifier, fewer draws."""
+    """Pixels in place of the default space, a short training of the gates' classifier and the judge's, fewer draws."""
     learn = AttributeClassifier.train
-    monkeypatch.setattr(AttributeClassifier, "train", lambda *data, seed: learn(*data, seed=seed, images=1280))
+    monkeypatch.setattr(AttributeClassifier, "train", lambda *data, seed, images=0: learn(*data, seed=seed, images=1280))
     monkeypatch.setattr(downstream, "BOOTSTRAPS", 20)
     for module in (base, downstream):
         monkeypatch.setattr(module, "create_feature_space", lambda name="": PixelSpace())

@@ -206,6 +206,8 @@ def _row(measurement: Measurement, *, name_space: bool = False) -> Row:
     name = label(measurement.name)
     if "arm" in measurement.protocol:
         name = f"{name}: {measurement.protocol['arm']}"
+    elif "attribute" in measurement.protocol and not measurement.group:
+        name = f"{name}: {measurement.protocol['attribute']}"
     if name_space and measurement.space:
         name = f"{name} ({measurement.space})"
     return Row(

@@ -27,12 +27,28 @@ LABELS = {
     "kernel_distance": "Kernel distance",
     "fid": "FID",
     "kid": "KID",
+    "missing_share": "Share of real faces whose kind is missing",
+    "different_bins": "Bins that differ",
+    "bin_divergence": "Divergence of the bins",
+    "duplicate_share": "Made more than once",
+    "support_size": "Different faces, estimated",
+    "coverage_ratio": "Coverage, next to real faces'",
+    "group_ratio": "Made share over real share",
     "average_precision": "Average precision",
     "balanced_accuracy": "Balanced accuracy",
     "minority_recall": "Minority recall",
     "effect": "Effect of the made faces",
+    "copied": "Copied faces",
+    "exact_copies": "Equal to a training face",
+    "authenticity": "Authentic faces",
+    "copying_score": "Copying score C_T",
+    "identity_excess": "Taken for a training person",
+    "detection_auc": "Told apart (AUC)",
+    "detection_accuracy": "Told apart (accuracy)",
+    "detection_auc_raw": "Told apart by the files (AUC)",
+    "detection_auc_network": "Told apart by a network (AUC)",
 }
-_SIGNED = {"effect"}
+_SIGNED = {"effect", "leakage"}
 DIRECTIONS = {"lower": "Lower is better", "higher": "Higher is better", "target": "Best right at the baseline"}
 
 

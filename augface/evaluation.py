@@ -230,7 +230,8 @@ def _copies(alarms: Sequence[Measurement]) -> str:
         if alarm.low is None or alarm.high is None:
             said.append(f"{alarm.value:,.0f} made faces equal one in every pixel")
         else:
-            said.append(f"{alarm.value:.1%} of the made faces repeat one (95 % interval {alarm.low:.1%} to {alarm.high:.1%})")
+            interval = f"95 % interval {alarm.low:.1%} to {alarm.high:.1%}"
+            said.append(f"{alarm.value:.1%} of the made faces repeat one ({interval})")
     return f"The generator copies training faces: {', '.join(said[:2])}."
 
 

@@ -17,6 +17,7 @@ from augface.artifacts import image_grid, table
 from augface.copies import CopyFinder
 from augface.data.dataset import FaceDataset, ImageRows, join_images
 from augface.data.splits import groups_of
+from augface.errors import DataError
 from augface.evaluators.base import Context, Evaluator, Findings
 from augface.features.base import Features
 from augface.features.extraction import input_protocol
@@ -116,7 +117,7 @@ class Memorisation(Evaluator):
     def evaluate(self, context: Context) -> Findings:
         """Tests whether made faces lie beside training faces more often than beside held-out ones."""
         real, exact = _real(context)
-        findings = Findings([_exact_measurement(context, exact)])
+        findings = Findings([_exact_measurement(context, real, exact)])
         counts = {"training": real.train, "held-out": len(real) - real.train, "made": len(context.synthetic)}
         if short := [f"{count} {kind}" for kind, count in counts.items() if count < MINIMUM]:
             reason = (
@@ -135,7 +136,10 @@ class Memorisation(Evaluator):
             findings.measurements.append(_copied_measurement(context, real, each, p_value, test))
         findings.measurements.extend(_distance_measurements(context, real, next(iter(spaces))))
         if IDENTITY in spaces:
-            findings.measurements.append(_leakage_measurement(context, real))
+            try:
+                findings.measurements.append(_leakage_measurement(context, real))
+            except DataError as error:  # too few strangers
+                findings.skipped.append(Skipped(evaluator=self.name, reason=f"identity: {error}"))
         findings.artifacts.extend([*_galleries(context, real, found), _names(context, real, found)])
         return findings
 
@@ -174,8 +178,7 @@ def _in_space(context: Context, real: Real, space: str) -> Found:
     of_strangers, near_strangers = neighbours.search(features[real.strangers], min(2 * crowd, len(real)))
     same = real.people[near_strangers] == real.people[real.strangers][:, None]
     strangers, _ = isolation(np.sort(np.where(same, np.inf, of_strangers), axis=1)[:, :crowd])
-    protocol = {**context.space(space).protocol, **input_protocol(context.synthetic), "crowd": crowd}
-    return _found(real, space, rows[:, 0], isolation(distances)[0], strangers, protocol)
+    return _found(real, space, rows[:, 0], isolation(distances)[0], strangers, {"crowd": crowd})
 
 
 def _found(real: Real, space: str, rows: Rows, scores: Scores, strangers: Scores, protocol: Mapping[str, Any]) -> Found:
@@ -186,46 +189,61 @@ def _found(real: Real, space: str, rows: Rows, scores: Scores, strangers: Scores
     return Found(space, rows, nearest, float(np.quantile(strangers, STRANGERS)), protocol)
 
 
-def _exact_measurement(context: Context, exact: Rows) -> Measurement:
-    assert context.train is not None
+def _measurement(
+    context: Context, real: Real, name: str, number: Interval, *, meaning: str, space: str | None, **more: Any
+) -> Measurement:
+    """A number about made faces beside all real ones; `more` is what else it carries."""
+    protocol = more.pop("protocol", {})
+    if space is not None and space != PIXELS:
+        protocol = {**context.space(space).protocol, **input_protocol(context.synthetic), **protocol}
     return Measurement(
         evaluator=Memorisation.name,
-        name="exact_copies",
-        value=len(exact),
+        name=name,
+        value=number.value,
+        low=number.low,
+        high=number.high,
+        meaning=meaning,
+        n_real=len(real),
+        n_fake=len(context.synthetic),
+        space=space,
+        protocol={**protocol, "training_faces": real.train, "seed": context.seed},
+        **more,
+    )
+
+
+def _exact_measurement(context: Context, real: Real, exact: Rows) -> Measurement:
+    return _measurement(
+        context,
+        real,
+        "exact_copies",
+        Interval(len(exact), float("nan"), float("nan")),
+        meaning="Made faces that equal a training face in every pixel.",
+        space=None,
         direction="lower",
         verdict="fail" if len(exact) else "pass",
-        meaning="Made faces that equal a training face in every pixel.",
-        n_real=len(context.train),
-        n_fake=len(context.synthetic),
         protocol={"input": f"{context.synthetic.size} x {context.synthetic.size} pixels"},
     )
 
 
 def _copied_measurement(context: Context, real: Real, found: Found, p_value: float, test: CopyTest) -> Measurement:
-    share = copied_share(found.nearest, found.threshold, real.train_share)
-    return Measurement(
-        evaluator=Memorisation.name,
-        name="copied",
-        value=share.value,
-        low=share.low,
-        high=share.high,
-        p_value=p_value,
+    return _measurement(
+        context,
+        real,
+        "copied",
+        copied_share(found.nearest, found.threshold, real.train_share),
+        meaning="The share of made faces that repeat a training face, beyond the likeness that strangers have.",
+        space=found.space,
         unit="%",
         direction="lower",
+        p_value=p_value,
         baseline=Baseline(value=0.0, n=len(real) - real.train),
         verdict="fail" if p_value < ALPHA else "pass",
-        meaning="The share of made faces that repeat a training face, beyond the likeness that strangers have.",
-        n_real=len(real),
-        n_fake=len(context.synthetic),
-        space=found.space,
         protocol={
             **found.protocol,
-            "train_share": real.train_share,
             "threshold": found.threshold,
             "strangers_nearer": STRANGERS,
             "test": "who is a training person drawn anew; corrected for the number of spaces",
             "smallest_visible_originals": test.visible,
-            "seed": context.seed,
         },
     )
 
@@ -237,75 +255,42 @@ def _distance_measurements(context: Context, real: Real, space: str) -> list[Mea
     fake = context.features(context.synthetic, space)
     neighbours = Neighbours(train)
     (fake_distances, fake_rows), (held_out_distances, held_out_rows) = (
-        neighbours.search(side, 1) for side in (fake, held_out)
+        (distances[:, 0], rows[:, 0]) for distances, rows in (neighbours.search(side, 1) for side in (fake, held_out))
     )
-    named, place = np.unique(np.concatenate([fake_rows, held_out_rows])[:, 0], return_inverse=True)
+    named, place = np.unique(np.concatenate([fake_rows, held_out_rows]), return_inverse=True)
     own = neighbours.search(train[named], 2)[0][place, 1]  # from the nearest training face to its own nearest other
-    authentic = np.concatenate([fake_distances, held_out_distances])[:, 0] > own
+    authentic = np.concatenate([fake_distances, held_out_distances]) > own
     made, others = authentic[: len(fake)], authentic[len(fake) :]
     error = clustered_variance(others - others.mean(), real.people[real.train :]) ** 0.5
     baseline = normal_interval(float(others.mean()), error)
-    random = random_generator(context.seed, "cells")
-    chosen = random.permutation(real.train)[:CELLS_FACES]
+    chosen = random_generator(context.seed, "cells").permutation(real.train)[:CELLS_FACES]
     cells = KMeans(CELLS, n_init=1, random_state=derive_seed(context.seed, "cells") % 2**32).fit(train[chosen])
-    score = copying_score(fake_distances[:, 0], held_out_distances[:, 0], cells.predict(fake), cells.predict(held_out))
     return [
-        _of_distances(
+        _measurement(
             context,
             real,
-            space,
             "authenticity",
             proportion_interval(int(made.sum()), len(made)),
-            "The share of made faces that are farther from the nearest training face than that is from other training "
-            "faces (Alaa et al. 2022). Low where they are copies, and where they are few and blurred.",
+            meaning="The share of made faces that are farther from the nearest training face than that is from other "
+            "training faces (Alaa et al. 2022). Low where they are copies, and where they are few and blurred.",
+            space=space,
             unit="%",
+            direction="target",
             baseline=Baseline(value=baseline.value, low=baseline.low, high=baseline.high, n=len(others)),
         ),
-        _of_distances(
+        _measurement(
             context,
             real,
-            space,
             "copying_score",
-            score,
-            "C_T (Meehan et al. 2020): made faces against held-out ones by their distance to training faces, in "
-            "standard errors. Below -3 they are nearer than chance allows, above 3 farther.",
+            copying_score(fake_distances, held_out_distances, cells.predict(fake), cells.predict(held_out)),
+            meaning="C_T (Meehan et al. 2020): made faces against held-out ones by their distance to training faces, "
+            "in standard errors. Below -3 they are nearer than chance allows, above 3 farther.",
+            space=space,
+            direction="target",
             baseline=Baseline(value=0.0, n=len(others)),
+            protocol={"cells": CELLS},
         ),
     ]
-
-
-def _of_distances(
-    context: Context,
-    real: Real,
-    space: str,
-    name: str,
-    number: Interval,
-    meaning: str,
-    *,
-    baseline: Baseline,
-    unit: str = "",
-) -> Measurement:
-    return Measurement(
-        evaluator=Memorisation.name,
-        name=name,
-        value=number.value,
-        low=number.low,
-        high=number.high,
-        unit=unit,
-        direction="target",
-        baseline=baseline,
-        meaning=meaning,
-        n_real=len(real),
-        n_fake=len(context.synthetic),
-        space=space,
-        protocol={
-            **context.space(space).protocol,
-            **input_protocol(context.synthetic),
-            "training_faces": real.train,
-            "cells": CELLS,
-            "seed": context.seed,
-        },
-    )
 
 
 def _leakage_measurement(context: Context, real: Real) -> Measurement:
@@ -319,30 +304,24 @@ def _leakage_measurement(context: Context, real: Real) -> Measurement:
         held_out_people=real.people[real.train :],
         fake_people=context.synthetic.identity,
     )
-    return Measurement(
-        evaluator=Memorisation.name,
-        name="identity_excess",
-        value=leakage.excess.value,
-        low=leakage.excess.low,
-        high=leakage.excess.high,
-        p_value=leakage.p_value,
-        unit="%",
-        direction="lower",
-        baseline=Baseline(value=0.0, n=leakage.n_strangers),
-        verdict="warn" if leakage.excess.low > 0 else "pass",
-        meaning=f"The share of made faces that a face recogniser takes for somebody of the training set, beyond the "
+    return _measurement(
+        context,
+        real,
+        "identity_excess",
+        leakage.excess,
+        meaning="The share of made faces that a face recogniser takes for somebody of the training set, beyond the "
         f"{leakage.strangers_within.value:.1%} of strangers that it does. It finds {leakage.known_within.value:.0%} of "
         "those who are there.",
-        n_real=len(real),
-        n_fake=len(context.synthetic),
         space=IDENTITY,
+        unit="%",
+        direction="lower",
+        p_value=leakage.p_value,
+        baseline=Baseline(value=0.0, n=leakage.n_strangers),
+        verdict="warn" if leakage.excess.low > 0 else "pass",
         protocol={
-            **context.space(IDENTITY).protocol,
-            **input_protocol(context.synthetic),
             "threshold": leakage.threshold,
             "false_identification_rate": leakage.strangers_within.value,
             "true_positive_rate": leakage.known_within.value,
-            "training_faces": real.train,
         },
     )
 

@@ -9,7 +9,6 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 from PIL import Image
-from scipy import special
 
 from augface.artifacts import image_grid, series, table
 from augface.classifier import AttributeClassifier
@@ -194,8 +193,7 @@ def _network(context: Context, real: Pixels, fake: Pixels, test: TwoSampleTest) 
 
 def _log_odds(network: AttributeClassifier, images: Pixels) -> Scores:
     """(N,) of being made."""
-    probability = network.probabilities(FaceDataset.from_arrays(images, content_hash="").images)[:, 0]
-    return special.logit(probability.astype(np.float64).clip(1e-7, 1 - 1e-7))
+    return network.log_odds(FaceDataset.from_arrays(images, content_hash="").images)[:, 0].astype(np.float64)
 
 
 def _most_and_least_convincing(synthetic: FaceDataset, test: TwoSampleTest) -> list[Artifact]:

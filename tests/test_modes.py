@@ -107,8 +107,8 @@ class TestModeTest:
             mode_test([crowd(random, 50)], [crowd(random, 50)], [np.ones((50, 8))], random=random)
 
     def test_both_parts_of_the_alarm_share_the_level(self) -> None:
-        assert family(0.039, 1.0)[0] < 0.05 < family(0.041, 1.0)[0]
-        assert family(1.0, 0.009)[1] < 0.05 < family(1.0, 0.011)[1]
+        assert family(0.044, 1.0)[0] < 0.05 < family(0.046, 1.0)[0]
+        assert family(1.0, 0.004)[1] < 0.05 < family(1.0, 0.006)[1]
 
 
 def test_a_ratio_of_shares_holds_the_truth() -> None:

@@ -36,7 +36,11 @@ class Stop(KeyboardInterrupt):
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pixels in place of the default space, a short training of the gates' classifier and the judge's, fewer draws."""
     learn = AttributeClassifier.train
-    monkeypatch.setattr(AttributeClassifier, "train", lambda *data, seed, images=0: learn(*data, seed=seed, images=1280))
+
+    def learn_little(*data: Any, seed: int, images: int = 0) -> AttributeClassifier:
+        return learn(*data, seed=seed, images=1280)
+
+    monkeypatch.setattr(AttributeClassifier, "train", learn_little)
     monkeypatch.setattr(downstream, "BOOTSTRAPS", 20)
     for module in (base, downstream):
         monkeypatch.setattr(module, "create_feature_space", lambda name="": PixelSpace())

@@ -2,6 +2,7 @@
 
 from augface.metrics.adherence import adherence_test, classification_scores, holm, leakage_test
 from augface.metrics.classification import accuracy_interval, auc_interval, two_sample_test
+from augface.metrics.duplicates import duplicate_test
 from augface.metrics.frechet import (
     TooFewRowsWarning,
     corrected_frechet,
@@ -19,6 +20,7 @@ from augface.metrics.intervals import (
 )
 from augface.metrics.kernel import kernel_distance, kernel_distance_of_subsets, kernel_estimate, kernel_test
 from augface.metrics.manifolds import neighbour_scores, prdc, prdc_intervals
+from augface.metrics.modes import mode_test
 from augface.metrics.neighbours import k_nearest
 from augface.metrics.thresholds import balanced_threshold
 from augface.metrics.verification import Leakage, identity_leakage, same_person_auc
@@ -34,6 +36,7 @@ __all__ = [
     "classification_scores",
     "clustered_variance",
     "corrected_frechet",
+    "duplicate_test",
     "frechet_distance",
     "frechet_distance_of_moments",
     "frechet_estimate",
@@ -46,6 +49,7 @@ __all__ = [
     "kernel_estimate",
     "kernel_test",
     "leakage_test",
+    "mode_test",
     "neighbour_scores",
     "normal_interval",
     "prdc",

@@ -189,7 +189,11 @@ def _bin_measurements(compared: Compared, found: Found, p_value: float | None) -
             **protocol,
             "suspect": modes.SUSPECT,
             "interval": "bins chosen on one half of the people, measured on the other, both ways round",
-            **({"family": f"with near-duplicates, {1 - modes.DUPLICATES_LEVEL:g} of the level"} if p_value else {}),
+            **(
+                {"family": f"with near-duplicates, {1 - modes.DUPLICATES_LEVEL:g} of the level"}
+                if p_value is not None
+                else {}
+            ),
         },
         p_value=p_value,
     )

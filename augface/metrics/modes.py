@@ -21,7 +21,7 @@ from augface.metrics.intervals import NORMAL, Interval, clustered_variance, norm
 
 RESOLUTIONS = (10, 20, 40, 80)
 """Bins of a clustering: a lost mode is seen best where bins are about its size."""
-CLUSTERINGS = 2
+CLUSTERINGS = 3
 """Of each resolution, as the features are and half whitened: where one cuts through a mode another may not."""
 SHOWN_BINS = 40
 """Bins of the clustering that is counted and shown; the largest that there are where faces are too few for it."""

@@ -80,7 +80,8 @@ class TestModeTest:
             compared(np.concatenate([partly[:kept], full[kept:]])).spaces[0].missing.value for kept in (0, 400, 800)
         ]
         worse = compared(full[full[:, 0] > 0][:300]).spaces[0].missing.value
-        assert sorted([*doses, worse]) == [*doses, worse]
+        assert abs(doses[0]) < 0.02
+        assert max(doses[:2]) < doses[2] < worse
 
     def test_collapse_is_found(self) -> None:
         random = np.random.default_rng(4)

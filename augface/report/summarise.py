@@ -382,7 +382,7 @@ def _cards(evaluation: Evaluation) -> list[Card]:
                 verdict=made.verdict,
             )
         )
-    cards += _effect_card(evaluation) + _fidelity_card(evaluation) + _prdc_card(evaluation)
+    cards += _effect_card(evaluation) + _copied_card(evaluation) + _fidelity_card(evaluation) + _prdc_card(evaluation)
     return cards
 
 
@@ -394,6 +394,14 @@ def _effect_card(evaluation: Evaluation) -> list[Card]:
         note = f"95 %: {shown.interval}" if shown.interval else "no interval"
         return [Card(f"Effect on {label(score).lower()}", shown.text, note, "downstream", effect.verdict)]
     return _skipped_card(evaluation, "downstream", "Effect on a classifier")
+
+
+def _copied_card(evaluation: Evaluation) -> list[Card]:
+    copied = first(evaluation, "memorisation", "copied")
+    if not copied:
+        return []
+    shown = quantity(copied)
+    return [Card(label("copied"), shown.text, f"95 %: {shown.interval}", "memorisation", copied.verdict)]
 
 
 def _fidelity_card(evaluation: Evaluation) -> list[Card]:

@@ -1,4 +1,4 @@
-"""The verdict and the key numbers as ten to fifteen lines of plain text."""
+"""The verdict and the key numbers as some fifteen lines of plain text."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from augface.report.words import Quantity, format_number, group_text, label, qua
 from augface.results import Evaluation, Measurement
 
 WIDTH = 88
-MOST_ROWS = 14
+MOST_ROWS = 16
 SCORECARD = (
     ("fidelity", "fid"),
     ("fidelity", "kid"),
@@ -20,8 +20,14 @@ SCORECARD = (
     ("prdc", "recall"),
     ("prdc", "density"),
     ("prdc", "coverage"),
+    ("modes", "missing_share"),
+    ("memorisation", "copied"),
+    ("real_vs_fake", "detection_auc"),
+    ("adherence", "adherence"),
     ("downstream", "effect"),
 )
+ONE_EACH = ("modes", "memorisation", "adherence")
+"""Of these the first number of a name stands for those in other spaces and of other attributes."""
 HEADER = ("", "value", "95 % interval", "real vs real", "")
 # Some terminals and pipes have no more than ASCII.
 _PLAIN = str.maketrans({"−": "-", "–": "-", "→": "->", "é": "e", "…": "..."})
@@ -59,7 +65,7 @@ def _scorecard(evaluation: Evaluation) -> list[tuple[str, ...]]:
     chosen = []
     for evaluator, name in SCORECARD:
         found = [one for one in evaluation.select(evaluator, name) if "arm" not in one.protocol]
-        chosen += [one for one in found if not one.group] or found[:1]
+        chosen += found[:1] if evaluator in ONE_EACH else [one for one in found if not one.group] or found[:1]
     alarms = [measurement for measurement in evaluation.measurements if measurement.verdict == "fail"]
     others = {"rebalance", *(evaluator for evaluator, _ in SCORECARD)}
     firsts = []

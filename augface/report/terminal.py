@@ -74,7 +74,8 @@ def _scorecard(evaluation: Evaluation) -> list[tuple[str, ...]]:
             others.add(measurement.evaluator)
             firsts.append(measurement)
     for measurement in [*chosen, *alarms, *firsts]:
-        row = _row(measurement, subject, name_space=len({one.space for one in chosen if one.space}) > 1)
+        spaces = {one.space for one in chosen if one.space and one.evaluator == measurement.evaluator}
+        row = _row(measurement, subject, name_space=len(spaces) > 1)
         if row not in rows and len(rows) < MOST_ROWS:
             rows.append(row)
     return rows

@@ -15,7 +15,7 @@ import argparse
 import io
 import itertools
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,7 +36,7 @@ from augface.evaluators.modes import GROUP_FACES
 from augface.features import DEFAULT_SPACE, create_feature_space
 from augface.features.extraction import features_of
 from augface.metrics import kernel_estimate, prdc_intervals, squared_interval
-from augface.metrics.adherence import adherence_test, holm
+from augface.metrics.adherence import MINIMUM, Asked, adherence_test, holm
 from augface.metrics.classification import two_sample_test
 from augface.metrics.duplicates import duplicate_test
 from augface.metrics.memorisation import Nearest, copied_share, copy_test, isolation
@@ -476,19 +476,21 @@ def adherence(trial: Trial) -> dict[str, Answer]:
             fake_people=trial.people,
         )
         ours, others = trial.reference[half], trial.reference[~half]
-        base = adherence_test(
-            judged[ours],
-            labels[ours],
-            judged[others],
-            labels[others],
-            people=world.person[others],
-            fake_people=world.person[ours],
-        )
+        base: Mapping[bool, Asked] = {}
+        if min(labels[others].sum(), (~labels[others]).sum()) >= MINIMUM:
+            base = adherence_test(
+                judged[ours],
+                labels[ours],
+                judged[others],
+                labels[others],
+                people=world.person[others],
+                fake_people=world.person[ours],
+            ).asked
         truth = float((trial.asked[name] == labels[world.base[trial.fakes]]).mean())
         value, low, high = test.share
         for kind, asked in test.asked.items():
             p_values[name, kind] = asked.p_value
-            worse[name, kind] = kind not in base.asked or asked.share.value < min(base.asked[kind].share.low, 1)
+            worse[name, kind] = asked.share.value < (min(base[kind].share.low, 1) if kind in base else 1)
         answers[f"adherence, {name}"] = Answer(False, 1 - value, float(low <= truth <= high), (high - low) / 2)
     alarm = any(p_value < 0.05 and worse[family] for family, p_value in holm(p_values).items())
     return {"adherence": Answer(alarm, max(answer.value for answer in answers.values())), **answers}

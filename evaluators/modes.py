@@ -18,7 +18,7 @@ from augface.evaluators.base import Context, Evaluator, Findings
 from augface.evaluators.compared import Compared
 from augface.evaluators.sides import Rows
 from augface.metrics import duplicates, modes
-from augface.metrics.duplicates import DuplicateTest, duplicate_test, near_pairs, support_size
+from augface.metrics.duplicates import DuplicateTest, duplicate_test, support_size
 from augface.metrics.intervals import NORMAL, Interval, clustered_variance, normal_interval
 from augface.metrics.manifolds import REPLICATES, prdc_intervals
 from augface.metrics.modes import Chance, ModeTest, family, mode_test, share_ratio
@@ -236,10 +236,8 @@ def _against_chance(
 
 def _duplicate_measurements(compared: Compared, faces: Faces, test: DuplicateTest, p_value: float) -> list[Measurement]:
     """The share of made faces that repeat another, with the alarm; how many different faces the generator has."""
-    pairs = near_pairs(compared.reference, faces.reference_people)
+    pairs = test.real_pairs[0]  # of the held-out faces
     near = pairs.distances <= test.threshold
-    repeating = np.zeros(len(compared), dtype=np.bool_)
-    repeating[pairs.first[near]] = repeating[pairs.second[near]] = True
     protocol = {
         "threshold": round(test.threshold, 6),
         "near": f"the {duplicates.NEAR} nearest pairs of two sets of real faces of different people",
@@ -249,7 +247,7 @@ def _duplicate_measurements(compared: Compared, faces: Faces, test: DuplicateTes
     share = compared.measurement(
         "duplicate_share",
         _share(test.repeating, faces.fake_people),
-        null=_share(repeating, faces.reference_people),
+        null=_share(pairs.repeating(test.threshold, len(compared)), faces.reference_people),
         meaning="The share of made faces that have a near-duplicate among the made ones, nearer than real faces of "
         f"different people are. There are {test.separate} separate pairs, and {test.real_separate:g} among as many "
         "real faces.",

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from scipy import special
 
 from augface.errors import DataError
-from augface.metrics.intervals import NORMAL, Interval, clustered_variance
+from augface.metrics.intervals import Interval, clustered_variance, proportion_interval
 
 STRENGTHS = (0.003, 0.03, 0.3, 3.0)
 """Weights of the squared coefficients, on features of unit variance, that are tried."""
@@ -311,8 +311,5 @@ def _share_interval(
     variance = clustered_variance(influence, np.concatenate(people))
     most = 2.0 * min(len(np.unique(side)) for side in people)
     trials = min(value * (1 - value) / variance, most) if variance > 0 else most
-    square = NORMAL**2 / trials
-    middle = (value + square / 2) / (1 + square)
-    reach = np.sqrt(square * value * (1 - value) + square**2 / 4) / (1 + square)
-    p_value = float(special.ndtr((0.5 - value) * 2 * np.sqrt(trials)))
-    return Interval(value, float(min(middle - reach, value)), float(max(middle + reach, value))), p_value
+    _, low, high = proportion_interval(value * trials, trials)
+    return Interval(value, min(low, value), max(high, value)), float(special.ndtr((0.5 - value) * 2 * np.sqrt(trials)))

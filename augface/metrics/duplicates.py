@@ -42,6 +42,13 @@ class Pairs:
     distances: Matrix
     separate: npt.NDArray[np.bool_]
 
+    def repeating(self, threshold: float, count: int) -> npt.NDArray[np.bool_]:
+        """(count,) which of the faces have another within the threshold."""
+        near = self.distances <= threshold
+        repeating = np.zeros(count, dtype=np.bool_)
+        repeating[self.first[near]] = repeating[self.second[near]] = True
+        return repeating
+
 
 @dataclass(frozen=True)
 class DuplicateTest:
@@ -50,6 +57,7 @@ class DuplicateTest:
     Attributes:
         threshold: distance up to which two faces are near-duplicates.
         pairs: of fakes, the nearest first, within the threshold or not.
+        real_pairs: of each real set, likewise.
         separate, real_separate: pairs of near-duplicates with no face in two, among fakes and the mean among as many
             real faces.
         p_value: of the hypothesis that fakes have no more than real faces have.
@@ -59,6 +67,7 @@ class DuplicateTest:
 
     threshold: float
     pairs: Pairs
+    real_pairs: list[Pairs]
     separate: int
     real_separate: float
     p_value: float
@@ -92,16 +101,16 @@ def duplicate_test(
     separate, real_separate = int((near & pairs.separate).sum()), int((distances <= threshold).sum())
     chance = len(sets) / (len(sets) + 1)  # that the next pair is one of real faces
     p_value = float(special.betaincc(max(real_separate, 1), separate, chance)) if separate else 1.0
-    repeating = np.zeros(len(np.asarray(fake)), dtype=np.bool_)
-    repeating[pairs.first[near]] = repeating[pairs.second[near]] = True
+    count = len(np.asarray(fake))
     return DuplicateTest(
         threshold=threshold,
         pairs=pairs,
+        real_pairs=sets,
         separate=separate,
         real_separate=real_separate / len(sets),
         p_value=p_value,
-        support=support_size(pairs.first[near], pairs.second[near], len(repeating)),
-        repeating=repeating,
+        support=support_size(pairs.first[near], pairs.second[near], count),
+        repeating=pairs.repeating(threshold, count),
     )
 
 

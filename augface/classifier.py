@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -68,19 +69,13 @@ class AttributeClassifier:
         order = np.concatenate([random.permutation(len(learn)) for _ in range(steps * BATCH // len(learn) + 1)])
         with torch.random.fork_rng(devices=[]):  # the weights, and dropout in each step
             torch.manual_seed(derive_seed(seed, "classifier"))
-            network = _network(len(attributes)).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-            optimiser = torch.optim.AdamW(network.parameters(), 2e-3, weight_decay=0.05)
-            schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 4e-3, total_steps=steps)
-            for step in tqdm(range(steps), desc="attribute classifier", disable=not sys.stderr.isatty()):
-                rows = order[step * BATCH : (step + 1) * BATCH]
-                batch = translate(mirror(_scaled(learn.images[rows]), torch_random), torch_random)
-                with torch.autocast(device.type, torch.bfloat16, enabled=uses_bf16()):
-                    logits = network(batch.to(device, memory_format=torch.channels_last))
-                loss = attribute_loss(logits.float(), conditions[rows].to(device))
-                optimiser.zero_grad()
-                loss.backward()  # type: ignore[no-untyped-call]
-                optimiser.step()
-                schedule.step()
+            network = small_network(len(attributes)).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+            def batch_loss(rows: npt.NDArray[np.int64]) -> Tensor:
+                batch = translate(mirror(scaled(learn.images[rows]), torch_random), torch_random)
+                return attribute_loss(forward(network, batch), conditions[rows].to(device))
+
+            descend(network, order[: steps * BATCH], batch_loss, "attribute classifier")
         classifier = cls(attributes, network.eval(), {})
         if held_out is None:
             return classifier
@@ -124,13 +119,48 @@ class AttributeClassifier:
         device = next(network.parameters()).device
         parts = []
         for start in range(0, len(images), 256):
-            pixels = _scaled(images[start : start + 256])
+            pixels = scaled(images[start : start + 256])
             pixels = pixels.flip(3) if mirrored else pixels
             parts.append(network(pixels.to(device, memory_format=torch.channels_last)).cpu().numpy())
         return np.concatenate(parts).astype(np.float32)
 
 
-def _network(attributes: int) -> nn.Sequential:
+def descend(
+    network: nn.Module,
+    order: npt.NDArray[np.int64],
+    batch_loss: Callable[[npt.NDArray[np.int64]], Tensor],
+    description: str,
+) -> None:
+    """Train a network, one cycle of the learning rate long (Smith & Topin 2018, arXiv:1708.07120).
+
+    Args:
+        network: changed in place; left in evaluation mode.
+        order: row numbers, one batch of `BATCH` after another.
+        batch_loss: the loss of a batch of rows.
+        description: what the progress bar says.
+    """
+    steps = max(1, len(order) // BATCH)
+    optimiser = torch.optim.AdamW(network.parameters(), 2e-3, weight_decay=0.05)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 4e-3, total_steps=steps)
+    network.train()
+    for step in tqdm(range(steps), desc=description, disable=not sys.stderr.isatty(), leave=False):
+        loss = batch_loss(order[step * BATCH : (step + 1) * BATCH])
+        optimiser.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimiser.step()
+        schedule.step()
+    network.eval()
+
+
+def forward(network: nn.Module, batch: Tensor) -> Tensor:
+    """Float32 logits of a batch (N, 3, H, W), computed in bfloat16 where that is faster."""
+    device = next(network.parameters()).device
+    with torch.autocast(device.type, torch.bfloat16, enabled=uses_bf16()):
+        logits: Tensor = network(batch.to(device, memory_format=torch.channels_last))
+    return logits.float()
+
+
+def small_network(attributes: int) -> nn.Sequential:
     """Strided convolutions: a quarter of the work of pooling, and as good at telling labels of 64 x 64 faces."""
     layers: list[nn.Module] = []
     widths = [3, 32, 64, 128, 256]
@@ -140,5 +170,6 @@ def _network(attributes: int) -> nn.Sequential:
     return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(2), nn.Flatten(), nn.Dropout(0.2), head)
 
 
-def _scaled(images: npt.NDArray[np.uint8]) -> Tensor:
+def scaled(images: npt.NDArray[np.uint8]) -> Tensor:
+    """Uint8 (N, H, W, 3) as networks take them: (N, 3, H, W) in [-1, 1]."""
     return torch.from_numpy(images).permute(0, 3, 1, 2).float() / 127.5 - 1

@@ -19,7 +19,7 @@ from augface.data.dataset import FaceDataset
 from augface.data.splits import with_default_split
 from augface.errors import AugfaceError, UnknownNameError, UsageError
 from augface.evaluators import EVALUATORS
-from augface.evaluators.base import NEEDS, Context, Findings, missing_needs
+from augface.evaluators.base import NEEDS, Context, Downstream, Findings, missing_needs
 from augface.faces import Faces, held_out, open_faces
 from augface.features import DEFAULT_SPACE, create_feature_space
 from augface.results import Artifact, Evaluation, Measurement, Skipped, Verdict
@@ -44,6 +44,10 @@ def evaluate(
     seed: int = 0,
     real_images: bool = True,
     run_dir: str | Path | None = None,
+    downstream: Downstream = "frozen",
+    network: str = "small",
+    outside: FaceDataset | None = None,
+    shared_people: bool = False,
 ) -> Evaluation:
     """Measure made faces against real ones.
 
@@ -62,6 +66,11 @@ def evaluate(
         seed: of all random draws.
         real_images: whether pictures of real faces may be shown.
         run_dir: gets what is of use later, such as a `detector/`; nothing is kept where not given.
+        downstream: how the downstream classifier learns: a linear head on features (`frozen`), or a network on pixels,
+            trained from nothing (`full`).
+        network: for `full`: `small`, or the name of a timm model.
+        outside: labelled real faces of another source, to score the downstream classifier on too.
+        shared_people: whether the downstream question may be asked although splits have people in common.
 
     Raises:
         AugfaceError: one side cannot be read, a name is unknown, or the weights of a space that was asked for are
@@ -93,6 +102,10 @@ def evaluate(
         seed=seed,
         show_real=real_images,
         folder=None if run_dir is None else Path(run_dir),
+        downstream=downstream,
+        network=network,
+        outside=outside,
+        shared_people=shared_people,
     )
     measurements, artifacts, skipped = run_evaluators(context, names)
     return Evaluation(
@@ -178,27 +191,31 @@ def decide(measurements: Sequence[Measurement], skipped: Sequence[Skipped] = ())
     """The answer, from the downstream effects and the alarms for memorisation.
 
     Use: an effect is above 0, none below, and memorisation raises no alarm. Do not use: an effect is below 0, or
-    memorisation raises an alarm. No evidence: neither. Not assessed: the downstream question was not asked.
+    memorisation raises an alarm. No evidence: neither. Not assessed: the downstream question was not asked. For each
+    attribute two effects count: that of the best use of the faces, and, where that does not help, that of adding them
+    all as they are.
     """
     copied = [m for m in measurements if m.evaluator == "memorisation" and m.verdict == "fail"]
-    effects = [m for m in measurements if m.evaluator == "downstream" and m.name == "effect"]
+    effects = [m for m in measurements if m.evaluator == "downstream" and m.name in ("effect", "effect_of_all")]
     if copied:
         return Verdict(decision="do not use", reason=_copies(copied))
     if not effects:
         reasons = [item.reason for item in skipped if item.evaluator == "downstream"]
         why = f": it {reasons[0].split(';')[0].rstrip('.')}." if reasons else "."
         return Verdict(decision="not assessed", reason=f"Whether the faces help a classifier was not measured{why}")
-    harms = [m for m in effects if m.verdict == "fail"]
     helps = [m for m in effects if m.verdict == "pass"]
+    helped = {m.protocol["attribute"] for m in helps}
+    failed = [m for m in effects if m.verdict == "fail"]
+    harms = [m for m in failed if m.name == "effect" or m.protocol["attribute"] not in helped]
     shown = (harms or helps or effects)[0]
-    attribute, rival = shown.protocol["attribute"], shown.protocol["rival"]
+    attribute, rival, ours = (shown.protocol[name] for name in ("attribute", "rival", "ours"))
     assert shown.value is not None
     assert shown.low is not None
     assert shown.high is not None
     digits = max(3, 1 - math.floor(math.log10(max(shown.high - shown.low, 1e-9))))  # two that the interval allows
     value, low, high = (f"{number:+.{digits}f}" for number in (shown.value, shown.low, shown.high))
     numbers = f"{value} in average precision (95 % interval {low} to {high})"
-    against = f"than with the best training without them ({rival})"
+    against = f"({ours}) than with the best training without them ({rival})"
     if harms:
         return Verdict(
             decision="do not use",

@@ -16,8 +16,10 @@ from typing import Any, Literal
 
 import tomli_w
 
-from augface.data.dataset import FaceDataset, concatenate
+from augface.data.dataset import SPLITS, FaceDataset, concatenate
+from augface.data.splits import people_in_common
 from augface.data.writer import Manifest, write_dataset
+from augface.downstream.full import check_network
 from augface.errors import OutputError, UsageError
 from augface.evaluation import (
     decide,
@@ -55,6 +57,7 @@ MEASURED = ("fidelity", "prdc", "modes", "memorisation", "real_vs_fake", "adhere
 """The evaluators, in the order that they are run."""
 TRAINED_IMAGES_PER_SECOND = 400
 EXTRACTED_IMAGES_PER_SECOND = 70
+DOWNSTREAM_SECONDS = {"frozen": 100, "full": 1500, "off": 0}
 """Rough speeds on 2 cores, for the estimate that is told before the work starts."""
 
 
@@ -102,12 +105,23 @@ def plan_rebalance(
     within: str | Sequence[str] | None = None,
     budget: str = "5m",
     seed: int = 0,
-    downstream: Literal["frozen", "off"] = "frozen",
+    downstream: Literal["frozen", "full", "off"] = "frozen",
+    network: str = "small",
+    shared_people: bool = False,
 ) -> Plan:
     """What `rebalance` with these arguments would do, with rough costs; checks the arguments on the way."""
     data = with_splits(data, seed)
     assert data.train is not None
     assert data.valid is not None
+    if downstream != "off" and not shared_people:
+        parts: dict[str, FaceDataset] = {name: data.select(data.split == name) for name in SPLITS}
+        if shared := people_in_common(parts):
+            raise UsageError(
+                f"{data.source.spec}: {shared}, and a classifier would be scored on people that it has learnt. Split "
+                "the data by person, or go on with --shared-people (shared_people=True)."
+            )
+    if downstream == "full":
+        check_network(network)
     groups = plan_groups(data.train, _names(attr), _names(within), sampling_strategy)
     wanted = sum(group.wanted for group in groups)
     amount = parse_budget(budget)
@@ -117,6 +131,7 @@ def plan_rebalance(
         training = 0.0
     extracted = 2 * len(data.valid) + len(data.train) + (wanted + len(data) if downstream != "off" else 0)
     seconds = training + 45 + wanted / 100 + extracted / EXTRACTED_IMAGES_PER_SECOND
+    seconds += DOWNSTREAM_SECONDS[downstream] * len(_names(attr))
     return Plan(data, groups, seconds, (len(data) + wanted) * data.size**2 * 3 + 40_000_000)
 
 
@@ -130,7 +145,10 @@ def rebalance(
     within: str | Sequence[str] | None = None,
     budget: str = "5m",
     seed: int = 0,
-    downstream: Literal["frozen", "off"] = "frozen",
+    downstream: Literal["frozen", "full", "off"] = "frozen",
+    network: str = "small",
+    outside: FaceDataset | None = None,
+    shared_people: bool = False,
     resume: bool = False,
     real_images: bool = True,
     max_draws: int = MAX_DRAWS,
@@ -150,7 +168,11 @@ def rebalance(
         within: balance inside the groups of these attributes.
         budget: the generator's training: time or images.
         seed: of everything random.
-        downstream: `frozen` trains the downstream classifiers; `off` leaves the verdict open.
+        downstream: how the classifiers learn that are trained with and without the made faces: a linear head on
+            features (`frozen`), or a network on pixels, trained from nothing (`full`); `off` leaves the verdict open.
+        network: for `full`: `small`, or the name of a timm model.
+        outside: labelled real faces of another source, to score these classifiers on too.
+        shared_people: go on although splits have people in common.
         resume: go on with the run in `run_dir`; its settings must be the same. A finished one gives its results.
         real_images: whether the report may show real faces.
         max_draws: faces drawn for each one wanted, before a shortfall is accepted.
@@ -168,6 +190,8 @@ def rebalance(
         budget=budget,
         seed=seed,
         downstream=downstream,
+        network=network,
+        shared_people=shared_people,
     )
     if not plan.wanted:
         raise UsageError(f"The train split of {data.source.spec} is balanced already in {', '.join(attributes)}.")
@@ -188,6 +212,9 @@ def rebalance(
         "budget": budget,
         "seed": seed,
         "downstream": downstream,
+        "network": network,
+        "outside": outside.source.spec if outside is not None else "",
+        "shared_people": shared_people,
         "max_draws": max_draws,
     }
     _open_run(run_dir, settings, resume=resume, needed=plan.bytes)
@@ -233,6 +260,10 @@ def rebalance(
             seed=seed,
             show_real=real_images,
             folder=run_dir,
+            downstream="frozen" if downstream == "off" else downstream,
+            network=network,
+            outside=outside,
+            shared_people=shared_people,
         )
         left_out = {"downstream": "was switched off."} if downstream == "off" else {}
         if copies_allowed:
@@ -325,11 +356,18 @@ def _fit(generator: Generator, train: FaceDataset, *, budget: str, run_dir: Path
 
 def _command(settings: Mapping[str, Any]) -> str:
     """The command line that makes this run again."""
-    options = [("--attr", name) for name in settings["attr"]] + [("--within", name) for name in settings["within"]]
+    options: list[tuple[str, ...]] = [("--attr", name) for name in settings["attr"]]
+    options += [("--within", name) for name in settings["within"]]
     if isinstance(settings["sampling_strategy"], float):
         options.append(("--ratio", f"{settings['sampling_strategy']:g}"))
     options += [(f"--{name}", str(settings[name])) for name in ("data", "budget", "size", "seed", "downstream")]
     options.append(("--generator", settings["generator"]["name"]))
+    if settings["downstream"] == "full":
+        options.append(("--network", settings["network"]))
+    if settings["outside"]:
+        options.append(("--outside", settings["outside"]))
+    if settings["shared_people"]:
+        options.append(("--shared-people",))
     return shlex.join(["augface", "rebalance", *itertools.chain.from_iterable(options)])
 
 

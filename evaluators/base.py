@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import pandas as pd
 
@@ -18,6 +18,9 @@ from augface.features import DEFAULT_SPACE, create_feature_space
 from augface.features.base import Features, FeatureSpace
 from augface.features.extraction import features_in_spaces
 from augface.results import Artifact, Measurement, Skipped
+
+Downstream = Literal["frozen", "full"]
+"""`frozen`: a linear head on features of the default space; `full`: a network on pixels, trained from nothing."""
 
 
 @dataclass(frozen=True)
@@ -35,8 +38,16 @@ class Context:
     """Real faces for the downstream classifier: to choose on, and to score on."""
     made: FaceDataset | None = None
     """The made faces that passed the gates and would be added to `train`."""
+    outside: FaceDataset | None = None
+    """Real faces of another source, to score the downstream classifier on besides `test`."""
     targets: tuple[str, ...] = ()
     """The attributes that were asked for."""
+    downstream: Downstream = "frozen"
+    """How the downstream classifier learns."""
+    network: str = "small"
+    """What is trained where it learns from pixels; see `augface.downstream.full.Full`."""
+    shared_people: bool = False
+    """Whether the downstream question may be asked although the splits have people in common."""
     seed: int = 0
     show_real: bool = True
     spaces: tuple[str, ...] = (DEFAULT_SPACE,)

@@ -1,307 +1,366 @@
-"""Does a classifier of the wanted attribute get better with the made faces? Answered against honest alternatives.
-
-Each arm is a linear classifier on frozen features, trained on the real train split or on it and more, and scored on
-real test faces of other people. Every seed redraws the training people and the made faces.
-"""
+"""Does a classifier of the wanted attribute get better with the made faces? Answered against honest alternatives."""
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from scipy import stats
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import average_precision_score, balanced_accuracy_score
-from sklearn.preprocessing import StandardScaler
 
 from augface.artifacts import table
 from augface.data.dataset import FaceDataset
+from augface.data.splits import people_in_common
+from augface.downstream.arms import ALL
+from augface.downstream.experiment import SEEDS, Experiment, Learner
+from augface.downstream.frozen import Frozen
+from augface.downstream.full import Full
+from augface.downstream.material import KEPT, Material
+from augface.downstream.question import (
+    FEWEST,
+    Answer,
+    answer,
+    effect_on,
+    group_masks,
+    group_names,
+    new_material,
+    run_scores,
+)
 from augface.evaluators.base import Context, Evaluator, Findings
 from augface.features import DEFAULT_SPACE, create_feature_space
-from augface.features.base import Features
-from augface.metrics.thresholds import balanced_threshold
-from augface.results import Measurement, Skipped
-from augface.seeds import random_generator
+from augface.metrics import holm
+from augface.metrics.effects import LEVEL, Effect, seed_interval
+from augface.results import Artifact, Measurement, Skipped
 
-SEEDS = 5
-KEPT = 0.8
-"""The share of training people, and of made faces, that each seed draws."""
-REGULARISATIONS = (1e-4, 1e-3, 1e-2)
-"""Inverse strengths, chosen on the valid split for each arm and seed."""
-BOOTSTRAPS = 500
-SYNTHETIC = "synthetic"
-
-Labels = npt.NDArray[np.bool_]
-Scores = npt.NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class Labelled:
-    """Features (N, D) with the wanted attribute and whose faces they are."""
-
-    features: Features
-    labels: Labels
-    people: npt.NDArray[np.int64]
-
-    def take(self, rows: npt.NDArray[np.int64]) -> Labelled:
-        """Some rows, perhaps repeated."""
-        return Labelled(self.features[rows], self.labels[rows], self.people[rows])
-
-
-@dataclass(frozen=True)
-class TrainingSet:
-    """What an arm trains on."""
-
-    faces: Labelled
-    balanced_weights: bool = False
-
-
-Arm = Callable[[Labelled, Labelled, np.random.Generator], TrainingSet]
-"""From real faces, made faces and randomness to a training set."""
-
-
-def plain(real: Labelled, made: Labelled, random: np.random.Generator) -> TrainingSet:
-    """The real faces as they are."""
-    return TrainingSet(real)
-
-
-def class_weighted(real: Labelled, made: Labelled, random: np.random.Generator) -> TrainingSet:
-    """The real faces, each class with the same weight in the loss."""
-    return TrainingSet(real, balanced_weights=True)
-
-
-def oversampled(real: Labelled, made: Labelled, random: np.random.Generator) -> TrainingSet:
-    """The real faces, with real ones of each label repeated as often as there are made ones of it."""
-    rows = [np.arange(len(real.labels))]
-    for label in (True, False):
-        rows.append(random.choice(np.flatnonzero(real.labels == label), int((made.labels == label).sum())))
-    return TrainingSet(real.take(np.concatenate(rows)))
-
-
-def synthetic(real: Labelled, made: Labelled, random: np.random.Generator) -> TrainingSet:
-    """The real faces and the made ones."""
-    return TrainingSet(
-        Labelled(
-            np.concatenate([real.features, made.features]),
-            np.concatenate([real.labels, made.labels]),
-            np.concatenate([real.people, made.people]),
-        )
-    )
-
-
-ARMS: dict[str, Arm] = {
-    "plain": plain,
-    "class-weighted": class_weighted,
-    "oversampled": oversampled,
-    SYNTHETIC: synthetic,
+SCORES: Mapping[str, tuple[Literal["lower", "higher"], str]] = {
+    "average_precision": ("higher", "How well the arm ranks test faces by the attribute, from 0 to 1."),
+    "balanced_accuracy": ("higher", "Mean of the shares of either kind told right, at the threshold chosen on valid."),
+    "minority_recall": ("higher", "The share of the rarer kind that is found, at the threshold chosen on valid."),
+    "worst_group": ("higher", "The smallest share told right in any kind of any group."),
+    "equal_opportunity": ("lower", "The largest difference between groups in the share of shown attributes found."),
+    "equalised_odds": ("lower", "The same, or the largest difference in false alarms, whichever is larger."),
+    "calibration_error": ("lower", "How far the told probabilities are from the shares that they stand for."),
 }
+"""The scores of each arm: which way is better, and what they say."""
+INTERVAL = "t over seeds and bootstrap over people, degrees of freedom by Satterthwaite"
+
+
+@dataclass(frozen=True)
+class _Answered:
+    """One target with all that was found."""
+
+    target: str
+    material: Material
+    learner: Learner
+    answer: Answer
+    strata: list[str]
+    test: FaceDataset
+    outside: FaceDataset | None
+    seed: int
+
+    @property
+    def protocol(self) -> dict[str, Any]:
+        """What changes the numbers."""
+        return {
+            **(create_feature_space().protocol if self.learner.mode == "frozen" else {}),
+            **self.learner.protocol,
+            "mode": self.learner.mode,
+            "attribute": self.target,
+            "seeds": SEEDS,
+            "seed": self.seed,
+            "kept": KEPT,
+        }
+
+    @property
+    def space(self) -> str | None:
+        """The feature space that is learnt from, if any."""
+        return DEFAULT_SPACE if self.learner.mode == "frozen" else None
+
+    @property
+    def effects(self) -> dict[tuple[str, str], Effect]:
+        """The two that may raise the alarm, by target and measurement."""
+        return {
+            (self.target, "effect"): self.answer.effect,
+            (self.target, "effect_of_all"): self.answer.effect_of_all,
+        }
+
+    def compared(self, part: str, mask: npt.NDArray[np.bool_] | None = None) -> Effect:
+        """The effect on a held-out part, or on some of its faces."""
+        decisions = self.answer.decisions
+        ours, theirs = decisions[self.answer.ours], decisions[self.answer.rival]
+        return effect_on(self.material.held_out[part], ours, theirs, part=part, mask=mask, seed=self.seed)
 
 
 class Downstream(Evaluator):
-    """Trains every arm on frozen features and compares them on real test faces."""
+    """Trains every arm and compares them on real test faces."""
 
     name: ClassVar[str] = "downstream"
     needs: ClassVar[frozenset[str]] = frozenset({"labels", "train", "valid", "test", "made"})
 
     def evaluate(self, context: Context) -> Findings:
-        """Scores of each arm, and the effect of the made faces, for each attribute that was asked for."""
-        parts = [self._evaluate_attribute(context, attribute) for attribute in context.targets]
-        return Findings(
-            [measurement for part in parts for measurement in part.measurements],
-            [artifact for part in parts for artifact in part.artifacts],
-            [skipped for part in parts for skipped in part.skipped],
-        )
+        """The effect of the made faces on each attribute asked for, on groups and on the others; scores of all arms."""
+        skipped, answered = [], []
+        for target in context.targets:
+            if reason := _problem(context, target):
+                skipped.append(Skipped(evaluator=self.name, reason=reason))
+            else:
+                answered.append(_answered(context, target))
+        helps = holm({one.target: one.answer.effect.p_helps for one in answered})
+        harms = holm({key: found.p_harms for one in answered for key, found in one.effects.items()})
+        measurements: list[Measurement] = []
+        artifacts: list[Artifact] = []
+        for one in answered:
+            measurements += _effects(one, helps[one.target], harms)
+            if one.outside is not None:
+                found = one.compared("outside")
+                measurements.append(
+                    _secondary(one, "effect_outside", found, "faces of another source", len(one.outside))
+                )
+            measurements += _group_effects(one) + _on_others(one)
+            runs, undefined = _runs(one)
+            measurements += _arm_measurements(one, runs)
+            artifacts += _tables(one, runs)
+            skipped += [Skipped(evaluator=self.name, reason=reason) for reason in undefined]
+            if one.answer.left_out:
+                names = ", ".join(arm.name for arm in one.answer.left_out)
+                reason = f"{names}: mean nothing for features that are extracted once; downstream=full trains them."
+                skipped.append(Skipped(evaluator=self.name, reason=reason))
+        return Findings(measurements, artifacts, skipped)
 
-    def _evaluate_attribute(self, context: Context, attribute: str) -> Findings:
-        assert context.train is not None
-        assert context.valid is not None
-        assert context.test is not None
-        assert context.made is not None
-        sides = {
-            name: _labelled(context, data, attribute)
-            for name, data in (
-                ("train", context.train),
-                ("valid", context.valid),
-                ("test", context.test),
-                ("made", context.made),
+
+def _problem(context: Context, target: str) -> str:
+    """Why the question cannot be asked, or nothing."""
+    splits = {"train": context.train, "valid": context.valid, "test": context.test}
+    for name, data in splits.items():
+        assert data is not None
+        if data.attribute(target).nunique() < 2:
+            return f"the {name} split has faces of one kind of {target} only, so nothing can be scored."
+    assert context.made is not None
+    if not context.made.attribute(target).notna().any():
+        return f"no made face has a label of {target}."
+    shared = people_in_common({name: data for name, data in splits.items() if data is not None})
+    if shared and not context.shared_people:
+        return f"{shared}; scores on people who were learnt from say little (shared_people=True asks all the same)."
+    return ""
+
+
+def _answered(context: Context, target: str) -> _Answered:
+    train, valid, test, made = context.train, context.valid, context.test, context.made
+    assert train is not None
+    assert valid is not None
+    assert test is not None
+    assert made is not None
+    asked = [name for name in context.by if name not in context.targets]
+    strata = group_names(test, asked, target)
+    outside = context.outside
+    held_out = {"valid": valid, "test": test, **({"outside": outside} if outside is not None else {})}
+    frozen = context.downstream == "frozen"
+    inputs = context.features if frozen else lambda data: data.images
+    material = new_material(
+        target, train, made, held_out, inputs, [name for name in strata if name in train.attributes]
+    )
+    learner: Learner = Frozen(material) if frozen else Full(material, context.network)
+    folder = None if context.folder is None else context.folder / "checkpoints" / "downstream"
+    found = answer(Experiment(learner, context.seed, folder=folder))
+    return _Answered(target, material, learner, found, strata, test, outside, context.seed)
+
+
+def _effects(one: _Answered, p_helps: float, harms: Mapping[tuple[str, str], float]) -> list[Measurement]:
+    """The best use of the made faces, and that of the data set as it is written, each against the best without them.
+
+    Args:
+        one: what was found.
+        p_helps: one-sided, adjusted for all attributes asked for.
+        harms: the one-sided p-values of both, adjusted for both and all attributes asked for.
+    """
+    best, rival = one.answer.ours, one.answer.rival
+    told = (
+        ("effect", best, f"{best}, the best arm with made faces on the valid split", p_helps),
+        ("effect_of_all", ALL, "training on all made faces as they are", None),
+    )
+    measurements = []
+    for name, arm, words, helping in told:
+        found, p_harms = one.effects[one.target, name], harms[one.target, name]
+        measurements.append(
+            Measurement(
+                evaluator="downstream",
+                name=name,
+                value=found.value,
+                low=found.low,
+                high=found.high,
+                p_value=min(1.0, 2 * min(found.p_helps if helping is None else helping, p_harms)),
+                direction="higher",
+                verdict="pass" if helping is not None and helping <= LEVEL else "fail" if p_harms <= LEVEL else "info",
+                meaning=f"Average precision of {words}, minus that of {rival}, the best without them.",
+                n_real=len(one.material.test),
+                n_fake=len(one.material.made),
+                space=one.space,
+                protocol={
+                    **one.protocol,
+                    "rival": rival,
+                    "ours": arm,
+                    "smallest_visible_effect": float(f"{found.smallest_visible:.3g}"),
+                    "interval": INTERVAL,
+                    "tests": f"one-sided at {LEVEL}, Holm over what was asked for",
+                },
             )
-        }
-        for name in ("train", "valid", "test"):
-            if len(np.unique(sides[name].labels)) < 2:
-                reason = f"the {name} split has faces of one kind of {attribute} only, so nothing can be scored."
-                return Findings([], skipped=[Skipped(evaluator=self.name, reason=reason)])
-        if not len(sides["made"].labels):
-            reason = f"no made face has a label of {attribute}."
-            return Findings([], skipped=[Skipped(evaluator=self.name, reason=reason)])
-        runs = pd.DataFrame([_run(arm, seed, sides, context.seed) for seed in range(SEEDS) for arm in ARMS])
-        protocol = {
-            **create_feature_space().protocol,
-            "mode": "frozen",
-            "attribute": attribute,
-            "seeds": SEEDS,
-            "seed": context.seed,
-            "kept": KEPT,
-            "classifier": "logistic regression on features scaled by the arm's training faces, C chosen on valid",
-        }
-        measurements = [_effect(runs, sides["test"], protocol, context.seed), *_arm_measurements(runs, sides, protocol)]
-        scores = runs[["arm", "seed", "average_precision", "balanced_accuracy", "minority_recall"]]
-        every_seed = table(
-            scores.round(4),
-            name=f"downstream-{attribute}",
-            title=f"Every arm and seed: telling {attribute}",
-            caption=f"Scores on {len(sides['test'].labels):,} real test faces of each arm for each seed.",
-            section=self.name,
         )
-        return Findings(measurements, [every_seed])
+    return measurements
 
 
-def _labelled(context: Context, data: FaceDataset, attribute: str) -> Labelled:
-    known = data.attribute(attribute).notna().to_numpy()
-    people = data.identity if data.identity is not None else np.arange(len(data))
-    features = context.features(data) if len(data) else np.zeros((0, create_feature_space().dimension), np.float32)
-    return Labelled(features[known], data.attributes[attribute][known].to_numpy(dtype=np.bool_), people[known])
-
-
-def _run(arm: str, seed: int, sides: dict[str, Labelled], master_seed: int) -> dict[str, object]:
-    """Train one arm with one seed; its scores on test, and its choice's score on valid."""
-    random = random_generator(master_seed, "downstream", seed)  # the same draws for each arm
-    real, made, valid, test = (sides[name] for name in ("train", "made", "valid", "test"))
-    people = np.unique(real.people)
-    kept = random.choice(people, round(KEPT * len(people)), replace=False)
-    real = real.take(np.flatnonzero(np.isin(real.people, kept)))
-    made = made.take(random.choice(len(made.labels), max(1, round(KEPT * len(made.labels))), replace=False))
-    training = ARMS[arm](real, made, random)
-    # by the arm's own training faces: by the real ones alone, made faces could lie thousands of deviations away in
-    # features that hardly vary among real faces, and a linear classifier would look at nothing else
-    scaler = StandardScaler().fit(training.faces.features)
-    learn, choose, score = (scaler.transform(side.features) for side in (training.faces, valid, test))
-    best: tuple[float, LogisticRegression] | None = None
-    for strength in REGULARISATIONS:
-        classifier = LogisticRegression(
-            C=strength, class_weight="balanced" if training.balanced_weights else None, max_iter=300, tol=1e-3
-        )
-        with warnings.catch_warnings():  # the strength that converges too slowly is rarely chosen, and fair to all arms
-            warnings.simplefilter("ignore", ConvergenceWarning)
-            classifier.fit(learn, training.faces.labels)
-        valid_score = float(average_precision_score(valid.labels, classifier.decision_function(choose)))
-        if best is None or valid_score > best[0]:
-            best = valid_score, classifier
-    assert best is not None
-    valid_score, classifier = best
-    threshold = balanced_threshold(valid.labels, classifier.decision_function(choose))
-    decisions = classifier.decision_function(score)
-    predicted = decisions >= threshold
-    rare = test.labels.mean() < 0.5
-    return {
-        "arm": arm,
-        "seed": seed,
-        "valid_average_precision": valid_score,
-        "average_precision": float(average_precision_score(test.labels, decisions)),
-        "balanced_accuracy": float(balanced_accuracy_score(test.labels, predicted)),
-        "minority_recall": float((predicted == rare)[test.labels == rare].mean()),
-        "decisions": decisions,
-    }
-
-
-def _people_weights(people: npt.NDArray[np.int64], random: np.random.Generator) -> npt.NDArray[np.float64]:
-    """(N,) how often each face counts when people are drawn with replacement."""
-    _, person = np.unique(people, return_inverse=True)
-    count = int(person.max()) + 1
-    return np.bincount(random.integers(0, count, count), minlength=count)[person].astype(np.float64)
-
-
-def _bootstrap(
-    statistic: Callable[[npt.NDArray[np.float64]], float], test: Labelled, seed: int
-) -> npt.NDArray[np.float64]:
-    """Values of a statistic of weighted test faces when the test people are drawn anew."""
-    random = random_generator(seed, "test people")
-    values: list[float] = []
-    while len(values) < BOOTSTRAPS:
-        weights = _people_weights(test.people, random)
-        if weights[test.labels].sum() and weights[~test.labels].sum():
-            values.append(statistic(weights))
-    return np.array(values)
-
-
-def _effect(runs: pd.DataFrame, test: Labelled, protocol: Mapping[str, object], seed: int) -> Measurement:
-    """Average precision with the made faces minus that of the best arm without, over seeds and people."""
-    means = runs[runs.arm != SYNTHETIC].groupby("arm", sort=False)["valid_average_precision"].mean()
-    rival = str(means.idxmax())
-    ours = list(runs[runs.arm == SYNTHETIC].sort_values("seed")["decisions"])
-    theirs = list(runs[runs.arm == rival].sort_values("seed")["decisions"])
-
-    def difference(weights: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-        return np.array(
-            [
-                average_precision_score(test.labels, a, sample_weight=weights)
-                - average_precision_score(test.labels, b, sample_weight=weights)
-                for a, b in zip(ours, theirs, strict=True)
-            ]
-        )
-
-    each_seed = difference(np.ones(len(test.labels)))
-    over_people = float(_bootstrap(lambda weights: float(difference(weights).mean()), test, seed).std(ddof=1))
-    over_seeds = float(each_seed.std(ddof=1)) / SEEDS**0.5
-    error = max(float(np.hypot(over_people, over_seeds)), 1e-12)
-    people = len(np.unique(test.people))
-    # few seeds, many people: the degrees of freedom of their sum (Satterthwaite 1946)
-    freedom = error**4 / max(over_seeds**4 / (SEEDS - 1) + over_people**4 / max(people - 1, 1), 1e-60)
-    quantile = float(stats.t.ppf(0.975, freedom))
-    value = float(each_seed.mean())
-    low, high = value - quantile * error, value + quantile * error
-    visible = (quantile + float(stats.norm.ppf(0.8))) * error
+def _secondary(
+    one: _Answered, name: str, found: Effect, where: str, n: int, group: dict[str, bool] | None = None
+) -> Measurement:
     return Measurement(
         evaluator="downstream",
-        name="effect",
-        value=value,
-        low=low,
-        high=high,
-        p_value=float(2 * stats.t.sf(abs(value) / error, freedom)),
+        name=name,
+        value=found.value,
+        low=found.low,
+        high=found.high,
+        p_value=min(1.0, 2 * min(found.p_helps, found.p_harms)),
         direction="higher",
-        verdict="pass" if low > 0 else "fail" if high < 0 else "info",
-        meaning=f"Average precision with the made faces minus that of {rival}, the best arm without them on the valid "
-        "split.",
-        n_real=len(test.labels),
-        space=DEFAULT_SPACE,
-        protocol={**protocol, "rival": rival, "smallest_visible_effect": float(f"{visible:.3g}"),
-                  "interval": "t over seeds and bootstrap over people, degrees of freedom by Satterthwaite"},
-    )  # fmt: skip
+        meaning=f"The effect on {where}: average precision of {one.answer.ours} minus that of {one.answer.rival}.",
+        n_real=n,
+        n_fake=len(one.material.made),
+        space=one.space,
+        protocol={**one.protocol, "rival": one.answer.rival, "ours": one.answer.ours, "interval": INTERVAL},
+        group=group or {},
+    )
 
 
-def _arm_measurements(
-    runs: pd.DataFrame, sides: dict[str, Labelled], protocol: Mapping[str, object]
-) -> list[Measurement]:
-    """Mean scores of each arm; the interval is t over seeds."""
-    meanings = {
-        "average_precision": "How well the arm ranks test faces by the attribute, from 0 to 1.",
-        "balanced_accuracy": "Mean of the shares of either kind told right, at the threshold chosen on valid.",
-        "minority_recall": "The share of the rarer kind that is found, at the threshold chosen on valid.",
-    }
+def _group_effects(one: _Answered) -> list[Measurement]:
+    """The effect within each group that has test faces enough of both kinds."""
     measurements = []
-    for score, meaning in meanings.items():
-        for arm in ARMS:
-            values = runs.loc[runs.arm == arm, score].to_numpy(dtype=np.float64)
-            reach = float(stats.t.ppf(0.975, SEEDS - 1)) * float(values.std(ddof=1)) / np.sqrt(SEEDS)
-            mean = float(values.mean())
+    labels = one.material.test.labels[:, 0]
+    for name in one.strata:
+        for value in (True, False):
+            mask = one.test.matching({name: value})
+            if min((labels[mask] > 0).sum(), (labels[mask] < 0).sum()) >= FEWEST:
+                found = one.compared("test", mask)
+                measurements.append(_secondary(one, "group_effect", found, "one group", int(mask.sum()), {name: value}))
+    return measurements
+
+
+def _on_others(one: _Answered) -> list[Measurement]:
+    """What it costs or gives the attributes that were not asked for: their mean, and a warning where any is harmed."""
+    others = one.answer.others
+    if not others:
+        return []
+    harms = holm({other.attribute: other.effect.p_harms for other in others})
+    harmed = [name for name, p_value in harms.items() if p_value <= LEVEL]
+    values = [other.effect.value for other in others]
+    return [
+        Measurement(
+            evaluator="downstream",
+            name="effect_on_others",
+            value=float(np.mean(values)),
+            direction="higher",
+            verdict="warn" if harmed else "pass",
+            meaning=f"The mean effect on the average precision of {len(others)} attributes that were not asked for"
+            + (
+                f"; worse, Holm over all of them: {', '.join(sorted(harmed))}."
+                if harmed
+                else "; none is shown to be worse."
+            ),
+            n_real=len(one.material.test),
+            n_fake=len(one.material.made),
+            space=one.space,
+            protocol={**one.protocol, "rival": one.answer.rival, "ours": one.answer.ours, "attributes": len(others)},
+        )
+    ]
+
+
+def _runs(one: _Answered) -> tuple[pd.DataFrame, list[str]]:
+    """Scores of every arm and seed on test, and outside; and which scores are not defined, with the reason."""
+    parts = {"test": one.test, **({"outside": one.outside} if one.outside is not None else {})}
+    records = []
+    for part, data in parts.items():
+        groups = group_masks(data.attributes, [name for name in one.strata if name in data.attributes])
+        for arm in one.answer.arms:
+            for seed, decisions in enumerate(one.answer.decisions[arm.name]):
+                scores = run_scores(one.material, decisions, groups, part)
+                records.append({"faces": part, "arm": arm.name, "seed": seed, **scores})
+    runs = pd.DataFrame(records)
+    undefined = [name for name in SCORES if runs[name].isna().all()]
+    within = " and ".join(one.strata)
+    why = (
+        f"a group of {within} lacks test faces that show it, or that do not"
+        if one.strata
+        else "nothing parts people into groups"
+    )
+    return runs, [f"{', '.join(undefined)} of {one.target}: {why}."] if undefined else []
+
+
+def _arm_measurements(one: _Answered, runs: pd.DataFrame) -> list[Measurement]:
+    """Mean scores of each arm on test; the interval is t over seeds."""
+    measurements = []
+    for score, (direction, meaning) in SCORES.items():
+        for arm in one.answer.arms:
+            values = runs.loc[(runs.faces == "test") & (runs.arm == arm.name), score].dropna()
+            if len(values) < 2:
+                continue
+            value, low, high = seed_interval(values.tolist())
             measurements.append(
                 Measurement(
                     evaluator="downstream",
                     name=score,
-                    value=mean,
-                    low=mean - reach,
-                    high=mean + reach,
-                    direction="higher",
+                    value=value,
+                    low=low,
+                    high=high,
+                    direction=direction,
                     meaning=meaning,
-                    n_real=len(sides["test"].labels),
-                    n_fake=len(sides["made"].labels) if arm == SYNTHETIC else None,
-                    space=DEFAULT_SPACE,
-                    protocol={**protocol, "arm": arm, "interval": "t over seeds"},
+                    n_real=len(one.material.test),
+                    n_fake=len(one.material.made) if arm.synthetic else None,
+                    space=one.space,
+                    protocol={**one.protocol, "arm": arm.name, "interval": "t over seeds"},
                 )
             )
     return measurements
+
+
+def _tables(one: _Answered, runs: pd.DataFrame) -> list[Artifact]:
+    """What each arm does, every seed, and the other attributes."""
+    target = one.target
+    arms = pd.DataFrame([(arm.name, arm.meaning) for arm in one.answer.arms], columns=["arm", "what is done"])
+    tables: list[Artifact] = [
+        table(
+            arms,
+            name=f"downstream-arms-{target}",
+            title=f"The arms: telling {target}",
+            caption="All learn the same way, as long, with the same seeds, and are chosen by the same rule on valid.",
+            section="downstream",
+        ),
+        table(
+            runs.round(4),
+            name=f"downstream-{target}",
+            title=f"Every arm and seed: telling {target}",
+            caption=f"Scores on {len(one.material.test):,} real test faces of each arm for each seed"
+            + (f", and on {len(one.outside):,} of another source (outside)." if one.outside is not None else "."),
+            section="downstream",
+        ),
+    ]
+    if one.answer.others:
+        harms = holm({other.attribute: other.effect.p_harms for other in one.answer.others})
+        rows = [
+            (
+                other.attribute,
+                *(round(value, 4) for value in (other.without, other.with_made, other.effect.value)),
+                *(round(value, 4) for value in (other.effect.low, other.effect.high)),
+                "worse" if harms[other.attribute] <= LEVEL else "",
+            )
+            for other in sorted(one.answer.others, key=lambda other: other.effect.value)
+        ]
+        columns = ["attribute", one.answer.rival, one.answer.ours, "difference", "low", "high", "verdict"]
+        tables.append(
+            table(
+                pd.DataFrame(rows, columns=columns),
+                name=f"downstream-others-{target}",
+                title=f"Attributes that were not asked for, with and without faces made for {target}",
+                caption="Average precision on the same test faces, the most harmed first; worse where that is shown "
+                "after adjusting for all of them (Holm).",
+                section="downstream",
+            )
+        )
+    return tables

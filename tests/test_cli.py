@@ -269,7 +269,8 @@ def test_log_records_of_the_library_reach_people_on_stderr(capsys: pytest.Captur
 def test_rebalance_hands_on_every_option(stand_ins: StandIns, capsys: pytest.CaptureFixture[str]) -> None:
     words = (
         "rebalance --attr Eyeglasses,Hat --attr Young --data folder:x --generator cgan --ratio 0.5 --within Male "
-        "--budget 200k --out here --size 32 --seed 7 --downstream off --no-real-images"
+        "--budget 200k --out here --size 32 --seed 7 --downstream full --network resnet18 --outside folder:y "
+        "--shared-people --no-real-images"
     )
     assert main(words.split()) == 0
     assert stand_ins.calls[0] == ("load_data", ("folder:x",), {"size": 32})
@@ -280,10 +281,14 @@ def test_rebalance_hands_on_every_option(stand_ins: StandIns, capsys: pytest.Cap
         "within": ["Male"],
         "budget": "200k",
         "seed": 7,
-        "downstream": "off",
+        "downstream": "full",
+        "network": "resnet18",
+        "shared_people": True,
     }
     assert stand_ins.called("plan") == settings
-    assert stand_ins.called("rebalance") == {**settings, "run_dir": Path("here"), "resume": False, "real_images": False}
+    handed_on = stand_ins.called("rebalance")
+    assert handed_on.pop("outside") is not None
+    assert handed_on == {**settings, "run_dir": Path("here"), "resume": False, "real_images": False}
     output = capsys.readouterr().out
     assert output.index("THE PLAN") < output.index("THE SUMMARY") < output.index("runs/x/dataset")
     assert os.path.join("runs", "x", "report.html") in output
@@ -297,6 +302,8 @@ def test_rebalance_has_defaults_for_all_but_the_attribute(stand_ins: StandIns) -
     assert handed_on["sampling_strategy"] == "auto"
     assert handed_on["budget"] == "5m"
     assert handed_on["downstream"] == "frozen"
+    assert handed_on["outside"] is None
+    assert handed_on["shared_people"] is False
     assert handed_on["real_images"] is True
 
 

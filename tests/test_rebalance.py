@@ -15,6 +15,7 @@ from augface import rebalancing
 from augface.classifier import AttributeClassifier
 from augface.data import load_data
 from augface.data.dataset import FaceDataset
+from augface.downstream import linear
 from augface.errors import DataError, OutputError, UnknownNameError, UsageError
 from augface.evaluators import base, downstream
 from augface.features.pixels import PixelSpace
@@ -41,7 +42,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
         return learn(*data, seed=seed, images=1280)
 
     monkeypatch.setattr(AttributeClassifier, "train", learn_little)
-    monkeypatch.setattr(downstream, "BOOTSTRAPS", 20)
+    monkeypatch.setattr(linear, "DIMENSIONS", 24)
     for module in (base, downstream):
         monkeypatch.setattr(module, "create_feature_space", lambda name="": PixelSpace())
 
@@ -89,7 +90,7 @@ class TestWholeJob:
             ("resampled", True): wanted,
         }
         names = {path.name for path in (tmp_path / "run").iterdir()}
-        assert names == {"config.toml", "generator", "dataset", "results.json", "report.html"}
+        assert names == {"config.toml", "checkpoints", "generator", "dataset", "results.json", "report.html"}
         evaluation = augface.Evaluation.from_json(tmp_path / "run" / "results.json")
         assert evaluation == outcome.evaluation
         assert evaluation.verdict.decision in {"use", "do not use", "no evidence"}
@@ -278,6 +279,9 @@ def settings_of_a_run(faces: FaceDataset) -> dict[str, Any]:
         "budget": "320",
         "seed": 0,
         "downstream": "off",
+        "network": "small",
+        "outside": "",
+        "shared_people": False,
         "max_draws": rebalancing.MAX_DRAWS,
     }
 

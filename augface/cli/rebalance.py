@@ -30,7 +30,10 @@ def rebalance(
     resume: bool = False,
     size: int = 64,
     seed: int = 0,
-    downstream: Literal["frozen", "off"] = "frozen",
+    downstream: Literal["frozen", "full", "off"] = "frozen",
+    network: str = "small",
+    outside: str | None = None,
+    shared_people: Annotated[bool, Parameter(negative="")] = False,
     real_images: Annotated[bool, Parameter(negative="--no-real-images")] = True,
     dry_run: bool = False,
 ) -> None:
@@ -51,7 +54,12 @@ def rebalance(
         resume: Go on with the run that is in the run folder.
         size: Height and width of the faces, in pixels.
         seed: The same seed gives the same faces.
-        downstream: Also train a classifier with and without the made faces (frozen), or leave the verdict open (off).
+        downstream: How to train classifiers with and without the made faces: a linear head on features (frozen, two
+            minutes), a network on pixels (full, half an hour; --resume goes on), or not at all, which leaves the
+            verdict open (off).
+        network: For --downstream full: small, or the name of a timm model.
+        outside: Another data set to score these classifiers on too, to see what holds elsewhere.
+        shared_people: Go on although some people are in more than one split.
         real_images: Show real faces in the report.
         dry_run: Say what would be done and what it would cost, and stop.
     """
@@ -77,16 +85,21 @@ def rebalance(
         "budget": budget,
         "seed": seed,
         "downstream": downstream,
+        "network": network,
+        "shared_people": shared_people,
     }
     with when_interrupted("the images read so far are kept in the cache; the same command goes on from there."):
         faces = load_data(data, size=size)
+        elsewhere = load_data(outside, size=size) if outside else None
     print(plan_rebalance(faces, **settings).describe(), flush=True)
     if dry_run:
         return
     with when_interrupted(
         f"what is done is kept in {shown(run_dir)}; the same command with --resume goes on from there."
     ):
-        outcome = run_rebalance(faces, run_dir=run_dir, resume=resume, real_images=real_images, **settings)
+        outcome = run_rebalance(
+            faces, run_dir=run_dir, outside=elsewhere, resume=resume, real_images=real_images, **settings
+        )
     print(f"\n{terminal_summary(outcome.evaluation)}\n")
     print_paths(
         {

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 import numpy.typing as npt
@@ -68,6 +69,20 @@ def inner_fold(data: FaceDataset, fraction: float, seed: int) -> npt.NDArray[np.
     if not 0 < fraction < 1:
         raise UsageError(f"The fraction of an inner fold is between 0 and 1, not {fraction}.")
     return _positions(data, seed, "inner fold") < fraction
+
+
+def people_in_common(data: Mapping[str, FaceDataset]) -> str:
+    """Which of these sets have people in common and how many, in words; empty where none have or people are not known.
+
+    >>> people_in_common({})
+    ''
+    """
+    people = {name: set(part.identity.tolist()) for name, part in data.items() if part.identity is not None}
+    return "; ".join(
+        f"{len(both):,} people are in both {first} and {second}"
+        for first, second in itertools.combinations(people, 2)
+        if (both := people[first] & people[second])
+    )
 
 
 def groups_of(data: FaceDataset) -> npt.NDArray[np.int64]:

@@ -38,6 +38,14 @@ LABELS = {
     "balanced_accuracy": "Balanced accuracy",
     "minority_recall": "Minority recall",
     "effect": "Effect of the made faces",
+    "effect_of_all": "Effect of adding them all",
+    "effect_outside": "Effect on faces from elsewhere",
+    "group_effect": "Effect within a group",
+    "effect_on_others": "Effect on other attributes",
+    "worst_group": "Worst group",
+    "equal_opportunity": "Unequal opportunity",
+    "equalised_odds": "Unequal odds",
+    "calibration_error": "Calibration error",
     "copied": "Copied faces",
     "exact_copies": "Equal to a training face",
     "authenticity": "Authentic faces",
@@ -48,7 +56,7 @@ LABELS = {
     "detection_auc_raw": "Told apart by the files (AUC)",
     "detection_auc_network": "Told apart by a network (AUC)",
 }
-_SIGNED = {"effect", "leakage"}
+_SIGNED = {"effect", "effect_of_all", "effect_outside", "group_effect", "effect_on_others", "leakage"}
 DIRECTIONS = {"lower": "Lower is better", "higher": "Higher is better", "target": "Best right at the baseline"}
 
 

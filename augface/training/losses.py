@@ -36,10 +36,13 @@ def generator_loss(kind: Loss, real: Tensor, fake: Tensor) -> Tensor:
     return softplus(real - fake).mean()
 
 
-def attribute_loss(logits: Tensor, condition: Tensor) -> Tensor:
-    """Cross-entropy of attribute logits (N, A) against a condition of 1, -1 and 0, where 0 (unknown) counts nothing."""
+def attribute_loss(logits: Tensor, condition: Tensor, weights: Tensor | None = None) -> Tensor:
+    """Cross-entropy of attribute logits (N, A) against a condition of 1, -1 and 0, where 0 (unknown) counts nothing.
+
+    `weights`, where given, say how much each label counts; they broadcast to (N, A) and are 1 on average.
+    """
     known = condition != 0
-    losses = binary_cross_entropy_with_logits(logits, (condition > 0).to(logits.dtype), reduction="none")
+    losses = binary_cross_entropy_with_logits(logits, (condition > 0).to(logits.dtype), weights, reduction="none")
     return (losses * known).sum() / known.sum().clamp(min=1)
 
 

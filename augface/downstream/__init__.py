@@ -1,0 +1,1 @@
+"""The downstream question as an experiment: arms, two ways of learning, and what comes of each."""

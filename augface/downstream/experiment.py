@@ -1,0 +1,156 @@
+"""Running all arms and seeds, and what their decisions are worth. What is finished is kept, and not done again."""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import ClassVar, Protocol
+
+import numpy as np
+import numpy.typing as npt
+from safetensors import SafetensorError
+from safetensors.numpy import load, save
+from tqdm import tqdm
+
+from augface.downstream.arms import Arm
+from augface.downstream.material import Material, TrainingSet, training_set
+from augface.files import atomic_write
+from augface.metrics.effects import BOOTSTRAPS, Effect, paired_effect, people_weights
+from augface.metrics.scores import average_precisions
+from augface.seeds import random_generator
+
+SEEDS = 5
+
+Array = npt.NDArray[np.float32]
+
+
+class Learner(Protocol):
+    """A way of learning: `Frozen` or `Full`."""
+
+    mode: ClassVar[str]
+    at_once: ClassVar[bool]
+
+    @property
+    def material(self) -> Material:
+        """What it learns from and is held against."""
+        ...
+
+    @property
+    def protocol(self) -> dict[str, object]:
+        """What changes the numbers."""
+        ...
+
+    @staticmethod
+    def can(arm: Arm) -> bool:
+        """Whether the arm means anything here."""
+        ...
+
+    def learn(
+        self, arm: Arm, training: TrainingSet, attributes: list[int], random: np.random.Generator
+    ) -> dict[str, Array]:
+        """Log-odds of attributes for the held-out faces, float32 (N, attributes) each."""
+        ...
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """Arms against each other on one material.
+
+    Attributes:
+        learner: how they learn.
+        seed: of all draws.
+        seeds: how many times each arm is run.
+        folder: where finished runs are kept; None where they are not.
+    """
+
+    learner: Learner
+    seed: int = 0
+    seeds: int = SEEDS
+    folder: Path | None = None
+
+    @property
+    def material(self) -> Material:
+        """What it is about."""
+        return self.learner.material
+
+    def run(self, arms: Sequence[Arm], attributes: Sequence[int] = (0,)) -> dict[str, list[dict[str, Array]]]:
+        """The decisions of every arm, one `{"valid": …, "test": …}` a seed; finished runs are read again."""
+        decisions: dict[str, list[dict[str, Array]]] = {arm.name: [] for arm in arms}
+        with tqdm(
+            total=self.seeds * len(arms), desc=f"downstream, {self.learner.mode}", disable=not sys.stderr.isatty()
+        ) as progress:
+            for seed in range(self.seeds):  # a stop in the middle leaves whole seeds of all arms
+                for arm in arms:
+                    decisions[arm.name].append(self._run(arm, seed, list(attributes)))
+                    progress.update()
+        return decisions
+
+    def _run(self, arm: Arm, seed: int, attributes: list[int]) -> dict[str, Array]:
+        path = self._path(arm, seed, attributes)
+        if path is not None and path.is_file():
+            try:
+                return load(path.read_bytes())
+            except SafetensorError:  # cut short by something else than this program: done again
+                path.unlink()
+        training = training_set(arm, self.material, seed, self.seed)
+        # the same weights and order for each arm
+        found = self.learner.learn(arm, training, attributes, random_generator(self.seed, "head", seed))
+        if path is not None:
+            atomic_write(path, save(found))
+        return found
+
+    def _path(self, arm: Arm, seed: int, attributes: list[int]) -> Path | None:
+        if self.folder is None:
+            return None
+        told = f"{self._fingerprint}{arm}{seed}{attributes}"
+        return self.folder / f"{hashlib.sha256(told.encode()).hexdigest()[:32]}.safetensors"
+
+    @cached_property
+    def _fingerprint(self) -> str:
+        return f"{self.material.fingerprint}{self.learner.mode}{self.learner.protocol}{self.seed}"
+
+
+def valid_score(material: Material, decisions: Sequence[dict[str, Array]]) -> float:
+    """How well an arm ranks valid by the target, in average precision, on the mean over its seeds."""
+    rows, shown = material.valid.known(0)
+    return float(np.mean([average_precisions(shown, each["valid"][rows, 0])[0] for each in decisions]))
+
+
+def best_arm(material: Material, decisions: dict[str, list[dict[str, Array]]], names: Sequence[str]) -> str:
+    """The one of these arms that is best on valid; the first of them where several are."""
+    return max(names, key=lambda name: valid_score(material, decisions[name]))
+
+
+def effect(
+    shown: npt.NDArray[np.bool_],
+    people: npt.NDArray[np.int64],
+    ours: Sequence[Array],
+    theirs: Sequence[Array],
+    *,
+    seed: int = 0,
+    draws: int = BOOTSTRAPS,
+) -> Effect:
+    """Average precision of one arm minus that of another, over seeds and test people.
+
+    Args:
+        shown: (N,) whether each test face shows the attribute.
+        people: (N,) whose face each is.
+        ours: (N,) decisions of one arm, one array a seed.
+        theirs: those of the other, of the same seeds.
+        seed: of the bootstrap over people.
+        draws: of it.
+    """
+    weights = people_weights(people, random_generator(seed, "test people"), draws)
+    weights = np.concatenate([np.ones((1, len(people))), weights])
+    weights = weights[weights[:, shown].any(axis=1)]
+    differences = np.array(
+        [
+            average_precisions(shown, our, weights) - average_precisions(shown, their, weights)
+            for our, their in zip(ours, theirs, strict=True)
+        ]
+    )
+    return paired_effect(differences[:, 0], differences[:, 1:].mean(axis=0), len(np.unique(people)))

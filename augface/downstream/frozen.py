@@ -1,0 +1,90 @@
+"""Learning on frozen features: a linear head, whose strength of regularisation is chosen on valid."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+from augface.downstream.arms import Arm
+from augface.downstream.linear import Array, Projection, fit_logistic
+from augface.downstream.material import Material, TrainingSet
+from augface.metrics.scores import average_precisions
+
+STRENGTHS = (1e-1, 3e-2, 1e-2, 3e-3, 1e-3)
+OTHERS_STRENGTHS = (1e-2,)
+"""For attributes that were not asked for, which are many."""
+REFIT_STRENGTHS = (10.0, 1.0, 1e-1, 1e-2)
+"""From hardly any change of the head to one that nearly forgets it."""
+MIXING = 0.4
+"""Both parameters of the beta distribution from which the share of the second face in a blend is drawn."""
+
+
+@dataclass(frozen=True)
+class Frozen:
+    """A linear head on the principal components of features, for each attribute."""
+
+    material: Material
+    mode: ClassVar[str] = "frozen"
+    at_once: ClassVar[bool] = False
+    """Whether all attributes are learnt together."""
+
+    @staticmethod
+    def can(arm: Arm) -> bool:
+        """Whether the arm means anything here."""
+        return arm.augmentation is None
+
+    @property
+    def protocol(self) -> dict[str, object]:
+        """What changes the numbers."""
+        return {"classifier": "logistic regression on principal components, strength chosen on valid"}
+
+    @cached_property
+    def _projection(self) -> Projection:
+        return Projection.of(np.asarray(self.material.real.inputs))
+
+    @cached_property
+    def _learn(self) -> tuple[Array, npt.NDArray[np.float32]]:
+        parts = [part for part in (self.material.real, self.material.made) if len(part)]
+        inputs = np.concatenate([self._projection(np.asarray(part.inputs)) for part in parts])
+        return inputs, np.concatenate([part.labels for part in parts])
+
+    @cached_property
+    def _held_out(self) -> dict[str, Array]:
+        return {name: self._projection(np.asarray(part.inputs)) for name, part in self.material.held_out.items()}
+
+    def learn(
+        self, arm: Arm, training: TrainingSet, attributes: list[int], random: np.random.Generator
+    ) -> dict[str, Array]:
+        """Log-odds of these attributes for the held-out faces, float32 (N, attributes) each."""
+        inputs, labels = self._learn
+        weights = training.shown * training.loss
+        partner, share = None, np.ones(len(inputs), np.float32)
+        if arm.mixup:
+            rows = np.flatnonzero(weights)
+            partner = np.arange(len(inputs))
+            partner[rows] = random.permutation(rows)
+            share = random.beta(MIXING, MIXING, len(inputs)).astype(np.float32)
+            inputs = share[:, None] * inputs + (1 - share[:, None]) * inputs[partner]
+        heads = []
+        for attribute in attributes:
+            targets, known = (labels[:, attribute] + 1) / 2, labels[:, attribute] != 0
+            if partner is not None:
+                targets, known = share * targets + (1 - share) * targets[partner], known & known[partner]
+            fitted = [fit_logistic(inputs, targets, weights * known, strength) for strength in STRENGTHS]
+            head = self._chosen(fitted, attribute)
+            again = training.later * known if arm.made_first else training.refit
+            if arm.made_first or (arm.refit and attribute == 0):
+                nearer = [fit_logistic(inputs, targets, again, strength, prior=head) for strength in REFIT_STRENGTHS]
+                head = self._chosen(nearer if arm.made_first else [head, *nearer], attribute)
+            heads.append(head)
+        return {name: held_out @ np.stack(heads, axis=1) for name, held_out in self._held_out.items()}
+
+    def _chosen(self, heads: list[Array], attribute: int) -> Array:
+        """The head that ranks valid best."""
+        rows, shown = self.material.valid.known(attribute)
+        scores = [average_precisions(shown, self._held_out["valid"][rows] @ head)[0] for head in heads]
+        return heads[int(np.nanargmax(scores))]

@@ -1,0 +1,205 @@
+"""Learning from pixels: a network trained from nothing, on as many images for every arm."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from augface.classifier import BATCH, descend, forward, scaled, small_network
+from augface.data.dataset import ImageRows, Pixels, join_images
+from augface.downstream.arms import Arm
+from augface.downstream.linear import Array, fit_logistic
+from augface.downstream.material import Material, TrainingSet
+from augface.errors import UnknownNameError
+from augface.metrics.scores import average_precisions
+from augface.training.augmentation import mirror, translate
+from augface.training.losses import attribute_loss
+
+IMAGES = 30_000
+"""Images that each arm is shown in each run."""
+TARGET_SHARE = 0.5
+"""Weight of the target in the loss; the other attributes, which teach what faces are like, share the rest."""
+MIXING = 0.2
+"""Both parameters of the beta distribution from which the share of the second face in a blend is drawn."""
+RANDAUGMENT_GROUP = 8
+"""Faces that get the same random changes."""
+REFIT_STRENGTHS = (10.0, 1.0, 1e-1, 1e-2)
+SMALL = "small"
+
+
+@dataclass(frozen=True)
+class Full:
+    """A network for all attributes at once.
+
+    Attributes:
+        material: images and labels.
+        network: `small`, or the name of a timm model, whose weights are random at first.
+        images: shown in each run.
+    """
+
+    material: Material
+    network: str = SMALL
+    images: int = IMAGES
+    mode: ClassVar[str] = "full"
+    at_once: ClassVar[bool] = True
+    """Whether all attributes are learnt together."""
+
+    def __post_init__(self) -> None:
+        check_network(self.network)
+
+    @staticmethod
+    def can(arm: Arm) -> bool:
+        """Whether the arm means anything here: all do."""
+        return True
+
+    @property
+    def protocol(self) -> dict[str, object]:
+        """What changes the numbers."""
+        return {
+            "classifier": "network on pixels, trained from random weights",
+            "network": self.network,
+            "images_shown": self.images,
+            "target_share": TARGET_SHARE,
+        }
+
+    def learn(
+        self, arm: Arm, training: TrainingSet, attributes: list[int], random: np.random.Generator
+    ) -> dict[str, Array]:
+        """Log-odds of these attributes for the held-out faces, float32 (N, attributes) each."""
+        device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        images = self._images()
+        conditions = torch.from_numpy(
+            np.concatenate([part.labels for part in (self.material.real, self.material.made) if len(part)])
+        )
+        loss_weights = torch.from_numpy(training.loss.astype(np.float32))
+        torch_random = torch.Generator().manual_seed(int(random.integers(2**62)))
+        batches = self.images // BATCH
+        early = batches // 3
+        order = np.concatenate(
+            [
+                random.choice(len(conditions), count * BATCH, p=shown / shown.sum())
+                for shown, count in ((training.shown, early), (training.later, batches - early))
+            ]
+        )
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(int(random.integers(2**62)))
+            network = new_network(self.network, conditions.shape[1]).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+            def batch_loss(rows: npt.NDArray[np.int64]) -> Tensor:
+                batch, condition = _augmented(scaled(images[rows]), arm, torch_random), conditions[rows].to(device)
+                weights = loss_weights[rows].to(device)
+                if not arm.mixup:
+                    return self._loss(forward(network, batch), condition, weights)
+                share = float(torch._sample_dirichlet(torch.tensor([MIXING, MIXING]), torch_random)[0])
+                partner = torch.randperm(len(rows), generator=torch_random)
+                logits = forward(network, share * batch + (1 - share) * batch[partner])
+                first, second = (
+                    self._loss(logits, condition[order], weights[order]) for order in (slice(None), partner)
+                )
+                return share * first + (1 - share) * second
+
+            descend(network, order, batch_loss, f"downstream, {arm.name}")
+        outputs = {name: _outputs(network, part.inputs) for name, part in self.material.held_out.items()}
+        if arm.refit and 0 in attributes:
+            self._refit(network, training, outputs)
+        return {name: output[:, attributes] for name, output in outputs.items()}
+
+    def _images(self) -> ImageRows:
+        parts = [part.inputs for part in (self.material.real, self.material.made) if len(part)]
+        return join_images([part for part in parts if isinstance(part, ImageRows)])
+
+    @staticmethod
+    def _loss(logits: Tensor, condition: Tensor, weights: Tensor) -> Tensor:
+        """Cross-entropy of the target, weighted, and of the other attributes."""
+        target = attribute_loss(logits[:, :1], condition[:, :1], weights[:, None])
+        if logits.shape[1] == 1:
+            return target
+        return TARGET_SHARE * target + (1 - TARGET_SHARE) * attribute_loss(logits[:, 1:], condition[:, 1:])
+
+    def _refit(self, network: nn.Module, training: TrainingSet, outputs: dict[str, Array]) -> None:
+        """Fit the target's part of the last layer anew on real faces, as near to what it was as valid likes best."""
+        real = self.material.real
+        body, head = _Body(network), _head(network)
+        rows = np.flatnonzero(training.refit[: len(real)])
+        seen = {
+            "real": _outputs(body, real.inputs[rows]),
+            **{name: _outputs(body, part.inputs) for name, part in self.material.held_out.items()},
+        }
+        scale = max(float(np.sqrt((seen["real"] ** 2).mean())), 1e-6)
+        inputs = {
+            name: np.concatenate([features / scale, np.ones((len(features), 1), np.float32)], axis=1)
+            for name, features in seen.items()
+        }
+        weight, bias = (tensor[0].detach().cpu().numpy() for tensor in (head.weight, head.bias))
+        prior = np.append(weight * scale, bias).astype(np.float32)
+        targets, counts = real.labels[rows, 0] > 0, training.refit[rows]
+        heads = [prior, *(fit_logistic(inputs["real"], targets, counts, s, prior=prior) for s in REFIT_STRENGTHS)]
+        known, shown = self.material.valid.known(0)
+        scores = [average_precisions(shown, inputs["valid"][known] @ each)[0] for each in heads]
+        chosen = heads[int(np.nanargmax(scores))]
+        for name, output in outputs.items():
+            output[:, 0] = inputs[name] @ chosen
+
+
+def check_network(name: str) -> None:
+    """Raise an `UnknownNameError` where there is no such network; close matches are named."""
+    import timm
+
+    if name != SMALL and name not in (known := timm.list_models()):
+        raise UnknownNameError("network", name, [SMALL, *known])
+
+
+def new_network(name: str, outputs: int) -> nn.Module:
+    """The small network, or a timm model, with random weights and one output an attribute."""
+    import timm
+
+    return small_network(outputs) if name == SMALL else timm.create_model(name, num_classes=outputs)
+
+
+class _Body(nn.Module):
+    """All but the last layer."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, images: Tensor) -> Tensor:
+        if isinstance(self.network, nn.Sequential):
+            features: Tensor = self.network[:-1](images)
+        else:
+            features = self.network.forward_head(self.network.forward_features(images), pre_logits=True)  # type: ignore[operator]
+        return features
+
+
+def _head(network: nn.Module) -> nn.Linear:
+    head = network[-1] if isinstance(network, nn.Sequential) else network.get_classifier()  # type: ignore[operator]
+    assert isinstance(head, nn.Linear)
+    return head
+
+
+@torch.inference_mode()
+def _outputs(network: nn.Module, images: ImageRows | Pixels) -> Array:
+    """Float32 (N, outputs)."""
+    device = next(network.parameters()).device
+    parts = [
+        network(scaled(images[start : start + 256]).to(device, memory_format=torch.channels_last)).cpu().numpy()
+        for start in range(0, len(images), 256)
+    ]
+    return np.asarray(np.concatenate(parts), dtype=np.float32)
+
+
+def _augmented(batch: Tensor, arm: Arm, random: torch.Generator) -> Tensor:
+    if arm.augmentation is None:
+        return batch
+    if arm.augmentation == "flip and crop":
+        return translate(mirror(batch, random), random)
+    from torchvision.transforms import v2
+
+    change = v2.RandAugment(num_ops=2, magnitude=9)
+    whole = ((batch + 1) * 127.5).round().byte()
+    return torch.cat([change(part) for part in torch.split(whole, RANDAUGMENT_GROUP)]).float() / 127.5 - 1

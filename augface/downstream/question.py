@@ -1,0 +1,237 @@
+"""From faces to an experiment, and from its decisions to scores."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from scipy import special
+from sklearn.metrics import balanced_accuracy_score
+
+from augface.data.dataset import FaceDataset, ImageRows, signed_labels
+from augface.downstream.arms import ALL, ARMS, Arm
+from augface.downstream.experiment import Experiment, best_arm, effect
+from augface.downstream.material import Material, Part
+from augface.features.base import Features
+from augface.metrics.effects import BOOTSTRAPS, Effect
+from augface.metrics.scores import average_precisions, calibration_error, group_scores
+from augface.metrics.thresholds import balanced_threshold
+
+GROUPED = ("Male", "Young")
+"""The attributes whose groups are looked at where none are asked for, as far as the data have them."""
+FEWEST = 5
+"""Test faces of either kind below which nothing is said of a group or of another attribute."""
+OTHER_DRAWS = 200
+"""Of the bootstrap over people, for each attribute that was not asked for."""
+
+Array = npt.NDArray[np.float32]
+Labels = npt.NDArray[np.bool_]
+
+
+def group_names(data: FaceDataset, asked: Sequence[str], target: str) -> list[str]:
+    """The attributes that part people into groups: those asked for, else `GROUPED`; never the target."""
+    return [name for name in (asked or GROUPED) if name in data.attributes and name != target]
+
+
+def group_masks(attributes: pd.DataFrame, names: Sequence[str]) -> dict[str, Labels]:
+    """(N,) which faces belong to each joint group, by the group's name; none where nothing parts them."""
+    masks = {}
+    for values in itertools.product([True, False], repeat=len(names)):
+        mask = np.ones(len(attributes), dtype=np.bool_)
+        for name, value in zip(names, values, strict=True):
+            mask &= (attributes[name] == value).fillna(False).to_numpy(dtype=np.bool_)
+        masks[", ".join(f"{name}={int(value)}" for name, value in zip(names, values, strict=True))] = mask
+    return masks if names else {}
+
+
+def people_of(data: FaceDataset) -> npt.NDArray[np.int64]:
+    """(N,) whose face each is; where that is not known every face is a person of its own."""
+    return data.identity if data.identity is not None else np.arange(len(data), dtype=np.int64)
+
+
+def new_material(
+    target: str,
+    train: FaceDataset,
+    made: FaceDataset,
+    held_out: dict[str, FaceDataset],
+    inputs: Callable[[FaceDataset], Features | ImageRows],
+    strata: Sequence[str] = (),
+) -> Material:
+    """The question whether `made` helps to tell `target`.
+
+    Args:
+        target: the attribute asked for.
+        train: real faces to learn from.
+        made: faces to add to them.
+        held_out: real faces by name; `valid` to choose on, `test` to score on.
+        inputs: what is learnt from a set of faces: their features, or their images.
+        strata: attributes that part people into groups.
+    """
+    names = [
+        target,
+        *(str(name) for name in train.attributes if name != target and train.attributes[name].notna().any()),
+    ]
+
+    def part(data: FaceDataset) -> Part:
+        labels = data.attributes.reindex(columns=names).astype("boolean")
+        return Part(inputs(data), signed_labels(labels), people_of(data))
+
+    groups = np.zeros(len(train), dtype=np.int64)
+    for number, mask in enumerate(group_masks(train.attributes, strata).values()):
+        groups[mask] = number + 1
+    return Material(names, part(train), part(made), groups, {name: part(data) for name, data in held_out.items()})
+
+
+@dataclass(frozen=True)
+class OtherEffect:
+    """What the made faces do to an attribute that was not asked for, in average precision."""
+
+    attribute: str
+    without: float
+    with_made: float
+    effect: Effect
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came of all arms.
+
+    Attributes:
+        arms: those that were run.
+        left_out: those that mean nothing in this mode.
+        decisions: by arm, one array a held-out part and seed.
+        rival: the arm that is best on valid of those without made faces.
+        ours: the arm that is best on valid of those with them.
+        effect: ours minus rival on test, in average precision.
+        effect_of_all: that of adding all made faces as they are (`ALL`), minus rival.
+        others: the same for the other attributes.
+    """
+
+    arms: list[Arm]
+    left_out: list[Arm]
+    decisions: dict[str, list[dict[str, Array]]]
+    rival: str
+    ours: str
+    effect: Effect
+    effect_of_all: Effect
+    others: list[OtherEffect]
+
+
+def answer(experiment: Experiment, arms: Sequence[Arm] = ARMS) -> Answer:
+    """Run the arms, choose the best of each side on valid, and compare the two on test."""
+    material, learner = experiment.material, experiment.learner
+    possible = [arm for arm in arms if learner.can(arm)]
+    columns = list(range(len(material.attributes)))
+    decisions = experiment.run(possible, columns if learner.at_once else [0])
+    ours = best_arm(material, decisions, [arm.name for arm in possible if arm.synthetic])
+    rival = best_arm(material, decisions, [arm.name for arm in possible if not arm.synthetic])
+    others = [column for column in columns[1:] if _can_be_scored(material, column)]
+    pair = {name: decisions[name] for name in (rival, ours)}
+    found = {column: (pair, column) for column in others}
+    if others and not learner.at_once:
+        again = experiment.run([arm for arm in possible if arm.name in pair], others)
+        found = {column: (again, position) for position, column in enumerate(others)}
+    return Answer(
+        arms=possible,
+        left_out=[arm for arm in arms if not learner.can(arm)],
+        decisions=decisions,
+        rival=rival,
+        ours=ours,
+        effect=effect_on(material.test, decisions[ours], decisions[rival], seed=experiment.seed),
+        effect_of_all=effect_on(material.test, decisions[ALL], decisions[rival], seed=experiment.seed),
+        others=[_other(experiment, column, *found[column], rival, ours) for column in others],
+    )
+
+
+def effect_on(
+    faces: Part,
+    ours: Sequence[dict[str, Array]],
+    theirs: Sequence[dict[str, Array]],
+    *,
+    part: str = "test",
+    mask: Labels | None = None,
+    column: int = 0,
+    position: int = 0,
+    seed: int = 0,
+    draws: int = BOOTSTRAPS,
+) -> Effect:
+    """The effect on a held-out part, or on some of its faces.
+
+    Args:
+        faces: the part.
+        ours: decisions of one arm, by part, one a seed.
+        theirs: those of the other.
+        part: the part's name.
+        mask: (N,) the faces to look at; all where not given.
+        column: of the labels: which attribute is told.
+        position: of the decisions: where it stands among those that were learnt.
+        seed: of the bootstrap over people.
+        draws: of it.
+    """
+    rows, shown = faces.known(column)
+    if mask is not None:
+        rows, shown = rows[mask[rows]], shown[mask[rows]]
+    sides = ([each[part][rows, position] for each in side] for side in (ours, theirs))
+    return effect(shown, faces.people[rows], *sides, seed=seed, draws=draws)
+
+
+def _can_be_scored(material: Material, column: int) -> bool:
+    labels = [part.labels[:, column] for part in (material.real, material.valid, material.test)]
+    return all(min((part > 0).sum(), (part < 0).sum()) >= FEWEST for part in labels)
+
+
+def _other(
+    experiment: Experiment,
+    column: int,
+    decisions: dict[str, list[dict[str, Array]]],
+    position: int,
+    rival: str,
+    ours: str,
+) -> OtherEffect:
+    test = experiment.material.test
+    rows, shown = test.known(column)
+    without, with_made = (
+        float(np.mean([average_precisions(shown, each["test"][rows, position])[0] for each in decisions[name]]))
+        for name in (rival, ours)
+    )
+    found = effect_on(
+        test,
+        decisions[ours],
+        decisions[rival],
+        column=column,
+        position=position,
+        seed=experiment.seed,
+        draws=OTHER_DRAWS,
+    )
+    return OtherEffect(experiment.material.attributes[column], without, with_made, found)
+
+
+def run_scores(
+    material: Material, decisions: dict[str, Array], groups: dict[str, Labels], part: str = "test"
+) -> dict[str, float | None]:
+    """All scores of one run on one held-out part; what is not defined is None.
+
+    Args:
+        material: the question.
+        decisions: log-odds of the target, by held-out part.
+        groups: (N,) masks of the part's faces.
+        part: the one to score on; the threshold is always chosen on valid.
+    """
+    valid_rows, valid_shown = material.valid.known(0)
+    threshold = balanced_threshold(valid_shown, decisions["valid"][valid_rows, 0])
+    rows, shown = material.held_out[part].known(0)
+    log_odds = decisions[part][rows, 0]
+    predicted = log_odds >= threshold
+    rare = bool(shown.mean() < 0.5)
+    of_groups = group_scores(shown, predicted, {name: mask[rows] for name, mask in groups.items()})
+    return {
+        "average_precision": float(average_precisions(shown, log_odds)[0]),
+        "balanced_accuracy": float(balanced_accuracy_score(shown, predicted)),
+        "minority_recall": float((predicted[shown == rare] == rare).mean()),
+        **of_groups._asdict(),
+        "calibration_error": calibration_error(shown, special.expit(log_odds.astype(np.float64))),
+    }

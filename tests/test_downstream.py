@@ -1,0 +1,346 @@
+"""The downstream experiment: its scores, its statistics, its arms, its two ways of learning, and what stops it."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import average_precision_score
+
+from augface.data.dataset import FaceDataset, ImageRows
+from augface.data.toyfaces import load_toyfaces
+from augface.downstream.arms import ALL, ARMS, Arm
+from augface.downstream.experiment import Experiment, effect
+from augface.downstream.frozen import Frozen
+from augface.downstream.full import Full
+from augface.downstream.linear import fit_logistic
+from augface.downstream.material import KEPT, Material, Part, TrainingSet, training_set
+from augface.downstream.question import answer, group_masks, new_material
+from augface.errors import UnknownNameError, UsageError
+from augface.metrics.effects import paired_effect, people_weights
+from augface.metrics.scores import average_precisions, calibration_error, group_scores
+from augface.rebalancing import plan_rebalance
+
+BY_NAME = {arm.name: arm for arm in ARMS}
+
+
+class TestScores:
+    def test_average_precision_is_that_of_scikit_learn_under_every_weighting(self) -> None:
+        random = np.random.default_rng(0)
+        labels = random.random(300) < 0.2
+        decisions = np.round(random.normal(size=300) + labels, 1)  # many ties
+        weights = random.poisson(1, (20, 300)).astype(float)
+        expected = [average_precision_score(labels, decisions, sample_weight=row) for row in weights]
+        assert average_precisions(labels, decisions, weights) == pytest.approx(expected, abs=1e-12)
+        assert average_precisions(labels, decisions)[0] == pytest.approx(average_precision_score(labels, decisions))
+
+    def test_nothing_to_find_is_not_a_number(self) -> None:
+        assert np.isnan(average_precisions(np.zeros(3, dtype=bool), [1.0, 2.0, 3.0])[0])
+
+    def test_groups_that_are_served_unlike(self) -> None:
+        labels = np.array([True] * 8 + [False] * 8)
+        predicted = np.array([True] * 6 + [False] * 2 + [False] * 7 + [True])
+        first = np.arange(16) % 2 == 0
+        scores = group_scores(labels, predicted, {"a": first, "b": ~first})
+        assert scores.worst_group == 0.75
+        assert scores.equal_opportunity == 0
+        assert scores.equalised_odds == 0.25
+
+    def test_a_group_without_positives_leaves_scores_undefined(self) -> None:
+        labels = np.array([True, True, False, False])
+        first = np.array([True, True, False, False])
+        assert group_scores(labels, labels, {"a": first, "b": ~first}) == (None, None, None)
+
+    def test_calibration(self) -> None:
+        random = np.random.default_rng(0)
+        probabilities = random.random(20_000)
+        labels = random.random(20_000) < probabilities
+        assert calibration_error(labels, probabilities) < 0.02
+        assert calibration_error(labels, probabilities**3) > 0.15
+
+
+class TestEffects:
+    def test_the_level_is_kept(self) -> None:
+        """Seeds and people both vary and there is no effect: either side alarms in about 2.5 of 100 cases."""
+        random = np.random.default_rng(0)
+        helps = harms = 0
+        for _ in range(2000):
+            of_people = random.normal(0, 0.01)
+            found = paired_effect(
+                of_people + random.normal(0, 0.01, 5), of_people + random.normal(0, 0.01, 200), people=200
+            )
+            helps += found.p_helps <= 0.025
+            harms += found.p_harms <= 0.025
+        assert 25 <= helps <= 80
+        assert 25 <= harms <= 80
+
+    def test_the_smallest_visible_effect_is_seen_in_four_of_five_cases(self) -> None:
+        random = np.random.default_rng(1)
+        size = paired_effect(random.normal(0, 0.01, 5), random.normal(0, 0.01, 2000), 200).smallest_visible
+        seen = 0
+        for _ in range(500):
+            of_people = size + random.normal(0, 0.01)
+            found = paired_effect(of_people + random.normal(0, 0.01, 5), random.normal(0, 0.01, 200), 200)
+            seen += found.low > 0
+        assert 0.65 < seen / 500 < 0.95
+
+    def test_all_pictures_of_a_person_are_drawn_together(self) -> None:
+        people = np.array([3, 3, 3, 9, 9, 4])
+        weights = people_weights(people, np.random.default_rng(0), 50)
+        assert (weights[:, :3] == weights[:, :1]).all()
+        assert (weights[:, 3] == weights[:, 4]).all()
+        assert (weights[:, [0, 3, 5]].sum(axis=1) == 3).all()
+
+
+def part(count: int, seed: int, *, shift: float = 1.5, rate: float = 0.3, style: float = 0.0) -> Part:
+    """Faces whose first feature tells the attribute and whose last tells a style."""
+    random = np.random.default_rng(seed)
+    labels = np.where(random.random(count) < rate, 1.0, -1.0).astype(np.float32)
+    features = random.normal(size=(count, 6)).astype(np.float32)
+    features[:, 0] += shift * labels
+    features[:, 5] += style
+    return Part(features, labels[:, None], np.arange(count) + 1000 * seed)
+
+
+def material(made: Part | None = None, real: Part | None = None) -> Material:
+    real = real or part(120, 1)
+    held_out = {"valid": part(150, 2), "test": part(400, 3)}
+    groups = np.arange(len(real)) % 2
+    return Material(["target"], real, made or part(60, 4, rate=1.0), groups, held_out)
+
+
+def drawn(arm: str | Arm, question: Material, seed: int = 0) -> TrainingSet:
+    return training_set(BY_NAME[arm] if isinstance(arm, str) else arm, question, seed, 0)
+
+
+class TestArms:
+    def test_all_arms_draw_the_same_people(self) -> None:
+        question = material()
+        real = slice(len(question.real))
+        first = drawn("plain", question).shown[real] > 0
+        assert first.sum() == round(KEPT * len(question.real))
+        for arm in ("oversampled", "duplicates", ALL, "synthetic 25%"):
+            assert np.array_equal(drawn(arm, question).shown[real] > 0, first)
+        assert not np.array_equal(drawn("plain", question, seed=1).shown[real] > 0, first)
+
+    def test_ratios_nest(self) -> None:
+        question = material()
+        made = slice(len(question.real), None)
+        quarter, half, all_of_them = (
+            drawn(arm, question).shown[made] for arm in ("synthetic 25%", "synthetic 50%", ALL)
+        )
+        assert [int(each.sum()) for each in (quarter, half, all_of_them)] == [12, 24, 48]
+        assert (quarter <= half).all()
+        assert (half <= all_of_them).all()
+
+    def test_balances(self) -> None:
+        question = material()
+        positive = np.concatenate([question.real.labels[:, 0], question.made.labels[:, 0]]) > 0
+        weighted = drawn("class-weighted", question)
+        both = weighted.shown * weighted.loss
+        assert both[positive].sum() == pytest.approx(both[~positive].sum())
+        repeated = drawn("oversampled", question).shown
+        assert repeated[positive].sum() == repeated[~positive].sum()
+        copies, plain = drawn("duplicates", question).shown, drawn("plain", question).shown
+        assert copies.sum() - plain.sum() == round(KEPT * len(question.made)) == (copies - plain)[positive].sum()
+        grouped = drawn("group-balanced", question).shown[: len(question.real)]
+        cells = [
+            grouped[(question.groups == group) & ((question.real.labels[:, 0] > 0) == value)].sum()
+            for group in (0, 1)
+            for value in (True, False)
+        ]
+        assert cells == pytest.approx([cells[0]] * 4)
+
+    def test_synthetic_only_keeps_the_real_faces_of_kinds_that_were_not_made(self) -> None:
+        question = material()
+        shown = drawn("synthetic only", question).shown[: len(question.real)]
+        positive = question.real.labels[:, 0] > 0
+        assert not shown[positive].any()
+        assert shown[~positive].any()
+
+    def test_made_first_is_real_later(self) -> None:
+        question = material()
+        found = drawn("synthetic first", question)
+        assert found.shown[len(question.real) :].any()
+        assert not found.later[len(question.real) :].any()
+
+
+class TestLinear:
+    def test_it_is_the_minimum_that_scikit_learn_finds(self) -> None:
+        faces = part(200, 5)
+        inputs = np.concatenate([faces.inputs, np.ones((200, 1))], axis=1, dtype=np.float32)
+        weights = np.random.default_rng(0).integers(0, 3, 200)
+        found = fit_logistic(inputs, faces.labels[:, 0] > 0, weights, 0.05)
+        other = LogisticRegression(C=1 / (0.05 * weights.sum()), tol=1e-8, max_iter=1000)
+        other.fit(faces.inputs, faces.labels[:, 0] > 0, sample_weight=weights)
+        assert found[:-1] == pytest.approx(other.coef_[0], abs=1e-3)
+        assert found[-1] == pytest.approx(other.intercept_[0], abs=1e-3)
+
+    def test_a_strong_prior_is_hard_to_leave(self) -> None:
+        faces = part(100, 5)
+        inputs = np.concatenate([faces.inputs, np.ones((100, 1))], axis=1, dtype=np.float32)
+        prior = np.full(7, 0.5, np.float32)
+        near, far = (fit_logistic(inputs, faces.labels[:, 0] > 0, np.ones(100), s, prior=prior) for s in (100.0, 0.01))
+        assert np.abs(near[:-1] - prior[:-1]).max() < 0.02
+        assert np.abs(far[:-1] - prior[:-1]).max() > 0.2
+
+
+def verdict(question: Material) -> str:
+    found = answer(Experiment(Frozen(question)))
+    return (
+        "helps" if found.effect.p_helps <= 0.025 else "harms" if found.effect_of_all.p_harms <= 0.025 else "no evidence"
+    )
+
+
+class TestHarness:
+    def test_what_is_missing_helps(self) -> None:
+        few = part(120, 1, rate=0.02, shift=0.7)
+        held_out = {"valid": part(300, 2, shift=0.7), "test": part(800, 3, shift=0.7)}
+        question = dataclasses.replace(material(part(400, 4, rate=1.0, shift=0.7), few), held_out=held_out)
+        assert verdict(question) == "helps"
+
+    def test_wrong_labels_harm(self) -> None:
+        wrong = part(400, 4)
+        assert verdict(material(dataclasses.replace(wrong, labels=-wrong.labels))) == "harms"
+
+    def test_nothing_new_is_no_evidence(self) -> None:
+        real = part(300, 1)
+        assert verdict(material(dataclasses.replace(real), real)) == "no evidence"
+
+    def test_two_identical_arms_have_no_effect(self) -> None:
+        shown = part(200, 3).labels[:, 0] > 0
+        decisions = [np.random.default_rng(seed).normal(size=200).astype(np.float32) for seed in range(3)]
+        found = effect(shown, np.arange(200), decisions, decisions, draws=50)
+        assert found.value == 0
+        assert found.p_helps == pytest.approx(0.5)
+
+    def test_pixel_arms_are_dropped_and_named(self) -> None:
+        found = answer(Experiment(Frozen(material()), seeds=2))
+        assert {arm.name for arm in found.left_out} == {"flip and crop", "RandAugment"}
+
+
+class Counting(Frozen):
+    """Counts what it learns, and can be stopped."""
+
+    learnt = 0
+    stop_at = 10**9
+
+    def learn(self, *arguments: Any) -> dict[str, Any]:
+        type(self).learnt += 1
+        if type(self).learnt > type(self).stop_at:
+            raise KeyboardInterrupt
+        return super().learn(*arguments)
+
+
+class TestResume:
+    def test_finished_runs_are_not_done_again(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        arms = [BY_NAME["plain"], BY_NAME[ALL]]
+        monkeypatch.setattr(Counting, "learnt", 0)
+        monkeypatch.setattr(Counting, "stop_at", 3)
+        with pytest.raises(KeyboardInterrupt):
+            Experiment(Counting(material()), folder=tmp_path).run(arms)
+        monkeypatch.setattr(Counting, "stop_at", 10**9)
+        monkeypatch.setattr(Counting, "learnt", 0)
+        resumed = Experiment(Counting(material()), folder=tmp_path).run(arms)
+        assert Counting.learnt == 2 * 5 - 3
+        fresh = Experiment(Frozen(material())).run(arms)
+        for name, runs in fresh.items():
+            for first, second in zip(runs, resumed[name], strict=True):
+                assert np.array_equal(first["test"], second["test"])
+
+    def test_other_material_is_learnt_anew(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(Counting, "learnt", 0)
+        for made in (part(60, 4), part(60, 5)):
+            Experiment(Counting(material(made)), seeds=2, folder=tmp_path).run([BY_NAME["plain"]])
+        assert Counting.learnt == 4
+
+    def test_a_run_that_was_cut_short_is_done_again(self, tmp_path: Path) -> None:
+        experiment = Experiment(Frozen(material()), seeds=1, folder=tmp_path)
+        first = experiment.run([BY_NAME["plain"]])["plain"][0]["test"]
+        (kept,) = tmp_path.iterdir()
+        kept.write_bytes(kept.read_bytes()[:40])
+        assert np.array_equal(experiment.run([BY_NAME["plain"]])["plain"][0]["test"], first)
+
+
+@pytest.fixture(scope="module")
+def faces() -> FaceDataset:
+    return load_toyfaces(400, 32)
+
+
+@pytest.fixture(scope="module")
+def question(faces: FaceDataset) -> Material:
+    def images(data: FaceDataset) -> ImageRows:
+        return data.images
+
+    assert faces.train is not None
+    assert faces.valid is not None
+    assert faces.test is not None
+    made = load_toyfaces(60, 32, seed=5)
+    return new_material("Male", faces.train, made, {"valid": faces.valid, "test": faces.test}, images, ["Young"])
+
+
+class TestFull:
+    @pytest.mark.parametrize(
+        "arm", ["plain", "class-weighted", "flip and crop", "RandAugment", "mixup", "synthetic first"]
+    )
+    def test_every_arm_learns(self, arm: str, question: Material) -> None:
+        learner = Full(question, images=256)
+        found = learner.learn(BY_NAME[arm], drawn(arm, question), [0, 1], np.random.default_rng(0))
+        assert found["test"].shape == (len(question.test), 2)
+        assert np.isfinite(found["valid"]).all()
+
+    def test_it_tells_what_it_learnt_and_the_same_seed_tells_the_same(self, question: Material) -> None:
+        learner = Full(question, images=3200)
+        plain, again = (
+            learner.learn(BY_NAME["plain"], drawn("plain", question), [0], np.random.default_rng(0)) for _ in range(2)
+        )
+        rows, shown = question.test.known(0)
+        assert average_precisions(shown, plain["test"][rows, 0])[0] > shown.mean() + 0.2
+        assert np.array_equal(plain["test"], again["test"])
+
+    @pytest.mark.parametrize("network", ["small", "test_resnet"])
+    def test_a_refit_leaves_the_other_attributes_alone(self, network: str, question: Material) -> None:
+        learner = Full(question, network, images=640)
+        before, after = (
+            learner.learn(arm, drawn(arm, question), [0, 1], np.random.default_rng(0))
+            for arm in (BY_NAME["plain"], BY_NAME["refit"])
+        )
+        assert after["test"][:, 1] == pytest.approx(before["test"][:, 1], abs=1e-4)
+        rows, shown = question.valid.known(0)
+        gain = average_precisions(shown, after["valid"][rows, 0]) - average_precisions(shown, before["valid"][rows, 0])
+        assert gain[0] >= -1e-3
+
+    def test_a_misspelt_network_is_refused_with_the_near_ones(self, question: Material) -> None:
+        with pytest.raises(UnknownNameError, match="resnet18"):
+            Full(question, "resnet81")
+
+
+class TestBadInput:
+    def test_people_in_two_splits_are_refused_before_any_work(self, faces: FaceDataset) -> None:
+        assert faces.identity is not None
+        mixed = dataclasses.replace(faces, identity=faces.identity % 7)
+        with pytest.raises(UsageError, match=r"7 people are in both train and valid.*--shared-people"):
+            plan_rebalance(mixed, attr="Male")
+        assert plan_rebalance(mixed, attr="Male", shared_people=True).wanted
+        assert plan_rebalance(mixed, attr="Male", downstream="off").wanted
+
+    def test_a_misspelt_network_is_refused_before_any_work(self, faces: FaceDataset) -> None:
+        with pytest.raises(UnknownNameError, match="network"):
+            plan_rebalance(faces, attr="Male", downstream="full", network="smal")
+
+    def test_labels_that_are_not_known_count_nowhere(self) -> None:
+        question = material()
+        question.real.labels[:40] = 0
+        assert not drawn("plain", question).shown[:40].any()
+
+    def test_groups_of_unknown_labels_hold_nobody(self) -> None:
+        masks = group_masks(pd.DataFrame({"Male": pd.array([True, None, False], dtype="boolean")}), ["Male"])
+        assert {name: mask.tolist() for name, mask in masks.items()} == {
+            "Male=1": [True, False, False],
+            "Male=0": [False, False, True],
+        }

@@ -1,19 +1,257 @@
 """Do made faces help where real ones are few? Cuts the positives down, trains a generator on what is left, and asks.
 
-python experiments/scarcity.py celeba:/data/celeba --attrs Eyeglasses,Wearing_Hat --positives 50 --out runs/scarcity
+    python experiments/scarcity.py celeba:/data/celeba --positives 50 --out runs/scarcity
+    python experiments/scarcity.py celeba:/data/celeba --positives 50 --mode full --seeds 2 --out runs/scarcity
+    python experiments/scarcity.py toy:16000 --positives 50 --budget 60k --out runs/scarcity
+
+Every draw keeps other positives (the rest is removed, not relabelled), trains another generator on them, and makes
+other faces; whatever is chosen is chosen on valid faces with as few positives in proportion. Held-out people are scored
+in two folds: chosen on valid and scored on test, and the other way round. The ceiling learns from the positives that
+were removed. Generators and finished runs are kept in the output folder, and the same command goes on from there.
 """
 
 from __future__ import annotations
 
+import argparse
+import json
 from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from augface.data.dataset import FaceDataset
+import augface
+from augface.data.dataset import FaceDataset, ImageRows
+from augface.data.toyfaces import load_toyfaces
+from augface.downstream.arms import ALL, ARMS, Arm
+from augface.downstream.experiment import Experiment, Learner, best_arm
+from augface.downstream.frozen import Frozen
+from augface.downstream.full import Full
+from augface.downstream.question import new_material
+from augface.features import create_feature_space
+from augface.features.base import Features
+from augface.features.extraction import features_of
+from augface.files import atomic_write
+from augface.gates import Gates
+from augface.generators import load_generator
+from augface.generators.base import Generator
+from augface.making import make_faces
+from augface.metrics.effects import LEVEL, Effect, paired_effect, people_weights
+from augface.metrics.scores import average_precisions
+from augface.sampling import Group
 from augface.seeds import random_generator
 
+CEILING = Arm("ceiling", "the real faces that were removed, added again", made=1.0)
+FULL_ARMS = (
+    *("plain", "oversampled", "flip and crop", "mixup"),
+    *("synthetic 25%", ALL, "synthetic first", "synthetic, refit"),
+)
+"""Those that are trained in the full mode, which takes its time."""
+MADE = 2000
+
 Rows = npt.NDArray[np.int64]
+Array = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Fold:
+    """Average precisions of one draw and fold: (1 + B,) for each arm and seed, the first without redrawing people."""
+
+    precisions: dict[str, Array]
+    ours: str
+    rival: str
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data")
+    parser.add_argument("--attrs", default="Eyeglasses,Wearing_Hat", help="cut down together; one generator for all")
+    parser.add_argument("--ask", default="", help="the attributes to tell; those of --attrs where not given")
+    parser.add_argument("--positives", type=int, help="of each attribute; all where not given")
+    parser.add_argument("--draws", type=int, default=3)
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--budget", default="120k", help="of each generator")
+    parser.add_argument("--mode", choices=["frozen", "full"], default="frozen")
+    parser.add_argument("--out", type=Path, required=True)
+    arguments = parser.parse_args()
+    data = augface.load_data(arguments.data)
+    attributes = arguments.attrs.split(",")
+    asked = arguments.ask.split(",") if arguments.ask else attributes
+    found: dict[str, list[list[Fold]]] = {name: [] for name in asked}
+    for draw in range(arguments.draws):
+        study = Study(data, attributes, arguments.positives, draw, arguments.budget, arguments.out)
+        for name in asked:
+            found[name].append(study.folds(name, arguments.mode, arguments.seeds))
+    count = arguments.positives or "all"
+    assert data.identity is not None
+    people = len(np.unique(data.identity[data.split != "train"]))
+    results = {name: summary(folds, people) for name, folds in found.items()}
+    for name, (text, _) in results.items():
+        print(f"\n**{name}, {count} positives, {arguments.mode}, {arguments.data}**\n\n{text}", flush=True)
+    title = f"{arguments.data.split(':')[0]}-{count}-{arguments.mode}-{'-'.join(asked)}.json"
+    atomic_write(arguments.out / title, json.dumps({name: numbers for name, (_, numbers) in results.items()}, indent=1))
+
+
+@dataclass(frozen=True)
+class Study:
+    """One draw: what is left of the real faces, and the generator that has seen no more than that."""
+
+    data: FaceDataset
+    attributes: list[str]
+    positives: int | None
+    draw: int
+    budget: str
+    out: Path
+
+    @property
+    def left(self) -> FaceDataset:
+        """The training faces that are left."""
+        train = _split(self.data, "train")
+        return train.select(scarce_rows(train, self.attributes, self.positives, self.draw))
+
+    @property
+    def name(self) -> str:
+        """Of the draw's folder."""
+        return f"{self.data.source.spec.split(':')[0]}-{self.positives or 'all'}-{self.draw}"
+
+    def generator(self) -> Generator:
+        """Trained on what is left, or read again."""
+        folder = self.out / self.name / "generator"
+        if (folder / "config.json").is_file():
+            return load_generator(folder)
+        generator = augface.create_generator("cgan", balance=tuple(self.attributes), balance_share=0.1)
+        generator.fit(self.left, budget=self.budget, seed=self.draw, run_dir=folder.parent, resume=True)
+        generator.save(folder)
+        return generator
+
+    def made(self, name: str) -> FaceDataset:
+        """Faces that passed the gates, which have seen no more than the generator."""
+        path = self.out / self.name / f"{name}.npz"
+        if not path.is_file():
+            group = Group({name: True}, int(self.left.matching({name: True}).sum()), MADE)
+            gates = Gates(self.left, seed=self.draw)
+            faces = make_faces(self.generator(), gates, group, seed=self.draw, max_draws=10).faces
+            assert faces is not None, "no face passed the gates"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            labels = faces.attributes.astype("Int8").fillna(-1).to_numpy(dtype=np.int8)
+            with path.open("wb") as file:
+                np.savez(file, images=np.asarray(faces.images), labels=labels)
+        with np.load(path) as saved:
+            images, labels = saved["images"], saved["labels"]
+        table = {str(column): labels[:, i] == 1 for i, column in enumerate(self.data.attributes)}
+        return FaceDataset.from_arrays(images, {key: value.tolist() for key, value in table.items()}, spec="made")
+
+    def folds(self, name: str, mode: str, seeds: int) -> list[Fold]:
+        """The two folds of held-out people, and their arms."""
+        left, made, removed = self.left, self.made(name), self.removed(name)
+        sides = {part: _split(self.data, part) for part in ("valid", "test")}
+        folds = []
+        for choose, score in (("valid", "test"), ("test", "valid")):
+            held_out = {"valid": self.cut(sides[choose], name), "test": sides[score]}
+            folder = self.out / self.name / "runs"
+            arms = [arm for arm in ARMS if mode == "frozen" or arm.name in FULL_ARMS]
+            decisions: dict[str, list[dict[str, npt.NDArray[np.float32]]]] = {}
+            for extra, some in ((made, arms), (removed, [CEILING] if len(removed) else [])):
+                inputs = self.features if mode == "frozen" else _images
+                material = new_material(
+                    name, left, extra, held_out, inputs, [n for n in ("Male",) if n in left.attributes]
+                )
+                learner: Learner = Frozen(material) if mode == "frozen" else Full(material)
+                able = [arm for arm in some if learner.can(arm)]
+                columns = list(range(len(material.attributes))) if learner.at_once else [0]
+                decisions |= Experiment(learner, self.draw, seeds, folder).run(able, columns)
+            names = [arm.name for arm in arms if arm.name in decisions]
+            rows, shown = material.test.known(0)
+            weights = people_weights(material.test.people[rows], random_generator(0, "people", score))
+            weights = np.concatenate([np.ones((1, len(rows))), weights])
+            precisions = {
+                arm: np.array([average_precisions(shown, run["test"][rows, 0], weights) for run in runs])
+                for arm, runs in decisions.items()
+            }
+            made_arms = {arm.name for arm in arms if arm.synthetic}
+            ours = best_arm(material, decisions, [arm for arm in names if arm in made_arms])
+            rival = best_arm(material, decisions, [arm for arm in names if arm not in made_arms])
+            folds.append(Fold(precisions, ours, rival))
+        return folds
+
+    def removed(self, name: str) -> FaceDataset:
+        """Real faces for the ceiling: those that were taken away; of drawn ones as many new ones as made faces."""
+        train = _split(self.data, "train")
+        if not train.shows_people:
+            new = load_toyfaces(20 * MADE, self.data.size, seed=1000 + self.draw)
+            return new.select(np.flatnonzero(new.matching({name: True}))[:MADE])
+        kept = np.zeros(len(train), dtype=np.bool_)
+        kept[scarce_rows(train, self.attributes, self.positives, self.draw)] = True
+        return train.select(~kept & train.matching({name: True}))
+
+    def cut(self, faces: FaceDataset, name: str) -> FaceDataset:
+        """Faces to choose on, of which as few show the attribute, in proportion, as of those to learn from."""
+        if self.positives is None:
+            return faces
+        train = _split(self.data, "train")
+        share = self.positives / int(train.matching({name: True}).sum())
+        shown = np.flatnonzero(faces.matching({name: True}))
+        few = random_generator(self.draw, "few to choose on", name).choice(
+            shown, max(5, round(share * len(shown))), replace=False
+        )
+        return faces.select(np.sort(np.concatenate([np.flatnonzero(~faces.matching({name: True})), few])))
+
+    def features(self, faces: FaceDataset) -> Features:
+        """In the default space; those of the whole data set are extracted once."""
+        space = create_feature_space()
+        if faces.images.stored is not self.data.images.stored:
+            return features_of(faces, space)
+        place = {int(row): number for number, row in enumerate(self.data.images.rows)}
+        return features_of(self.data, space)[[place[int(row)] for row in faces.images.rows]]
+
+
+def _split(data: FaceDataset, name: str) -> FaceDataset:
+    return data.select(data.split == name)
+
+
+def _images(faces: FaceDataset) -> ImageRows:
+    return faces.images
+
+
+def summary(draws: list[list[Fold]], people: int) -> tuple[str, dict[str, dict[str, float]]]:
+    """A table of all arms over all draws and folds, in words and in numbers."""
+
+    def over(ours: str | None, theirs: str | None) -> Effect:
+        """Mean over folds and seeds; the interval is over draws and people. None is the arm chosen on valid."""
+        each = np.array([np.mean([_difference(fold, ours, theirs) for fold in folds], axis=0) for folds in draws])
+        return paired_effect(each[:, 0], each[:, 1:].mean(axis=0), people)
+
+    names = list(draws[0][0].precisions)
+    numbers: dict[str, dict[str, float]] = {}
+    gap = over(CEILING.name, "plain").value if CEILING.name in names else 0.0
+    lines = ["| arm | average precision | minus plain | share of the gap closed |", "|---|---|---|---|"]
+    for name in names:
+        score = float(np.mean([fold.precisions[name][:, 0].mean() for folds in draws for fold in folds]))
+        more = over(name, "plain")
+        numbers[name] = {"score": score, **vars(more), "gap": gap}
+        cells = ["", ""] if name == "plain" else [_text(more), f"{more.value / gap:.0%}" if gap > 0 else ""]
+        lines.append(f"| {name} | {score:.3f} | {' | '.join(cells)} |")
+    best = over(None, None)
+    numbers["best against best"] = vars(best)
+    chosen = "; ".join(f"{fold.ours} against {fold.rival}" for folds in draws for fold in folds)
+    verdict = "helps" if best.p_helps <= LEVEL else "harms" if best.p_harms <= LEVEL else "no evidence"
+    lines.append(
+        f"\nBest against best, chosen on valid: {_text(best)}: {verdict}. An effect of {best.smallest_visible:.3f} "
+        f"would have been seen in 4 of 5 such studies. Chosen: {chosen}."
+    )
+    return "\n".join(lines), numbers
+
+
+def _difference(fold: Fold, ours: str | None, theirs: str | None) -> Array:
+    """(1 + B,) mean over seeds of the difference of two arms."""
+    difference = fold.precisions[ours or fold.ours] - fold.precisions[theirs or fold.rival]
+    mean: Array = difference.mean(axis=0)
+    return mean
+
+
+def _text(effect: Effect) -> str:
+    return f"{effect.value:+.3f} ({effect.low:+.3f} to {effect.high:+.3f})"
 
 
 def scarce_rows(faces: FaceDataset, attributes: Sequence[str], positives: int | None, seed: int) -> Rows:
@@ -29,3 +267,7 @@ def scarce_rows(faces: FaceDataset, attributes: Sequence[str], positives: int | 
         alone = np.flatnonzero(shown[:, column] & (shown.sum(axis=1) == 1))
         kept.append(random_generator(seed, "scarce", name).choice(alone, positives, replace=False))
     return np.sort(np.concatenate(kept))
+
+
+if __name__ == "__main__":
+    main()

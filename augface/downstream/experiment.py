@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import sys
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
+from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
 from augface.downstream.arms import Arm
@@ -22,6 +24,7 @@ from augface.files import atomic_write
 from augface.metrics.effects import BOOTSTRAPS, Effect, paired_effect, people_weights
 from augface.metrics.scores import average_precisions
 from augface.seeds import random_generator
+from augface.threads import cores, in_order
 
 SEEDS = 5
 
@@ -80,13 +83,17 @@ class Experiment:
     def run(self, arms: Sequence[Arm], attributes: Sequence[int] = (0,)) -> dict[str, list[dict[str, Array]]]:
         """The decisions of every arm, one `{"valid": …, "test": …}` a seed; finished runs are read again."""
         decisions: dict[str, list[dict[str, Array]]] = {arm.name: [] for arm in arms}
-        with tqdm(
-            total=self.seeds * len(arms), desc=f"downstream, {self.learner.mode}", disable=not sys.stderr.isatty()
-        ) as progress:
-            for seed in range(self.seeds):  # a stop in the middle leaves whole seeds of all arms
-                for arm in arms:
-                    decisions[arm.name].append(self._run(arm, seed, list(attributes)))
-                    progress.update()
+        # seed by seed: a stop in the middle leaves whole seeds of all arms
+        jobs = [(arm, seed) for seed in range(self.seeds) for arm in arms]
+        workers = 1 if self.learner.at_once else cores()  # a network's training fills all cores by itself
+        with (
+            tqdm(total=len(jobs), desc=f"downstream, {self.learner.mode}", disable=not sys.stderr.isatty()) as progress,
+            nullcontext() if self.learner.at_once else threadpool_limits(1),
+        ):
+            done = in_order(lambda job: self._run(*job, list(attributes)), jobs, workers=workers, ahead=2 * workers)
+            for (arm, _), found in zip(jobs, done, strict=True):
+                decisions[arm.name].append(found)
+                progress.update()
         return decisions
 
     def _run(self, arm: Arm, seed: int, attributes: list[int]) -> dict[str, Array]:

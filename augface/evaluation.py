@@ -225,6 +225,9 @@ def decide(measurements: Sequence[Measurement], skipped: Sequence[Skipped] = ())
         caveat = "" if any(m.evaluator == "memorisation" for m in measurements) else (
             " Copying was checked by the copy gate alone."
         )  # fmt: skip
+        worse = [m for m in measurements if m.name == "effect_on_others" and m.protocol.get("harmed")]
+        if worse:
+            caveat += f" It does worse with {', '.join(worse[0].protocol['harmed'][:3])}."
         return Verdict(
             decision="use",
             reason=f"A classifier of {attribute} does better with the made faces {against}: {numbers}.{caveat}",

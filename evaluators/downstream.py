@@ -267,7 +267,7 @@ def _on_others(one: _Answered) -> list[Measurement]:
             n_real=len(one.material.test),
             n_fake=len(one.material.made),
             space=one.space,
-            protocol={**one.protocol, "rival": one.answer.rival, "ours": one.answer.ours, "attributes": len(others)},
+            protocol={**one.protocol, "rival": one.answer.rival, "ours": one.answer.ours, "harmed": sorted(harmed)},
         )
     ]
 
@@ -307,8 +307,8 @@ def _arm_measurements(one: _Answered, runs: pd.DataFrame) -> list[Measurement]:
                     evaluator="downstream",
                     name=score,
                     value=value,
-                    low=low,
-                    high=high,
+                    low=max(low, 0.0),
+                    high=min(high, 1.0),
                     direction=direction,
                     meaning=meaning,
                     n_real=len(one.material.test),
@@ -333,14 +333,24 @@ def _tables(one: _Answered, runs: pd.DataFrame) -> list[Artifact]:
             section="downstream",
         ),
         table(
-            runs.round(4),
+            runs[runs.faces == "test"].drop(columns="faces").round(4),
             name=f"downstream-{target}",
             title=f"Every arm and seed: telling {target}",
-            caption=f"Scores on {len(one.material.test):,} real test faces of each arm for each seed"
-            + (f", and on {len(one.outside):,} of another source (outside)." if one.outside is not None else "."),
+            caption=f"Scores on {len(one.material.test):,} real test faces of each arm for each seed.",
             section="downstream",
         ),
     ]
+    if one.outside is not None:
+        tables.append(
+            table(
+                runs[runs.faces == "outside"].drop(columns="faces").round(4),
+                name=f"downstream-outside-{target}",
+                title=f"Every arm and seed on faces from elsewhere: telling {target}",
+                caption=f"Scores on {len(one.outside):,} real faces of {one.outside.source.spec}: another source than "
+                "all others here, so thresholds and probabilities may not fit.",
+                section="downstream",
+            )
+        )
     if one.answer.others:
         harms = holm({other.attribute: other.effect.p_harms for other in one.answer.others})
         rows = [

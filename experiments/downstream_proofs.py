@@ -107,10 +107,7 @@ def null(everyone: Part, repeat: int) -> str:
 
 def question(everyone: Part, rows: dict[str, Rows]) -> Material:
     """Real faces of four sets of people."""
-    taken = {
-        name: Part(everyone.inputs[chosen], everyone.labels[chosen], everyone.people[chosen])
-        for name, chosen in rows.items()
-    }
+    taken = {name: everyone.take(chosen) for name, chosen in rows.items()}
     held_out = {name: taken[name] for name in ("valid", "test")}
     return Material(["target"], taken["real"], taken["made"], np.zeros(len(rows["real"]), np.int64), held_out)
 

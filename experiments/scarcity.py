@@ -25,9 +25,10 @@ import augface
 from augface.data.dataset import FaceDataset, ImageRows
 from augface.data.toyfaces import load_toyfaces
 from augface.downstream.arms import ALL, ARMS, Arm
-from augface.downstream.experiment import Experiment, Learner, best_arm
+from augface.downstream.experiment import Experiment, Learner
 from augface.downstream.frozen import Frozen
 from augface.downstream.full import Full
+from augface.downstream.material import Material, Part
 from augface.downstream.question import new_material
 from augface.features import create_feature_space
 from augface.features.base import Features
@@ -45,13 +46,14 @@ from augface.seeds import random_generator
 CEILING = Arm("ceiling", "the real faces that were removed, added again", made=1.0)
 FULL_ARMS = (
     *("plain", "oversampled", "flip and crop", "mixup"),
-    *("synthetic 25%", ALL, "synthetic first", "synthetic, refit"),
+    *("synthetic 25%", ALL, "synthetic first"),
 )
 """Those that are trained in the full mode, which takes its time."""
 MADE = 2000
 
 Rows = npt.NDArray[np.int64]
 Array = npt.NDArray[np.float64]
+Decisions = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -144,36 +146,42 @@ class Study:
 
     def folds(self, name: str, mode: str, seeds: int) -> list[Fold]:
         """The two folds of held-out people, and their arms."""
-        left, made, removed = self.left, self.made(name), self.removed(name)
-        sides = {part: _split(self.data, part) for part in ("valid", "test")}
+        whole = {part: _split(self.data, part) for part in ("valid", "test")}
+        rows = {part: self.few_to_choose_on(faces, name) for part, faces in whole.items()}
+        if mode == "full":  # networks choose nothing on valid, so one training serves both folds
+            material, decisions = self.run(name, Full, whole, seeds)
+            parts = material.held_out
+            return [
+                _fold(
+                    parts[choose].take(rows[choose]),
+                    parts[score],
+                    {arm: [(run[choose][rows[choose]], run[score]) for run in runs] for arm, runs in decisions.items()},
+                    score,
+                )
+                for choose, score in (("valid", "test"), ("test", "valid"))
+            ]
         folds = []
         for choose, score in (("valid", "test"), ("test", "valid")):
-            held_out = {"valid": self.cut(sides[choose], name), "test": sides[score]}
-            folder = self.out / self.name / "runs"
-            arms = [arm for arm in ARMS if mode == "frozen" or arm.name in FULL_ARMS]
-            decisions: dict[str, list[dict[str, npt.NDArray[np.float32]]]] = {}
-            for extra, some in ((made, arms), (removed, [CEILING] if len(removed) else [])):
-                inputs = self.features if mode == "frozen" else _images
-                material = new_material(
-                    name, left, extra, held_out, inputs, [n for n in ("Male",) if n in left.attributes]
-                )
-                learner: Learner = Frozen(material) if mode == "frozen" else Full(material)
-                able = [arm for arm in some if learner.can(arm)]
-                columns = list(range(len(material.attributes))) if learner.at_once else [0]
-                decisions |= Experiment(learner, self.draw, seeds, folder).run(able, columns)
-            names = [arm.name for arm in arms if arm.name in decisions]
-            rows, shown = material.test.known(0)
-            weights = people_weights(material.test.people[rows], random_generator(0, "people", score))
-            weights = np.concatenate([np.ones((1, len(rows))), weights])
-            precisions = {
-                arm: np.array([average_precisions(shown, run["test"][rows, 0], weights) for run in runs])
-                for arm, runs in decisions.items()
-            }
-            made_arms = {arm.name for arm in arms if arm.synthetic}
-            ours = best_arm(material, decisions, [arm for arm in names if arm in made_arms])
-            rival = best_arm(material, decisions, [arm for arm in names if arm not in made_arms])
-            folds.append(Fold(precisions, ours, rival))
+            held_out = {"valid": whole[choose].select(rows[choose]), "test": whole[score]}
+            material, decisions = self.run(name, Frozen, held_out, seeds)
+            told = {arm: [(run["valid"], run["test"]) for run in runs] for arm, runs in decisions.items()}
+            folds.append(_fold(material.valid, material.test, told, score))
         return folds
+
+    def run(
+        self, name: str, kind: type[Frozen] | type[Full], held_out: dict[str, FaceDataset], seeds: int
+    ) -> tuple[Material, dict[str, list[dict[str, Decisions]]]]:
+        """The decisions of all arms, and of the ceiling where there are real faces for it."""
+        frozen = kind is Frozen
+        decisions: dict[str, list[dict[str, Decisions]]] = {}
+        arms = [arm for arm in ARMS if kind.can(arm) and (frozen or arm.name in FULL_ARMS)]
+        removed = self.removed(name)
+        for extra, some in ((removed, [CEILING] if len(removed) else []), (self.made(name), arms)):
+            inputs = self.features if frozen else _images
+            material = new_material(name, self.left, extra, held_out, inputs, ["Male"])
+            learner: Learner = Frozen(material) if frozen else Full(material)
+            decisions |= Experiment(learner, self.draw, seeds, self.out / self.name / "runs").run(some)
+        return material, decisions
 
     def removed(self, name: str) -> FaceDataset:
         """Real faces for the ceiling: those that were taken away; of drawn ones as many new ones as made faces."""
@@ -185,17 +193,15 @@ class Study:
         kept[scarce_rows(train, self.attributes, self.positives, self.draw)] = True
         return train.select(~kept & train.matching({name: True}))
 
-    def cut(self, faces: FaceDataset, name: str) -> FaceDataset:
-        """Faces to choose on, of which as few show the attribute, in proportion, as of those to learn from."""
-        if self.positives is None:
-            return faces
-        train = _split(self.data, "train")
-        share = self.positives / int(train.matching({name: True}).sum())
+    def few_to_choose_on(self, faces: FaceDataset, name: str) -> Rows:
+        """Rows: of the faces that show the attribute as few, in proportion, as are left to learn from; all others."""
         shown = np.flatnonzero(faces.matching({name: True}))
-        few = random_generator(self.draw, "few to choose on", name).choice(
-            shown, max(5, round(share * len(shown))), replace=False
-        )
-        return faces.select(np.sort(np.concatenate([np.flatnonzero(~faces.matching({name: True})), few])))
+        count = len(shown)
+        if self.positives is not None:
+            share = self.positives / int(_split(self.data, "train").matching({name: True}).sum())
+            count = max(5, round(share * len(shown)))
+        few = random_generator(self.draw, "few to choose on", name).choice(shown, count, replace=False)
+        return np.sort(np.append(np.flatnonzero(~faces.matching({name: True})), few))
 
     def features(self, faces: FaceDataset) -> Features:
         """In the default space; those of the whole data set are extracted once."""
@@ -204,6 +210,25 @@ class Study:
             return features_of(faces, space)
         place = {int(row): number for number, row in enumerate(self.data.images.rows)}
         return features_of(self.data, space)[[place[int(row)] for row in faces.images.rows]]
+
+
+def _fold(choose: Part, score: Part, told: dict[str, list[tuple[Decisions, Decisions]]], part: str) -> Fold:
+    """Choose the best arm of each side on one part, and score all on the other."""
+    chosen, shown_chosen = choose.known(0)
+    rows, shown = score.known(0)
+    weights = people_weights(score.people[rows], random_generator(0, "people", part))
+    weights = np.concatenate([np.ones((1, len(rows))), weights])
+    precisions = {
+        arm: np.array([average_precisions(shown, scored[rows, 0], weights) for _, scored in runs])
+        for arm, runs in told.items()
+    }
+    on_valid = {
+        arm: float(np.mean([average_precisions(shown_chosen, first[chosen, 0])[0] for first, _ in runs]))
+        for arm, runs in told.items()
+    }
+    sides = {arm.name: arm.synthetic for arm in ARMS if arm.name in on_valid}
+    ours, rival = (max((a for a in sides if sides[a] == side), key=on_valid.__getitem__) for side in (True, False))
+    return Fold(precisions, ours, rival)
 
 
 def _split(data: FaceDataset, name: str) -> FaceDataset:

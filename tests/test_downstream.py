@@ -212,6 +212,21 @@ class TestHarness:
         real = part(300, 1)
         assert verdict(material(dataclasses.replace(real), real)) == "no evidence"
 
+    def test_harm_to_an_attribute_that_was_not_asked_for_is_seen(self) -> None:
+        def two(count: int, seed: int, sign: float = 1.0) -> Part:
+            first = part(count, seed)
+            second = np.where(np.random.default_rng(seed).random(count) < 0.5, 1.0, -1.0).astype(np.float32)
+            first.inputs[:, 1] += 1.5 * sign * second
+            return Part(first.inputs, np.column_stack([first.labels, second]), first.people)
+
+        held_out = {"valid": two(200, 2), "test": two(500, 3)}
+        for sign, harmed in ((1.0, False), (-1.0, True)):
+            question = Material(["target", "other"], two(150, 1), two(300, 4, sign), np.zeros(150, np.int64), held_out)
+            (other,) = answer(Experiment(Frozen(question)), [BY_NAME["plain"], BY_NAME[ALL]]).others
+            assert other.attribute == "other"
+            assert (other.effect.p_harms < 0.001) == harmed
+            assert (other.with_made < other.without - 0.1) == harmed
+
     def test_two_identical_arms_have_no_effect(self) -> None:
         shown = part(200, 3).labels[:, 0] > 0
         decisions = [np.random.default_rng(seed).normal(size=200).astype(np.float32) for seed in range(3)]

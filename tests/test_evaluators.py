@@ -354,6 +354,28 @@ class TestDownstream:
         assert any("flip and crop, RandAugment" in skip.reason for skip in findings.skipped)
         assert findings.artifacts
 
+    def test_groups_other_attributes_and_faces_from_elsewhere_are_told(self, context: Context) -> None:
+        elsewhere = load_toyfaces(120, SIZE, seed=4)
+        wide = dataclasses.replace(context, outside=elsewhere, by=(TARGET, "Young"))
+        found = EVALUATORS.get("downstream")().evaluate(wide)
+        by_name = {m.name: m for m in found.measurements}
+        groups = [m.group for m in found.measurements if m.name == "group_effect"]
+        assert groups
+        assert all(list(group) == ["Young"] for group in groups)
+        assert by_name["effect_outside"].n_real == len(elsewhere)
+        tables = {artifact.name: artifact for artifact in found.artifacts if isinstance(artifact, Table)}
+        others = tables[f"downstream-others-{TARGET}"]
+        assert TARGET not in [row[0] for row in others.rows]
+        assert len(others.rows) > 5
+        assert len(tables[f"downstream-outside-{TARGET}"].rows) == len(tables[f"downstream-{TARGET}"].rows) == 13 * 5
+
+    def test_people_in_two_splits_are_not_scored_unless_wanted(self, context: Context) -> None:
+        shared = dataclasses.replace(context, test=context.train)
+        findings = EVALUATORS.get("downstream")().evaluate(shared)
+        assert "people are in both train and test" in findings.skipped[0].reason
+        wanted = dataclasses.replace(shared, shared_people=True)
+        assert EVALUATORS.get("downstream")().evaluate(wanted).measurements
+
     def test_it_looks_at_the_labels_that_are_known(self, context: Context) -> None:
         assert context.train is not None
         attributes = context.train.attributes.copy()
@@ -394,6 +416,18 @@ class TestDecision:
         verdict = decide([self.effect, self.copies])
         assert verdict.decision == "do not use"
         assert "30.0% of the made faces repeat one (95 % interval 20.0% to 40.0%)" in verdict.reason
+
+    def test_what_gets_worse_elsewhere_is_told_with_the_help(self) -> None:
+        others = self.effect.model_copy(
+            update={"name": "effect_on_others", "verdict": "warn", "protocol": {"harmed": ["Bangs", "Young"]}}
+        )
+        assert "It does worse with Bangs, Young." in decide([self.effect, others]).reason
+
+    def test_adding_them_all_counts_only_where_no_use_of_them_helps(self) -> None:
+        harm = self.effect.model_copy(update={"name": "effect_of_all", "value": -0.02, "verdict": "fail"})
+        assert decide([self.effect, harm]).decision == "use"
+        unclear = self.effect.model_copy(update={"verdict": "info"})
+        assert decide([unclear, harm]).decision == "do not use"
 
     def test_one_harm_outweighs_one_help(self) -> None:
         harm = self.effect.model_copy(update={"value": -0.02, "verdict": "fail"})

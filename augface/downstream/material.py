@@ -38,6 +38,11 @@ class Part:
     def __len__(self) -> int:
         return len(self.labels)
 
+    def take(self, rows: npt.NDArray[np.int64]) -> Part:
+        """Some of the faces."""
+        inputs = self.inputs.take(rows) if isinstance(self.inputs, ImageRows) else self.inputs[rows]
+        return Part(inputs, self.labels[rows], self.people[rows])
+
     def known(self, attribute: int) -> tuple[npt.NDArray[np.int64], Labels]:
         """The rows whose label of one attribute is known, and these labels."""
         rows = np.flatnonzero(self.labels[:, attribute])

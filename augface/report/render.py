@@ -85,9 +85,13 @@ def _figures(section: Section) -> Iterator[Picture]:
         for table in section.tables:
             if svg := figures.balance_figure(table):
                 yield Picture(table.title, table.caption, figures.data_uri(svg))
-    if section.arms and (svg := figures.arms_figure(section.measurements, section.tables)):
+    for arms in section.arms:
+        tables = [table for table in section.tables if table.name == f"{section.key}-{arms.attribute}"]
+        svg = figures.arms_figure(arms.measurements, tables if arms.attribute else section.tables)
+        if svg is None:
+            continue
         yield Picture(
-            "Arms compared",
+            f"Arms compared: telling {arms.attribute}" if arms.attribute else "Arms compared",
             "Large dots: the mean of each arm, with its 95 % interval. Small dots: every seed. Dashed line: the best "
             "arm that has real faces only.",
             figures.data_uri(svg),

@@ -109,6 +109,9 @@ class Row:
 class ArmTable:
     """The arms of an experiment against its scores: `cells[arm][score]`."""
 
+    attribute: str
+    """What the arms tell; empty where the results do not say."""
+    measurements: list[Measurement]
     scores: list[str]
     arms: list[str]
     cells: list[list[Quantity | None]]
@@ -124,7 +127,8 @@ class Section:
     meaning: str
     headline: list[Row]
     rows: list[Row]
-    arms: ArmTable | None
+    arms: list[ArmTable]
+    """One for each attribute that was asked for."""
     measurements: list[Measurement]
     grids: list[ImageGrid]
     tables: list[Table]
@@ -325,14 +329,22 @@ def _headline(measurements: Sequence[Measurement]) -> list[Measurement]:
     return single[:HEADLINE_ROWS]
 
 
-def _arms(measurements: Sequence[Measurement]) -> ArmTable | None:
+def _arms(measurements: Sequence[Measurement]) -> list[ArmTable]:
     with_arm = [measurement for measurement in measurements if "arm" in measurement.protocol and not measurement.group]
-    if not with_arm:
-        return None
-    arms = list(dict.fromkeys(str(measurement.protocol["arm"]) for measurement in with_arm))
-    scores = list(dict.fromkeys(measurement.name for measurement in with_arm))
-    found = {(str(measurement.protocol["arm"]), measurement.name): quantity(measurement) for measurement in with_arm}
+    attributes = dict.fromkeys(str(measurement.protocol.get("attribute", "")) for measurement in with_arm)
+    return [
+        _arm_table(name, [one for one in with_arm if str(one.protocol.get("attribute", "")) == name])
+        for name in attributes
+    ]
+
+
+def _arm_table(attribute: str, measurements: list[Measurement]) -> ArmTable:
+    arms = list(dict.fromkeys(str(measurement.protocol["arm"]) for measurement in measurements))
+    scores = list(dict.fromkeys(measurement.name for measurement in measurements))
+    found = {(str(one.protocol["arm"]), one.name): quantity(one) for one in measurements}
     return ArmTable(
+        attribute=attribute,
+        measurements=measurements,
         scores=[label(score) for score in scores],
         arms=arms,
         cells=[[found.get((arm, score)) for score in scores] for arm in arms],
@@ -387,8 +399,10 @@ def _cards(evaluation: Evaluation) -> list[Card]:
 
 
 def _effect_card(evaluation: Evaluation) -> list[Card]:
-    effect = first(evaluation, "downstream", "effect")
-    if effect:
+    effects = [m for m in evaluation.select("downstream", "effect") if "arm" not in m.protocol]
+    if effects:
+        # of several attributes the one that decides
+        effect = next((m for verdict in ("fail", "pass") for m in effects if m.verdict == verdict), effects[0])
         shown = quantity(effect)
         score = str(effect.protocol.get("score", "")) or effect.unit or "average precision"
         note = f"95 %: {shown.interval}" if shown.interval else "no interval"

@@ -216,8 +216,9 @@ class TestHarness:
         def two(count: int, seed: int, sign: float = 1.0) -> Part:
             first = part(count, seed)
             second = np.where(np.random.default_rng(seed).random(count) < 0.5, 1.0, -1.0).astype(np.float32)
-            first.inputs[:, 1] += 1.5 * sign * second
-            return Part(first.inputs, np.column_stack([first.labels, second]), first.people)
+            features = np.array(first.inputs)
+            features[:, 1] += 1.5 * sign * second
+            return Part(features, np.column_stack([first.labels, second]), first.people)
 
         held_out = {"valid": two(200, 2), "test": two(500, 3)}
         for sign, harmed in ((1.0, False), (-1.0, True)):

@@ -132,15 +132,15 @@ class Downstream(Evaluator):
 
 def _problem(context: Context, target: str) -> str:
     """Why the question cannot be asked, or nothing."""
-    splits = {"train": context.train, "valid": context.valid, "test": context.test}
-    for name, data in splits.items():
-        assert data is not None
+    sides = {"train": context.train, "valid": context.valid, "test": context.test, "outside": context.outside}
+    parts = {name: data for name, data in sides.items() if data is not None}
+    for name, data in parts.items():
         if data.attribute(target).nunique() < 2:
             return f"the {name} split has faces of one kind of {target} only, so nothing can be scored."
     assert context.made is not None
     if not context.made.attribute(target).notna().any():
         return f"no made face has a label of {target}."
-    shared = people_in_common({name: data for name, data in splits.items() if data is not None})
+    shared = people_in_common(parts)
     if shared and not context.shared_people:
         return f"{shared}; scores on people who were learnt from say little (shared_people=True asks all the same)."
     return ""

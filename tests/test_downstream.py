@@ -24,7 +24,7 @@ from augface.downstream.question import answer, group_masks, new_material
 from augface.errors import UnknownNameError, UsageError
 from augface.metrics.effects import paired_effect, people_weights
 from augface.metrics.scores import average_precisions, calibration_error, group_scores
-from augface.rebalancing import plan_rebalance
+from augface.rebalancing import plan_rebalance, rebalance
 
 BY_NAME = {arm.name: arm for arm in ARMS}
 
@@ -348,6 +348,14 @@ class TestBadInput:
     def test_a_misspelt_network_is_refused_before_any_work(self, faces: FaceDataset) -> None:
         with pytest.raises(UnknownNameError, match="network"):
             plan_rebalance(faces, attr="Male", downstream="full", network="smal")
+
+    def test_faces_from_elsewhere_that_cannot_be_scored_are_refused_before_any_work(
+        self, faces: FaceDataset, tmp_path: Path
+    ) -> None:
+        women = faces.select(faces.matching({"Male": False}))
+        with pytest.raises(UsageError, match="with and without Male"):
+            rebalance(faces, attr="Male", run_dir=tmp_path / "run", outside=women)
+        assert not (tmp_path / "run").exists()
 
     def test_labels_that_are_not_known_count_nowhere(self) -> None:
         question = material()

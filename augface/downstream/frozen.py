@@ -10,15 +10,12 @@ import numpy as np
 import numpy.typing as npt
 
 from augface.downstream.arms import Arm
-from augface.downstream.linear import Array, Projection, fit_logistic
+from augface.downstream.linear import REFIT_STRENGTHS, Array, Projection, best_head, fit_logistic
 from augface.downstream.material import Material, TrainingSet
-from augface.metrics.scores import average_precisions
 
 STRENGTHS = (1e-1, 3e-2, 1e-2, 3e-3, 1e-3)
 OTHERS_STRENGTHS = (1e-2,)
 """For attributes that were not asked for, which are many."""
-REFIT_STRENGTHS = (10.0, 1.0, 1e-1, 1e-2)
-"""From hardly any change of the head to one that nearly forgets it."""
 MIXING = 0.4
 """Both parameters of the beta distribution from which the share of the second face in a blend is drawn."""
 
@@ -74,7 +71,8 @@ class Frozen:
             targets, known = (labels[:, attribute] + 1) / 2, labels[:, attribute] != 0
             if partner is not None:
                 targets, known = share * targets + (1 - share) * targets[partner], known & known[partner]
-            fitted = [fit_logistic(inputs, targets, weights * known, strength) for strength in STRENGTHS]
+            strengths = OTHERS_STRENGTHS if attribute else STRENGTHS
+            fitted = [fit_logistic(inputs, targets, weights * known, strength) for strength in strengths]
             head = self._chosen(fitted, attribute)
             again = training.later * known if arm.made_first else training.refit
             if arm.made_first or (arm.refit and attribute == 0):
@@ -84,7 +82,5 @@ class Frozen:
         return {name: held_out @ np.stack(heads, axis=1) for name, held_out in self._held_out.items()}
 
     def _chosen(self, heads: list[Array], attribute: int) -> Array:
-        """The head that ranks valid best."""
         rows, shown = self.material.valid.known(attribute)
-        scores = [average_precisions(shown, self._held_out["valid"][rows] @ head)[0] for head in heads]
-        return heads[int(np.nanargmax(scores))]
+        return best_head(heads, self._held_out["valid"][rows], shown)

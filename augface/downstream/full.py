@@ -13,10 +13,9 @@ from torch import Tensor, nn
 from augface.classifier import BATCH, descend, forward, scaled, small_network
 from augface.data.dataset import ImageRows, Pixels, join_images
 from augface.downstream.arms import Arm
-from augface.downstream.linear import Array, fit_logistic
+from augface.downstream.linear import REFIT_STRENGTHS, Array, best_head, fit_logistic
 from augface.downstream.material import Material, TrainingSet
 from augface.errors import UnknownNameError
-from augface.metrics.scores import average_precisions
 from augface.training.augmentation import mirror, translate
 from augface.training.losses import attribute_loss
 
@@ -28,7 +27,6 @@ MIXING = 0.2
 """Both parameters of the beta distribution from which the share of the second face in a blend is drawn."""
 RANDAUGMENT_GROUP = 8
 """Faces that get the same random changes."""
-REFIT_STRENGTHS = (10.0, 1.0, 1e-1, 1e-2)
 SMALL = "small"
 
 
@@ -77,7 +75,8 @@ class Full:
             np.concatenate([part.labels for part in (self.material.real, self.material.made) if len(part)])
         )
         loss_weights = torch.from_numpy(training.loss.astype(np.float32))
-        torch_random = torch.Generator().manual_seed(int(random.integers(2**62)))
+        weights_seed, batches_seed = (int(seed) for seed in random.integers(2**62, size=2))
+        torch_random = torch.Generator().manual_seed(batches_seed)
         batches = self.images // BATCH
         early = batches // 3
         order = np.concatenate(
@@ -87,7 +86,7 @@ class Full:
             ]
         )
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(int(random.integers(2**62)))
+            torch.manual_seed(weights_seed)
             network = new_network(self.network, conditions.shape[1]).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
 
             def batch_loss(rows: npt.NDArray[np.int64]) -> Tensor:
@@ -95,7 +94,7 @@ class Full:
                 weights = loss_weights[rows].to(device)
                 if not arm.mixup:
                     return self._loss(forward(network, batch), condition, weights)
-                share = float(torch._sample_dirichlet(torch.tensor([MIXING, MIXING]), torch_random)[0])
+                share = float(random.beta(MIXING, MIXING))
                 partner = torch.randperm(len(rows), generator=torch_random)
                 logits = forward(network, share * batch + (1 - share) * batch[partner])
                 first, second = (
@@ -140,8 +139,7 @@ class Full:
         targets, counts = real.labels[rows, 0] > 0, training.refit[rows]
         heads = [prior, *(fit_logistic(inputs["real"], targets, counts, s, prior=prior) for s in REFIT_STRENGTHS)]
         known, shown = self.material.valid.known(0)
-        scores = [average_precisions(shown, inputs["valid"][known] @ each)[0] for each in heads]
-        chosen = heads[int(np.nanargmax(scores))]
+        chosen = best_head(heads, inputs["valid"][known], shown)
         for name, output in outputs.items():
             output[:, 0] = inputs[name] @ chosen
 

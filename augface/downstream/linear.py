@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,10 +11,13 @@ from scipy import linalg, special
 from sklearn.decomposition import PCA
 
 from augface.features.base import Features
+from augface.metrics.scores import average_precisions
 
 DIMENSIONS = 256
 """Principal components kept: as good as all 1,280 features of the default space, at a twentieth of the time, and a
 foreign style in features that hardly vary among real faces is left out."""
+REFIT_STRENGTHS = (10.0, 1.0, 1e-1, 1e-2)
+"""Of a refit: from hardly any change of a head to one that nearly forgets it."""
 ITERATIONS = 30
 TOLERANCE = 1e-6
 """Largest gradient of the mean loss at which the minimum counts as found."""
@@ -90,3 +94,9 @@ def fit_logistic(
             break
         coefficients, lowest = (coefficients - size * step).astype(np.float32), reached
     return coefficients
+
+
+def best_head(heads: Sequence[Array], inputs: Array, shown: npt.NDArray[np.bool_]) -> Array:
+    """The coefficients that rank (N, D) inputs best by whether they show the attribute; the first of equals."""
+    scores = [average_precisions(shown, inputs @ head)[0] for head in heads]
+    return heads[int(np.nanargmax(scores))]

@@ -193,11 +193,13 @@ def rebalance(
         network=network,
         shared_people=shared_people,
     )
-    for name in attributes if outside is not None else ():
-        if outside.attribute(name).nunique() < 2 or outside.size != data.size:
-            raise UsageError(
-                f"{outside.source.spec} cannot be scored on: it needs faces with and without {name}, of {data.size} pixels."
-            )
+    if outside is not None:
+        for name in attributes:
+            if outside.attribute(name).nunique() < 2 or outside.size != data.size:
+                raise UsageError(
+                    f"{outside.source.spec} cannot be scored on: it needs faces with and without {name}, "
+                    f"of {data.size} pixels."
+                )
     if not plan.wanted:
         raise UsageError(f"The train split of {data.source.spec} is balanced already in {', '.join(attributes)}.")
     _warn_of_few(plan.groups)

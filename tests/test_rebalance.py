@@ -16,6 +16,7 @@ from augface.classifier import AttributeClassifier
 from augface.data import load_data
 from augface.data.dataset import FaceDataset
 from augface.downstream import linear
+from augface.downstream.frozen import Frozen
 from augface.errors import DataError, OutputError, UnknownNameError, UsageError
 from augface.evaluators import base, downstream
 from augface.features.pixels import PixelSpace
@@ -221,6 +222,28 @@ class TestResume:
                 run(faces, tmp_path / "parts", generator=tiny_gan())
         parts = run(faces, tmp_path / "parts", generator=tiny_gan(), resume=True)
         assert content(parts.dataset_dir) == content(whole.dataset_dir)
+
+    def test_stopped_while_measuring(self, faces: FaceDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(rebalancing, "MEASURED", ("downstream",))
+        whole = run(faces, tmp_path / "whole", downstream="frozen")
+        learn, learnt = Frozen.learn, 0
+
+        def learn_and_stop(*arguments: Any) -> Any:
+            nonlocal learnt
+            learnt += 1
+            if learnt == 8:
+                raise Stop
+            return learn(*arguments)
+
+        monkeypatch.setattr(Frozen, "learn", learn_and_stop)
+        with pytest.raises(Stop):
+            run(faces, tmp_path / "parts", downstream="frozen")
+        kept = list((tmp_path / "parts" / "checkpoints" / "downstream").iterdir())
+        assert len(kept) >= 7
+        before = {path: path.stat().st_mtime_ns for path in kept}
+        parts = run(faces, tmp_path / "parts", downstream="frozen", resume=True)
+        assert parts.evaluation.measurements == whole.evaluation.measurements
+        assert {path: path.stat().st_mtime_ns for path in kept} == before
 
     def test_a_finished_run_gives_its_results_at_once(
         self, faces: FaceDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

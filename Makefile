@@ -6,7 +6,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 DEMO_OUT ?= runs/demo
-DEMO_BUDGET ?= 4m
+DEMO_BUDGET ?= 3m
 PYTEST_FLAGS ?= -n 2
 
 BIN := $(VENV)/bin

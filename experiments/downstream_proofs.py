@@ -29,11 +29,11 @@ from augface.metrics import proportion_interval
 from augface.metrics.effects import LEVEL
 from augface.seeds import random_generator
 
-SHARES = {"real": 0.25, "valid": 0.15, "test": 0.3, "made": 0.3}
+SHARES = {"real": 0.25, "valid": 0.15, "test": 0.25, "made": 0.35}
 POSITIVES = 25
 MADE = 300
-DIMENSIONS = 64
-NULL_ARMS = tuple(arm for arm in ARMS if arm.name in ("plain", "oversampled", ALL))
+DIMENSIONS = 32
+NULL_ARMS = tuple(arm for arm in ARMS if arm.name in ("plain", ALL))
 PLANTS = ("real faces of the rare kind", "wrong labels", "duplicates")
 
 Rows = npt.NDArray[np.int64]

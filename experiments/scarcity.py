@@ -245,7 +245,7 @@ def summary(draws: list[list[Fold]], people: int) -> tuple[str, dict[str, dict[s
     def over(ours: str | None, theirs: str | None) -> Effect:
         """Mean over folds and seeds; the interval is over draws and people. None is the arm chosen on valid."""
         each = np.array([np.mean([_difference(fold, ours, theirs) for fold in folds], axis=0) for folds in draws])
-        return paired_effect(each[:, 0], each[:, 1:].mean(axis=0), people)
+        return paired_effect(each[:, 0], each[:, 1:], people)
 
     names = list(draws[0][0].precisions)
     numbers: dict[str, dict[str, float]] = {}

@@ -160,4 +160,4 @@ def effect(
             for our, their in zip(ours, theirs, strict=True)
         ]
     )
-    return paired_effect(differences[:, 0], differences[:, 1:].mean(axis=0), len(np.unique(people)))
+    return paired_effect(differences[:, 0], differences[:, 1:], len(np.unique(people)))

@@ -40,12 +40,13 @@ class Effect:
 def paired_effect(each_seed: npt.ArrayLike, over_people: npt.ArrayLike, people: int) -> Effect:
     """The mean of paired differences, with an interval that knows of the seeds and of the people.
 
-    The two errors are independent, so their variances add up; the degrees of freedom of the sum are those of
-    Satterthwaite (1946), between those of few seeds and those of many people.
+    Every seed is scored on the same people. The variance between seeds and that between people both hold what one seed
+    makes of one person, so that part is taken out once (the two-way layout of Owen 2007, "The pigeonhole bootstrap").
+    The degrees of freedom of the sum are those of Satterthwaite (1946), between those of few seeds and of many people.
 
     Args:
         each_seed: (S,) the difference of each seed on all faces, S 2 or more.
-        over_people: (B,) the mean difference over the seeds when people are drawn anew with replacement.
+        over_people: (S, B) the same when people are drawn anew with replacement, in each column others.
         people: how many people there are.
     """
     from scipy import stats
@@ -54,7 +55,9 @@ def paired_effect(each_seed: npt.ArrayLike, over_people: npt.ArrayLike, people: 
     seeds = len(differences)
     value = float(differences.mean())
     of_seeds = float(differences.var(ddof=1)) / seeds
-    of_people = float(resampled.var(ddof=1))
+    of_means = float(resampled.mean(axis=0).var(ddof=1))
+    of_both = (float(resampled.var(axis=1, ddof=1).mean()) - of_means) / (seeds - 1)
+    of_people = max(of_means - max(of_both, 0.0), 0.0)
     error = max((of_seeds + of_people) ** 0.5, 1e-12)
     freedom = error**4 / max(of_seeds**2 / (seeds - 1) + of_people**2 / max(people - 1, 1), 1e-60)
     quantile = float(stats.t.ppf(1 - LEVEL, freedom))

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -259,7 +260,8 @@ def summary(draws: list[list[Fold]], people: int) -> tuple[str, dict[str, dict[s
         lines.append(f"| {name} | {score:.3f} | {' | '.join(cells)} |")
     best = over(None, None)
     numbers["best against best"] = vars(best)
-    chosen = "; ".join(f"{fold.ours} against {fold.rival}" for folds in draws for fold in folds)
+    pairs = Counter(f"{fold.ours} against {fold.rival}" for folds in draws for fold in folds)
+    chosen = "; ".join(f"{pair}, {times} of {pairs.total()} times" for pair, times in pairs.most_common())
     verdict = "helps" if best.p_helps <= LEVEL else "harms" if best.p_harms <= LEVEL else "no evidence"
     lines.append(
         f"\nBest against best, chosen on valid: {_text(best)}: {verdict}. An effect of {best.smallest_visible:.3f} "

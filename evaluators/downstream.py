@@ -26,6 +26,7 @@ from augface.downstream.question import (
     group_masks,
     group_names,
     new_material,
+    precision_on_test,
     run_scores,
 )
 from augface.evaluators.base import Context, Evaluator, Findings
@@ -140,7 +141,8 @@ def _problem(context: Context, target: str) -> str:
     assert context.made is not None
     if not context.made.attribute(target).notna().any():
         return f"no made face has a label of {target}."
-    shared = people_in_common(parts)
+    # people of another source have numbers of their own
+    shared = people_in_common({name: data for name, data in parts.items() if name != "outside"})
     if shared and not context.shared_people:
         return f"{shared}; scores on people who were learnt from say little (shared_people=True asks all the same)."
     return ""
@@ -294,7 +296,7 @@ def _runs(one: _Answered) -> tuple[pd.DataFrame, list[str]]:
 
 
 def _arm_measurements(one: _Answered, runs: pd.DataFrame) -> list[Measurement]:
-    """Mean scores of each arm on test; the interval is t over seeds."""
+    """Mean scores of each arm on test, with an interval over seeds; that of average precision is over people too."""
     measurements = []
     for score, (direction, meaning) in SCORES.items():
         for arm in one.answer.arms:
@@ -302,6 +304,10 @@ def _arm_measurements(one: _Answered, runs: pd.DataFrame) -> list[Measurement]:
             if len(values) < 2:
                 continue
             value, low, high = seed_interval(values.tolist())
+            interval = "t over seeds"
+            if score == "average_precision":
+                found = precision_on_test(one.material, one.answer.decisions[arm.name], seed=one.seed)
+                value, low, high, interval = found.value, found.low, found.high, INTERVAL
             measurements.append(
                 Measurement(
                     evaluator="downstream",
@@ -314,7 +320,7 @@ def _arm_measurements(one: _Answered, runs: pd.DataFrame) -> list[Measurement]:
                     n_real=len(one.material.test),
                     n_fake=len(one.material.made) if arm.synthetic else None,
                     space=one.space,
-                    protocol={**one.protocol, "arm": arm.name, "interval": "t over seeds"},
+                    protocol={**one.protocol, "arm": arm.name, "interval": interval},
                 )
             )
     return measurements

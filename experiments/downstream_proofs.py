@@ -33,7 +33,7 @@ SHARES = {"real": 0.25, "valid": 0.15, "test": 0.25, "made": 0.35}
 POSITIVES = 25
 MADE = 300
 DIMENSIONS = 32
-NULL_ARMS = tuple(arm for arm in ARMS if arm.name in ("plain", ALL))
+NULL_ARMS = tuple(arm for arm in ARMS if arm.name in ("synthetic 25%", "synthetic 50%", ALL))
 PLANTS = ("real faces of the rare kind", "wrong labels", "duplicates")
 
 Rows = npt.NDArray[np.int64]

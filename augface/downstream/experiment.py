@@ -151,13 +151,19 @@ def effect(
         seed: of the bootstrap over people.
         draws: of it.
     """
+    differences = precisions(shown, people, ours, seed, draws) - precisions(shown, people, theirs, seed, draws)
+    return paired_effect(differences[:, 0], differences[:, 1:], len(np.unique(people)))
+
+
+def precisions(
+    shown: npt.NDArray[np.bool_],
+    people: npt.NDArray[np.int64],
+    decisions: Sequence[Array],
+    seed: int = 0,
+    draws: int = BOOTSTRAPS,
+) -> npt.NDArray[np.float64]:
+    """(S, 1 + B) average precision of each seed: on all faces, then on the people of each draw, alike for all arms."""
     weights = people_weights(people, random_generator(seed, "test people"), draws)
     weights = np.concatenate([np.ones((1, len(people))), weights])
     weights = weights[weights[:, shown].any(axis=1)]
-    differences = np.array(
-        [
-            average_precisions(shown, our, weights) - average_precisions(shown, their, weights)
-            for our, their in zip(ours, theirs, strict=True)
-        ]
-    )
-    return paired_effect(differences[:, 0], differences[:, 1:], len(np.unique(people)))
+    return np.array([average_precisions(shown, each, weights) for each in decisions])

@@ -15,7 +15,11 @@ from augface.downstream.arms import Arm
 from augface.seeds import random_generator
 
 KEPT = 0.8
-"""The share of training people, and of made faces, that each seed draws."""
+"""The share of the made faces that each seed draws.
+
+Real faces are all learnt from in each seed: a generator has seen them all, and where an arm without made faces saw
+fewer, made faces would help by telling of those that it missed.
+"""
 
 Labels = npt.NDArray[np.bool_]
 Weights = npt.NDArray[np.float64]
@@ -107,23 +111,21 @@ class TrainingSet:
 
 
 def training_set(arm: Arm, material: Material, seed: int, master_seed: int) -> TrainingSet:
-    """The faces of one arm and seed. For one seed all arms draw the same people, and the same made faces.
+    """The faces of one arm and seed. For one seed all arms draw the same made faces.
 
     Args:
         arm: how to train.
         material: the question.
-        seed: which draw of people and made faces.
+        seed: which draw of made and repeated faces.
         master_seed: of the whole experiment.
     """
     random = random_generator(master_seed, "downstream", seed)
     real, made = material.real, material.made
-    people = np.unique(real.people)
-    kept = random.choice(people, max(1, round(KEPT * len(people))), replace=False)
     order = random.permutation(len(made))
     target = np.concatenate([real.labels[:, 0], made.labels[:, 0]])
     count = len(real)
     drawn = np.zeros(len(target), dtype=np.bool_)
-    drawn[:count] = np.isin(real.people, kept) & (real.labels[:, 0] != 0)
+    drawn[:count] = real.labels[:, 0] != 0
     real_drawn = drawn.copy()
     if arm.made and len(made):
         drawn[count + order[: max(1, round(KEPT * arm.made * len(made)))]] = True

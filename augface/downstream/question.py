@@ -14,10 +14,10 @@ from sklearn.metrics import balanced_accuracy_score
 
 from augface.data.dataset import FaceDataset, ImageRows, signed_labels
 from augface.downstream.arms import ALL, ARMS, Arm
-from augface.downstream.experiment import Experiment, best_arm, effect
+from augface.downstream.experiment import Experiment, best_arm, effect, precisions
 from augface.downstream.material import Material, Part
 from augface.features.base import Features
-from augface.metrics.effects import BOOTSTRAPS, Effect
+from augface.metrics.effects import BOOTSTRAPS, Effect, paired_effect
 from augface.metrics.scores import average_precisions, calibration_error, group_scores
 from augface.metrics.thresholds import balanced_threshold
 
@@ -177,6 +177,14 @@ def effect_on(
         rows, shown = rows[mask[rows]], shown[mask[rows]]
     sides = ([each[part][rows, position] for each in side] for side in (ours, theirs))
     return effect(shown, faces.people[rows], *sides, seed=seed, draws=draws)
+
+
+def precision_on_test(material: Material, decisions: Sequence[dict[str, Array]], *, seed: int = 0) -> Effect:
+    """An arm's own average precision, with the interval over seeds and people that effects have."""
+    rows, shown = material.test.known(0)
+    people = material.test.people[rows]
+    found = precisions(shown, people, [each["test"][rows, 0] for each in decisions], seed=seed)
+    return paired_effect(found[:, 0], found[:, 1:], len(np.unique(people)))
 
 
 def _can_be_scored(material: Material, column: int) -> bool:

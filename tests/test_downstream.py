@@ -163,6 +163,16 @@ class TestArms:
         ]
         assert cells == pytest.approx([cells[0]] * 4)
 
+    def test_every_recipe_with_made_faces_has_its_twin_with_copies(self) -> None:
+        question = material()
+        for arm in ARMS:
+            if arm.synthetic and arm.real:
+                twin = BY_NAME[arm.name.replace("synthetic", "duplicates")]
+                assert dataclasses.replace(
+                    twin, name="", meaning="", made=twin.copies, copies=0.0
+                ) == dataclasses.replace(arm, name="", meaning="")
+                assert drawn(arm, question).shown.sum() == drawn(twin, question).shown.sum()
+
     def test_synthetic_only_keeps_the_real_faces_of_kinds_that_were_not_made(self) -> None:
         question = material()
         shown = drawn("synthetic only", question).shown[: len(question.real)]

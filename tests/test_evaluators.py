@@ -367,7 +367,7 @@ class TestDownstream:
         others = tables[f"downstream-others-{TARGET}"]
         assert TARGET not in [row[0] for row in others.rows]
         assert len(others.rows) > 5
-        assert len(tables[f"downstream-outside-{TARGET}"].rows) == len(tables[f"downstream-{TARGET}"].rows) == 13 * 5
+        assert len(tables[f"downstream-outside-{TARGET}"].rows) == len(tables[f"downstream-{TARGET}"].rows) == 17 * 5
 
     def test_people_in_two_splits_are_not_scored_unless_wanted(self, context: Context) -> None:
         shared = dataclasses.replace(context, test=context.train)

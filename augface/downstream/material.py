@@ -143,9 +143,9 @@ def training_set(arm: Arm, material: Material, seed: int, master_seed: int) -> T
         _repeat(shown, few, len(many) - len(few), random)
     elif arm.balance == "groups":
         shown = _equalised(_cells(material, real_drawn), len(target))
-    elif arm.balance == "copies":
+    if arm.copies:
         for value, kind in zip((1, -1), kinds, strict=True):
-            _repeat(shown, kind, round(KEPT * int((made.labels[:, 0] == value).sum())), random)
+            _repeat(shown, kind, round(KEPT * arm.copies * int((made.labels[:, 0] == value).sum())), random)
     return TrainingSet(
         shown,
         real_drawn.astype(np.float64) if arm.made_first else shown,

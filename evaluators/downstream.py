@@ -13,7 +13,7 @@ import pandas as pd
 from augface.artifacts import table
 from augface.data.dataset import FaceDataset
 from augface.data.splits import people_in_common
-from augface.downstream.arms import ALL
+from augface.downstream.arms import ALL, twin_of
 from augface.downstream.experiment import SEEDS, Experiment, Learner
 from augface.downstream.frozen import Frozen
 from augface.downstream.full import Full
@@ -108,12 +108,14 @@ class Downstream(Evaluator):
                 skipped.append(Skipped(evaluator=self.name, reason=reason))
             else:
                 answered.append(_answered(context, target))
-        helps = holm({one.target: one.answer.effect.p_helps for one in answered})
+        helps = holm({one.target: one.answer.p_helps for one in answered})
         harms = holm({key: found.p_harms for one in answered for key, found in one.effects.items()})
         measurements: list[Measurement] = []
         artifacts: list[Artifact] = []
         for one in answered:
             measurements += _effects(one, helps[one.target], harms)
+            if (beyond := one.answer.against_twin) is not None:
+                measurements.append(_beyond_copies(one, beyond))
             if one.outside is not None:
                 found = one.compared("outside")
                 measurements.append(
@@ -230,6 +232,14 @@ def _secondary(
         protocol={**one.protocol, "rival": one.answer.rival, "ours": one.answer.ours, "interval": INTERVAL},
         group=group or {},
     )
+
+
+def _beyond_copies(one: _Answered, found: Effect) -> Measurement:
+    """What is due to the faces, and not to the recipe that they were used in."""
+    told = _secondary(one, "effect_beyond_copies", found, "all test faces", len(one.material.test))
+    twin = twin_of(one.answer.ours)
+    meaning = f"Average precision of {one.answer.ours} minus that of {twin}, the same with repeated real faces."
+    return told.model_copy(update={"meaning": meaning, "protocol": {**told.protocol, "rival": twin}})
 
 
 def _group_effects(one: _Answered) -> list[Measurement]:

@@ -209,9 +209,7 @@ class TestLinear:
 
 def verdict(question: Material) -> str:
     found = answer(Experiment(Frozen(question)))
-    return (
-        "helps" if found.effect.p_helps <= 0.025 else "harms" if found.effect_of_all.p_harms <= 0.025 else "no evidence"
-    )
+    return "helps" if found.p_helps <= 0.025 else "harms" if found.effect_of_all.p_harms <= 0.025 else "no evidence"
 
 
 class TestHarness:
@@ -251,6 +249,15 @@ class TestHarness:
         found = effect(shown, np.arange(200), decisions, decisions, draws=50)
         assert found.value == 0
         assert found.p_helps == pytest.approx(0.5)
+
+    def test_help_is_told_only_where_the_same_recipe_with_copies_is_beaten_too(self) -> None:
+        found = answer(Experiment(Frozen(material()), seeds=2))
+        assert found.against_twin is not None
+        sure = dataclasses.replace(found.effect, p_helps=0.001)
+        unsure = dataclasses.replace(found.effect, p_helps=0.4)
+        assert dataclasses.replace(found, effect=sure, against_twin=unsure).p_helps == 0.4
+        assert dataclasses.replace(found, effect=unsure, against_twin=sure).p_helps == 0.4
+        assert dataclasses.replace(found, effect=sure, against_twin=None).p_helps == 0.001
 
     def test_pixel_arms_are_dropped_and_named(self) -> None:
         found = answer(Experiment(Frozen(material()), seeds=2))

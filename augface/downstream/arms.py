@@ -87,3 +87,9 @@ ARMS = (
     Arm("synthetic first", "all made faces added at first, and real ones alone later", made=1.0, made_first=True),
     Arm("synthetic only", "made faces and the real ones of kinds that were not made", made=1.0, real=False),
 )
+
+
+def twin_of(name: str) -> str | None:
+    """The arm that has the same recipe with repeated real faces in place of made ones."""
+    twin = name.replace(ALL, "duplicates")
+    return twin if twin != name and any(arm.name == twin for arm in ARMS) else None

@@ -39,6 +39,7 @@ LABELS = {
     "minority_recall": "Minority recall",
     "effect": "Effect of the made faces",
     "effect_of_all": "Effect of adding them all",
+    "effect_beyond_copies": "Effect beyond repeated real faces",
     "effect_outside": "Effect on faces from elsewhere",
     "group_effect": "Effect within a group",
     "effect_on_others": "Effect on other attributes",
@@ -56,7 +57,15 @@ LABELS = {
     "detection_auc_raw": "Told apart by the files (AUC)",
     "detection_auc_network": "Told apart by a network (AUC)",
 }
-_SIGNED = {"effect", "effect_of_all", "effect_outside", "group_effect", "effect_on_others", "leakage"}
+_SIGNED = {
+    "effect",
+    "effect_of_all",
+    "effect_beyond_copies",
+    "effect_outside",
+    "group_effect",
+    "effect_on_others",
+    "leakage",
+}
 DIRECTIONS = {"lower": "Lower is better", "higher": "Higher is better", "target": "Best right at the baseline"}
 
 

@@ -14,7 +14,7 @@ from sklearn.metrics import balanced_accuracy_score
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from augface.data.dataset import FaceDataset, ImageRows, signed_labels
+from augface.data.dataset import FaceDataset, ImageRows, Pixels, signed_labels
 from augface.errors import UnknownNameError
 from augface.metrics.thresholds import balanced_threshold
 from augface.seeds import derive_seed, random_generator
@@ -107,22 +107,11 @@ class AttributeClassifier:
 
     def log_odds(self, images: ImageRows, *, mirrored: bool = False) -> npt.NDArray[np.float32]:
         """Float32 (N, attributes): of each attribute, perhaps in the faces' mirror images."""
-        return self._forward(self._network, images, mirrored)
+        return outputs(self._network, images, mirrored=mirrored)
 
     def features(self, images: ImageRows) -> npt.NDArray[np.float32]:
         """Float32 (N, D): what the last layer sees."""
-        return self._forward(self._network[:-1], images)
-
-    @staticmethod
-    @torch.inference_mode()
-    def _forward(network: nn.Sequential, images: ImageRows, mirrored: bool = False) -> npt.NDArray[np.float32]:
-        device = next(network.parameters()).device
-        parts = []
-        for start in range(0, len(images), 256):
-            pixels = scaled(images[start : start + 256])
-            pixels = pixels.flip(3) if mirrored else pixels
-            parts.append(network(pixels.to(device, memory_format=torch.channels_last)).cpu().numpy())
-        return np.concatenate(parts).astype(np.float32)
+        return outputs(self._network[:-1], images)
 
 
 def descend(
@@ -158,6 +147,18 @@ def forward(network: nn.Module, batch: Tensor) -> Tensor:
     with torch.autocast(device.type, torch.bfloat16, enabled=uses_bf16()):
         logits: Tensor = network(batch.to(device, memory_format=torch.channels_last))
     return logits.float()
+
+
+@torch.inference_mode()
+def outputs(network: nn.Module, images: ImageRows | Pixels, *, mirrored: bool = False) -> npt.NDArray[np.float32]:
+    """Float32 (N, D): what a network in evaluation mode makes of uint8 images, or of their mirror images."""
+    device = next(network.parameters()).device
+    parts = []
+    for start in range(0, len(images), 256):
+        pixels = scaled(images[start : start + 256])
+        pixels = pixels.flip(3) if mirrored else pixels
+        parts.append(network(pixels.to(device, memory_format=torch.channels_last)).cpu().numpy())
+    return np.concatenate(parts).astype(np.float32)
 
 
 def small_network(attributes: int) -> nn.Sequential:

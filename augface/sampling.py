@@ -55,8 +55,8 @@ def plan_groups(
             raise DataError(f"{name} cannot be balanced: {found}, so there is nothing to learn the other kind from.")
     groups: list[Group] = []
     totals = dict(strategy) if isinstance(strategy, Mapping) else None
-    for stratum in _combinations(within):
-        kinds = {_label(where): where for where in ({**kind, **stratum} for kind in _combinations(attributes))}
+    for stratum in combinations(within):
+        kinds = {label_of(where): where for where in ({**kind, **stratum} for kind in combinations(attributes))}
         counts = {label: int(train.matching(where).sum()) for label, where in kinds.items()}
         if totals is not None:
             wanted = {label: _given_total(label, counts[label], totals) for label in counts}
@@ -72,14 +72,16 @@ def plan_groups(
     return groups
 
 
-def _combinations(attributes: Sequence[str]) -> list[dict[str, bool]]:
+def combinations(attributes: Sequence[str]) -> list[dict[str, bool]]:
+    """Every joint value of these attributes."""
     return [
         dict(zip(attributes, values, strict=True))
         for values in itertools.product([True, False], repeat=len(attributes))
     ]
 
 
-def _label(where: Mapping[str, bool]) -> str:
+def label_of(where: Mapping[str, bool]) -> str:
+    """The kind `where` in the form that options take; see `Group.label`."""
     return Group(dict(where), 0, 0).label
 
 

@@ -115,7 +115,8 @@ class Downstream(Evaluator):
         for one in answered:
             measurements += _effects(one, helps[one.target], harms)
             if (beyond := one.answer.against_twin) is not None:
-                measurements.append(_beyond_copies(one, beyond))
+                n, twin = len(one.material.test), twin_of(one.answer.ours)
+                measurements.append(_secondary(one, "effect_beyond_copies", beyond, "all test faces", n, rival=twin))
             if one.outside is not None:
                 found = one.compared("outside")
                 measurements.append(
@@ -215,8 +216,16 @@ def _effects(one: _Answered, p_helps: float, harms: Mapping[tuple[str, str], flo
 
 
 def _secondary(
-    one: _Answered, name: str, found: Effect, where: str, n: int, group: dict[str, bool] | None = None
+    one: _Answered,
+    name: str,
+    found: Effect,
+    where: str,
+    n: int,
+    *,
+    group: dict[str, bool] | None = None,
+    rival: str | None = None,
 ) -> Measurement:
+    rival = rival or one.answer.rival
     return Measurement(
         evaluator="downstream",
         name=name,
@@ -225,21 +234,13 @@ def _secondary(
         high=found.high,
         p_value=min(1.0, 2 * min(found.p_helps, found.p_harms)),
         direction="higher",
-        meaning=f"The effect on {where}: average precision of {one.answer.ours} minus that of {one.answer.rival}.",
+        meaning=f"The effect on {where}: average precision of {one.answer.ours} minus that of {rival}.",
         n_real=n,
         n_fake=len(one.material.made),
         space=one.space,
-        protocol={**one.protocol, "rival": one.answer.rival, "ours": one.answer.ours, "interval": INTERVAL},
+        protocol={**one.protocol, "rival": rival, "ours": one.answer.ours, "interval": INTERVAL},
         group=group or {},
     )
-
-
-def _beyond_copies(one: _Answered, found: Effect) -> Measurement:
-    """What is due to the faces, and not to the recipe that they were used in."""
-    told = _secondary(one, "effect_beyond_copies", found, "all test faces", len(one.material.test))
-    twin = twin_of(one.answer.ours)
-    meaning = f"Average precision of {one.answer.ours} minus that of {twin}, the same with repeated real faces."
-    return told.model_copy(update={"meaning": meaning, "protocol": {**told.protocol, "rival": twin}})
 
 
 def _group_effects(one: _Answered) -> list[Measurement]:
@@ -251,7 +252,9 @@ def _group_effects(one: _Answered) -> list[Measurement]:
             mask = one.test.matching({name: value})
             if min((labels[mask] > 0).sum(), (labels[mask] < 0).sum()) >= FEWEST:
                 found = one.compared("test", mask)
-                measurements.append(_secondary(one, "group_effect", found, "one group", int(mask.sum()), {name: value}))
+                measurements.append(
+                    _secondary(one, "group_effect", found, "one group", int(mask.sum()), group={name: value})
+                )
     return measurements
 
 
@@ -289,7 +292,7 @@ def _runs(one: _Answered) -> tuple[pd.DataFrame, list[str]]:
     parts = {"test": one.test, **({"outside": one.outside} if one.outside is not None else {})}
     records = []
     for part, data in parts.items():
-        groups = group_masks(data.attributes, [name for name in one.strata if name in data.attributes])
+        groups = group_masks(data, [name for name in one.strata if name in data.attributes])
         for arm in one.answer.arms:
             for seed, decisions in enumerate(one.answer.decisions[arm.name]):
                 scores = run_scores(one.material, decisions, groups, part)

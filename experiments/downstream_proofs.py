@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -81,13 +82,7 @@ def planted(everyone: Part, plant: str, repeat: int) -> Material:
     }[plant]
     made = random.choice(made, MADE, replace=len(made) < MADE)
     material = question(everyone, {**rows, "real": real})
-    return Material(
-        material.attributes,
-        material.real,
-        Part(everyone.inputs[made], np.ones((MADE, 1), np.float32), -1 - np.arange(MADE)),
-        material.groups,
-        material.held_out,
-    )
+    return replace(material, made=Part(everyone.inputs[made], np.ones((MADE, 1), np.float32), -1 - np.arange(MADE)))
 
 
 def verdict(material: Material, seed: int) -> str:
@@ -102,7 +97,7 @@ def null(everyone: Part, repeat: int) -> str:
     rows = parts(everyone, random_generator(repeat, "null"))
     material = question(everyone, rows)
     sides = [Experiment(Frozen(material), 2 * repeat + side).run(NULL_ARMS) for side in (0, 1)]
-    chosen = [side[best_arm(material, side, [arm.name for arm in NULL_ARMS])] for side in sides]
+    chosen = [side[best_arm(material.valid, side, [arm.name for arm in NULL_ARMS])] for side in sides]
     found = effect_on(material.test, *chosen, seed=repeat, draws=NULL_DRAWS)
     return "helps" if found.p_helps <= LEVEL else "harms" if found.p_harms <= LEVEL else "no evidence"
 

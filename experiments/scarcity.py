@@ -26,7 +26,7 @@ import augface
 from augface.data.dataset import FaceDataset, ImageRows
 from augface.data.toyfaces import load_toyfaces
 from augface.downstream.arms import ALL, ARMS, Arm
-from augface.downstream.experiment import Experiment, Learner
+from augface.downstream.experiment import Experiment, Learner, best_arm, precisions
 from augface.downstream.frozen import Frozen
 from augface.downstream.full import Full
 from augface.downstream.material import Material, Part
@@ -34,15 +34,14 @@ from augface.downstream.question import new_material
 from augface.features import create_feature_space
 from augface.features.base import Features
 from augface.features.extraction import features_of
-from augface.files import atomic_write
+from augface.files import atomic_path, atomic_write
 from augface.gates import Gates
 from augface.generators import load_generator
 from augface.generators.base import Generator
 from augface.making import make_faces
-from augface.metrics.effects import LEVEL, Effect, paired_effect, people_weights
-from augface.metrics.scores import average_precisions
+from augface.metrics.effects import LEVEL, Effect, paired_effect
 from augface.sampling import Group
-from augface.seeds import random_generator
+from augface.seeds import derive_seed, random_generator
 
 CEILING = Arm("ceiling", "the real faces that were removed, added again", made=1.0)
 FULL_ARMS = (
@@ -51,6 +50,8 @@ FULL_ARMS = (
 )
 """Those that are trained in the full mode, which takes its time."""
 MADE = 2000
+FOLDS = (("valid", "test"), ("test", "valid"))
+"""Which held-out people are chosen on, and which are scored."""
 
 Rows = npt.NDArray[np.int64]
 Array = npt.NDArray[np.float64]
@@ -136,9 +137,8 @@ class Study:
             gates = Gates(self.left, seed=self.draw)
             faces = make_faces(self.generator(), gates, group, seed=self.draw, max_draws=10).faces
             assert faces is not None, "no face passed the gates"
-            path.parent.mkdir(parents=True, exist_ok=True)
             labels = faces.attributes.astype("Int8").fillna(-1).to_numpy(dtype=np.int8)
-            with path.open("wb") as file:
+            with atomic_path(path) as temporary, temporary.open("wb") as file:
                 np.savez(file, images=np.asarray(faces.images), labels=labels)
         with np.load(path) as saved:
             images, labels = saved["images"], saved["labels"]
@@ -156,17 +156,19 @@ class Study:
                 _fold(
                     parts[choose].take(rows[choose]),
                     parts[score],
-                    {arm: [(run[choose][rows[choose]], run[score]) for run in runs] for arm, runs in decisions.items()},
+                    {
+                        arm: [{"valid": run[choose][rows[choose]], "test": run[score]} for run in runs]
+                        for arm, runs in decisions.items()
+                    },
                     score,
                 )
-                for choose, score in (("valid", "test"), ("test", "valid"))
+                for choose, score in FOLDS
             ]
         folds = []
-        for choose, score in (("valid", "test"), ("test", "valid")):
+        for choose, score in FOLDS:
             held_out = {"valid": whole[choose].select(rows[choose]), "test": whole[score]}
             material, decisions = self.run(name, Frozen, held_out, seeds)
-            told = {arm: [(run["valid"], run["test"]) for run in runs] for arm, runs in decisions.items()}
-            folds.append(_fold(material.valid, material.test, told, score))
+            folds.append(_fold(material.valid, material.test, decisions, score))
         return folds
 
     def run(
@@ -213,23 +215,18 @@ class Study:
         return features_of(self.data, space)[[place[int(row)] for row in faces.images.rows]]
 
 
-def _fold(choose: Part, score: Part, told: dict[str, list[tuple[Decisions, Decisions]]], part: str) -> Fold:
+def _fold(choose: Part, score: Part, decisions: dict[str, list[dict[str, Decisions]]], part: str) -> Fold:
     """Choose the best arm of each side on one part, and score all on the other."""
-    chosen, shown_chosen = choose.known(0)
     rows, shown = score.known(0)
-    weights = people_weights(score.people[rows], random_generator(0, "people", part))
-    weights = np.concatenate([np.ones((1, len(rows))), weights])
-    precisions = {
-        arm: np.array([average_precisions(shown, scored[rows, 0], weights) for _, scored in runs])
-        for arm, runs in told.items()
+    people, seed = score.people[rows], derive_seed(0, "fold", part)  # in all draws the same people are drawn
+    found = {
+        arm: precisions(shown, people, [run["test"][rows, 0] for run in runs], seed) for arm, runs in decisions.items()
     }
-    on_valid = {
-        arm: float(np.mean([average_precisions(shown_chosen, first[chosen, 0])[0] for first, _ in runs]))
-        for arm, runs in told.items()
-    }
-    sides = {arm.name: arm.synthetic for arm in ARMS if arm.name in on_valid}
-    ours, rival = (max((a for a in sides if sides[a] == side), key=on_valid.__getitem__) for side in (True, False))
-    return Fold(precisions, ours, rival)
+    ours, rival = (
+        best_arm(choose, decisions, [arm.name for arm in ARMS if arm.name in decisions and arm.synthetic == made])
+        for made in (True, False)
+    )
+    return Fold(found, ours, rival)
 
 
 def _split(data: FaceDataset, name: str) -> FaceDataset:

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pytest
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import average_precision_score
@@ -387,7 +386,8 @@ class TestBadInput:
         assert not drawn("plain", question).shown[:40].any()
 
     def test_groups_of_unknown_labels_hold_nobody(self) -> None:
-        masks = group_masks(pd.DataFrame({"Male": pd.array([True, None, False], dtype="boolean")}), ["Male"])
+        data = FaceDataset.from_arrays(np.zeros((3, 8, 8, 3), np.uint8), {"Male": [True, None, False]})
+        masks = group_masks(data, ["Male"])
         assert {name: mask.tolist() for name, mask in masks.items()} == {
             "Male=1": [True, False, False],
             "Male=0": [False, False, True],

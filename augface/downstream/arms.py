@@ -10,14 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-import numpy as np
-import numpy.typing as npt
-
 Balance = Literal["loss", "draws", "groups"]
 Augmentation = Literal["flip and crop", "RandAugment"]
-
-Labels = npt.NDArray[np.bool_]
-Weights = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)

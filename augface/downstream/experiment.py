@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cached_property
@@ -19,7 +19,7 @@ from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
 from augface.downstream.arms import Arm
-from augface.downstream.material import Material, TrainingSet, training_set
+from augface.downstream.material import KEPT, Material, Part, TrainingSet, training_set
 from augface.files import atomic_write
 from augface.metrics.effects import BOOTSTRAPS, Effect, paired_effect, people_weights
 from augface.metrics.scores import average_precisions
@@ -118,18 +118,18 @@ class Experiment:
 
     @cached_property
     def _fingerprint(self) -> str:
-        return f"{self.material.fingerprint}{self.learner.mode}{self.learner.protocol}{self.seed}"
+        return f"{self.material.fingerprint}{self.learner.mode}{self.learner.protocol}{KEPT}{self.seed}"
 
 
-def valid_score(material: Material, decisions: Sequence[dict[str, Array]]) -> float:
+def valid_score(valid: Part, decisions: Sequence[dict[str, Array]]) -> float:
     """How well an arm ranks valid by the target, in average precision, on the mean over its seeds."""
-    rows, shown = material.valid.known(0)
+    rows, shown = valid.known(0)
     return float(np.mean([average_precisions(shown, each["valid"][rows, 0])[0] for each in decisions]))
 
 
-def best_arm(material: Material, decisions: dict[str, list[dict[str, Array]]], names: Sequence[str]) -> str:
+def best_arm(valid: Part, decisions: Mapping[str, Sequence[dict[str, Array]]], names: Sequence[str]) -> str:
     """The one of these arms that is best on valid; the first of them where several are."""
-    return max(names, key=lambda name: valid_score(material, decisions[name]))
+    return max(names, key=lambda name: valid_score(valid, decisions[name]))
 
 
 def effect(
@@ -151,7 +151,8 @@ def effect(
         seed: of the bootstrap over people.
         draws: of it.
     """
-    differences = precisions(shown, people, ours, seed, draws) - precisions(shown, people, theirs, seed, draws)
+    found = precisions(shown, people, [*ours, *theirs], seed, draws)
+    differences = found[: len(ours)] - found[len(ours) :]
     return paired_effect(differences[:, 0], differences[:, 1:], len(np.unique(people)))
 
 

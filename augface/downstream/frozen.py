@@ -9,6 +9,7 @@ from typing import ClassVar
 import numpy as np
 import numpy.typing as npt
 
+from augface.downstream import linear
 from augface.downstream.arms import Arm
 from augface.downstream.linear import REFIT_STRENGTHS, Array, Projection, best_head, fit_logistic
 from augface.downstream.material import Material, TrainingSet
@@ -37,7 +38,14 @@ class Frozen:
     @property
     def protocol(self) -> dict[str, object]:
         """What changes the numbers."""
-        return {"classifier": "logistic regression on principal components, strength chosen on valid"}
+        return {
+            "classifier": "logistic regression on principal components, strength chosen on valid",
+            "dimensions": linear.DIMENSIONS,
+            "strengths": list(STRENGTHS),
+            "others_strengths": list(OTHERS_STRENGTHS),
+            "refit_strengths": list(REFIT_STRENGTHS),
+            "mixing": MIXING,
+        }
 
     @cached_property
     def _projection(self) -> Projection:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import ClassVar
 
 import numpy as np
@@ -10,8 +11,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from augface.classifier import BATCH, descend, forward, scaled, small_network
-from augface.data.dataset import ImageRows, Pixels, join_images
+from augface.classifier import BATCH, descend, forward, outputs, scaled, small_network
+from augface.data.dataset import ImageRows, join_images
 from augface.downstream.arms import Arm
 from augface.downstream.linear import REFIT_STRENGTHS, Array, best_head, fit_logistic
 from augface.downstream.material import Material, TrainingSet
@@ -63,6 +64,8 @@ class Full:
             "network": self.network,
             "images_shown": self.images,
             "target_share": TARGET_SHARE,
+            "mixing": MIXING,
+            "refit_strengths": list(REFIT_STRENGTHS),
         }
 
     def learn(
@@ -70,10 +73,7 @@ class Full:
     ) -> dict[str, Array]:
         """Log-odds of these attributes for the held-out faces, float32 (N, attributes) each."""
         device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        images = self._images()
-        conditions = torch.from_numpy(
-            np.concatenate([part.labels for part in (self.material.real, self.material.made) if len(part)])
-        )
+        images, conditions = self._learn
         loss_weights = torch.from_numpy(training.loss.astype(np.float32))
         weights_seed, batches_seed = (int(seed) for seed in random.integers(2**62, size=2))
         torch_random = torch.Generator().manual_seed(batches_seed)
@@ -103,14 +103,16 @@ class Full:
                 return share * first + (1 - share) * second
 
             descend(network, order, batch_loss, f"downstream, {arm.name}")
-        outputs = {name: _outputs(network, part.inputs) for name, part in self.material.held_out.items()}
+        told = {name: outputs(network, part.inputs) for name, part in self.material.held_out.items()}
         if arm.refit and 0 in attributes:
-            self._refit(network, training, outputs)
-        return {name: output[:, attributes] for name, output in outputs.items()}
+            self._refit(network, training, told)
+        return {name: output[:, attributes] for name, output in told.items()}
 
-    def _images(self) -> ImageRows:
-        parts = [part.inputs for part in (self.material.real, self.material.made) if len(part)]
-        return join_images([part for part in parts if isinstance(part, ImageRows)])
+    @cached_property
+    def _learn(self) -> tuple[ImageRows, Tensor]:
+        parts = [part for part in (self.material.real, self.material.made) if len(part)]
+        images = join_images([part.inputs for part in parts if isinstance(part.inputs, ImageRows)])
+        return images, torch.from_numpy(np.concatenate([part.labels for part in parts]))
 
     @staticmethod
     def _loss(logits: Tensor, condition: Tensor, weights: Tensor) -> Tensor:
@@ -120,14 +122,14 @@ class Full:
             return target
         return TARGET_SHARE * target + (1 - TARGET_SHARE) * attribute_loss(logits[:, 1:], condition[:, 1:])
 
-    def _refit(self, network: nn.Module, training: TrainingSet, outputs: dict[str, Array]) -> None:
+    def _refit(self, network: nn.Module, training: TrainingSet, told: dict[str, Array]) -> None:
         """Fit the target's part of the last layer anew on real faces, as near to what it was as valid likes best."""
         real = self.material.real
         body, head = _Body(network), _head(network)
         rows = np.flatnonzero(training.refit[: len(real)])
         seen = {
-            "real": _outputs(body, real.inputs[rows]),
-            **{name: _outputs(body, part.inputs) for name, part in self.material.held_out.items()},
+            "real": outputs(body, real.inputs[rows]),
+            **{name: outputs(body, part.inputs) for name, part in self.material.held_out.items()},
         }
         scale = max(float(np.sqrt((seen["real"] ** 2).mean())), 1e-6)
         inputs = {
@@ -140,7 +142,7 @@ class Full:
         heads = [prior, *(fit_logistic(inputs["real"], targets, counts, s, prior=prior) for s in REFIT_STRENGTHS)]
         known, shown = self.material.valid.known(0)
         chosen = best_head(heads, inputs["valid"][known], shown)
-        for name, output in outputs.items():
+        for name, output in told.items():
             output[:, 0] = inputs[name] @ chosen
 
 
@@ -178,17 +180,6 @@ def _head(network: nn.Module) -> nn.Linear:
     head = network[-1] if isinstance(network, nn.Sequential) else network.get_classifier()  # type: ignore[operator]
     assert isinstance(head, nn.Linear)
     return head
-
-
-@torch.inference_mode()
-def _outputs(network: nn.Module, images: ImageRows | Pixels) -> Array:
-    """Float32 (N, outputs)."""
-    device = next(network.parameters()).device
-    parts = [
-        network(scaled(images[start : start + 256]).to(device, memory_format=torch.channels_last)).cpu().numpy()
-        for start in range(0, len(images), 256)
-    ]
-    return np.asarray(np.concatenate(parts), dtype=np.float32)
 
 
 def _augmented(batch: Tensor, arm: Arm, random: torch.Generator) -> Tensor:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 from scipy import special
 from sklearn.metrics import balanced_accuracy_score
 
@@ -20,6 +18,7 @@ from augface.features.base import Features
 from augface.metrics.effects import BOOTSTRAPS, Effect, paired_effect
 from augface.metrics.scores import average_precisions, calibration_error, group_scores
 from augface.metrics.thresholds import balanced_threshold
+from augface.sampling import combinations, label_of
 
 GROUPED = ("Male", "Young")
 """The attributes whose groups are looked at where none are asked for, as far as the data have them."""
@@ -37,15 +36,9 @@ def group_names(data: FaceDataset, asked: Sequence[str], target: str) -> list[st
     return [name for name in (asked or GROUPED) if name in data.attributes and name != target]
 
 
-def group_masks(attributes: pd.DataFrame, names: Sequence[str]) -> dict[str, Labels]:
+def group_masks(data: FaceDataset, names: Sequence[str]) -> dict[str, Labels]:
     """(N,) which faces belong to each joint group, by the group's name; none where nothing parts them."""
-    masks = {}
-    for values in itertools.product([True, False], repeat=len(names)):
-        mask = np.ones(len(attributes), dtype=np.bool_)
-        for name, value in zip(names, values, strict=True):
-            mask &= (attributes[name] == value).fillna(False).to_numpy(dtype=np.bool_)
-        masks[", ".join(f"{name}={int(value)}" for name, value in zip(names, values, strict=True))] = mask
-    return masks if names else {}
+    return {label_of(where): data.matching(where) for where in combinations(names)} if names else {}
 
 
 def people_of(data: FaceDataset) -> npt.NDArray[np.int64]:
@@ -81,7 +74,7 @@ def new_material(
         return Part(inputs(data), signed_labels(labels), people_of(data))
 
     groups = np.zeros(len(train), dtype=np.int64)
-    for number, mask in enumerate(group_masks(train.attributes, strata).values()):
+    for number, mask in enumerate(group_masks(train, strata).values()):
         groups[mask] = number + 1
     return Material(names, part(train), part(made), groups, {name: part(data) for name, data in held_out.items()})
 
@@ -92,8 +85,12 @@ class OtherEffect:
 
     attribute: str
     without: float
-    with_made: float
     effect: Effect
+
+    @property
+    def with_made(self) -> float:
+        """Average precision with the made faces."""
+        return self.without + self.effect.value
 
 
 @dataclass(frozen=True)
@@ -137,8 +134,8 @@ def answer(experiment: Experiment, arms: Sequence[Arm] = ARMS) -> Answer:
     possible = [arm for arm in arms if learner.can(arm)]
     columns = list(range(len(material.attributes)))
     decisions = experiment.run(possible, columns if learner.at_once else [0])
-    ours = best_arm(material, decisions, [arm.name for arm in possible if arm.synthetic])
-    rival = best_arm(material, decisions, [arm.name for arm in possible if not arm.synthetic])
+    ours = best_arm(material.valid, decisions, [arm.name for arm in possible if arm.synthetic])
+    rival = best_arm(material.valid, decisions, [arm.name for arm in possible if not arm.synthetic])
     twin = twin_of(ours)
     others = [column for column in columns[1:] if _can_be_scored(material, column)]
     pair = {name: decisions[name] for name in (rival, ours)}
@@ -218,10 +215,7 @@ def _other(
 ) -> OtherEffect:
     test = experiment.material.test
     rows, shown = test.known(column)
-    without, with_made = (
-        float(np.mean([average_precisions(shown, each["test"][rows, position])[0] for each in decisions[name]]))
-        for name in (rival, ours)
-    )
+    without = [average_precisions(shown, each["test"][rows, position])[0] for each in decisions[rival]]
     found = effect_on(
         test,
         decisions[ours],
@@ -231,7 +225,7 @@ def _other(
         seed=experiment.seed,
         draws=OTHER_DRAWS,
     )
-    return OtherEffect(experiment.material.attributes[column], without, with_made, found)
+    return OtherEffect(experiment.material.attributes[column], float(np.mean(without)), found)
 
 
 def run_scores(

@@ -50,7 +50,10 @@ def terminal_summary(evaluation: Evaluation, *, reasons: bool = False) -> str:
             text = f"Not measured: {clean(skipped.evaluator)}: {clean(skipped.reason)}"
             lines += ["", *textwrap.wrap(text, WIDTH, subsequent_indent="  ", break_long_words=False)]
     elif evaluation.skipped:
-        names = dict.fromkeys(clean(skipped.evaluator) for skipped in evaluation.skipped)
+        names = dict.fromkeys(
+            clean(skipped.evaluator) + (" (in part)" if evaluation.select(skipped.evaluator) else "")
+            for skipped in evaluation.skipped
+        )
         lines.append(_shorten(f"Not measured: {', '.join(names)}. The report says why.", WIDTH))
     if not evaluation.measurements:
         lines.append("Nothing was measured.")

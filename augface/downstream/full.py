@@ -20,7 +20,7 @@ from augface.errors import UnknownNameError
 from augface.training.augmentation import mirror, translate
 from augface.training.losses import attribute_loss
 
-IMAGES = 30_000
+IMAGES = 25_000
 """Images that each arm is shown in each run."""
 TARGET_SHARE = 0.5
 """Weight of the target in the loss; the other attributes, which teach what faces are like, share the rest."""

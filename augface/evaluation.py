@@ -190,12 +190,14 @@ def run_evaluators(context: Context, names: Sequence[str]) -> tuple[list[Measure
 def decide(measurements: Sequence[Measurement], skipped: Sequence[Skipped] = ()) -> Verdict:
     """The answer, from the downstream effects and the alarms for memorisation.
 
-    Use: an effect is above 0, none below, and memorisation raises no alarm. Do not use: an effect is below 0, or
-    memorisation raises an alarm. No evidence: neither. Not assessed: the downstream question was not asked. For each
-    attribute two effects count: that of the best use of the faces, and, where that does not help, that of adding them
-    all as they are.
+    Use: an effect is above 0, none below, and no copies are found. Do not use: an effect is below 0, or copies are
+    found. No evidence: neither. Not assessed: the downstream question was not asked. For each attribute two effects
+    count: that of the best use of the faces, and, where that does not help, that of adding them all as they are. An
+    alarm for memorisation that comes without a copy to show is told, and decides nothing: one run in twenty that copies
+    nothing has one.
     """
-    copied = [m for m in measurements if m.evaluator == "memorisation" and m.verdict == "fail"]
+    alarms = [m for m in measurements if m.evaluator == "memorisation" and m.verdict == "fail"]
+    copied = [m for m in alarms if m.value is not None and (m.value if m.low is None else m.low) > 0]
     effects = [m for m in measurements if m.evaluator == "downstream" and m.name in ("effect", "effect_of_all")]
     if copied:
         return Verdict(decision="do not use", reason=_copies(copied))
@@ -221,10 +223,10 @@ def decide(measurements: Sequence[Measurement], skipped: Sequence[Skipped] = ())
             decision="do not use",
             reason=f"A classifier of {attribute} does worse with the made faces {against}: {numbers}.",
         )
+    caveat = "".join(f" {_suspicion(alarm)}" for alarm in alarms[:1])
     if helps:
-        caveat = "" if any(m.evaluator == "memorisation" for m in measurements) else (
-            " Copying was checked by the copy gate alone."
-        )  # fmt: skip
+        if not any(m.evaluator == "memorisation" for m in measurements):
+            caveat += " Copying was checked by the copy gate alone."
         worse = [m for m in measurements if m.name == "effect_on_others" and m.protocol.get("harmed")]
         if worse:
             caveat += f" It does worse with {', '.join(worse[0].protocol['harmed'][:3])}."
@@ -237,7 +239,7 @@ def decide(measurements: Sequence[Measurement], skipped: Sequence[Skipped] = ())
         decision="no evidence",
         reason=(
             f"A classifier of {attribute} is not shown to do better or worse with the made faces {against}: {numbers}. "
-            f"An effect of {visible:.{digits}f} would have been seen in 4 of 5 such tests."
+            f"An effect of {visible:.{digits}f} would have been seen in 4 of 5 such tests.{caveat}"
         ),
     )
 
@@ -253,6 +255,12 @@ def _copies(alarms: Sequence[Measurement]) -> str:
             interval = f"95 % interval {alarm.low:.1%} to {alarm.high:.1%}"
             said.append(f"{alarm.value:.1%} of the made faces repeat one ({interval})")
     return f"The generator copies training faces: {', '.join(said[:2])}."
+
+
+def _suspicion(alarm: Measurement) -> str:
+    """What an alarm for memorisation says that has no copy to show."""
+    chance = f" (p = {alarm.p_value:.2g})" if alarm.p_value is not None else ""
+    return f"Memorisation raised its alarm{chance}, but has no copy to show: look at the most suspicious pairs."
 
 
 def sample_grids(context: Context, columns: int = 12, rows: int = 4) -> list[Artifact]:

@@ -417,6 +417,14 @@ class TestDecision:
         assert verdict.decision == "do not use"
         assert "30.0% of the made faces repeat one (95 % interval 20.0% to 40.0%)" in verdict.reason
 
+    def test_an_alarm_without_a_copy_to_show_is_told_and_decides_nothing(self) -> None:
+        alarm = self.copies.model_copy(update={"value": 0.0, "low": 0.0, "high": 0.001, "p_value": 0.028})
+        verdict = decide([self.effect, alarm])
+        assert verdict.decision == "use"
+        assert "Memorisation raised its alarm (p = 0.028), but has no copy to show" in verdict.reason
+        equal = self.copies.model_copy(update={"name": "exact_copies", "value": 1.0, "low": None, "high": None})
+        assert decide([self.effect, equal]).decision == "do not use"
+
     def test_what_gets_worse_elsewhere_is_told_with_the_help(self) -> None:
         others = self.effect.model_copy(
             update={"name": "effect_on_others", "verdict": "warn", "protocol": {"harmed": ["Bangs", "Young"]}}

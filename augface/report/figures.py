@@ -10,6 +10,7 @@ import io
 import re
 import warnings
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import seaborn
@@ -18,6 +19,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
+from augface.report.words import format_number, group_text, label, quantity, quantity_of
 from augface.results import Measurement, Series, Table
 
 INK, MUTED, RULE = "#1b2430", "#5a6675", "#d4dae2"
@@ -36,7 +38,13 @@ DARK = {
     "#b07c00": "#e0b040",
 }
 FONTS = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
+WIDTH = 8.6
+"""Inches of every figure."""
 MOST_BARS = 24
+MOST_GROUPS = 12
+FEW_GROUPS = 5
+"""Fewer of them are told by their table."""
+MOST_ASKED = 12
 MOST_POINTS = 600
 
 # Text is laid out with the font that comes with matplotlib, so that the bytes do not depend on the machine's fonts.
@@ -70,7 +78,20 @@ STYLE = {
 }
 
 
-def balance_figure(table: Table) -> str | None:
+@dataclass(frozen=True)
+class Drawing:
+    """A figure, and in words what it shows, for those who cannot see it."""
+
+    svg: str
+    description: str
+
+    @property
+    def uri(self) -> str:
+        """The SVG as the address of an image."""
+        return "data:image/svg+xml;base64," + base64.b64encode(self.svg.encode("utf-8", "replace")).decode()
+
+
+def balance_figure(table: Table) -> Drawing | None:
     """Faces a class, with those that were made on top of the real ones; None where the table has no such columns."""
     names = [column.lower() for column in table.columns]
     if "before" not in names or "after" not in names or names.index("before") == 0:
@@ -108,10 +129,98 @@ def balance_figure(table: Table) -> str | None:
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
         axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=3, borderaxespad=0.2, handlelength=1, handleheight=1)
 
-    return _svg(draw, height=0.95 + 0.36 * len(classes))
+    said = [f"{name}: {start:,.0f} faces before, {end:,.0f} after" for name, start, end in classes]
+    return Drawing(_svg(draw, height=0.95 + 0.36 * len(classes)), _list(said))
 
 
-def arms_figure(measurements: Sequence[Measurement], tables: Sequence[Table]) -> str | None:
+def groups_figure(measurements: Sequence[Measurement]) -> Drawing | None:
+    """A number in groups of faces, beside what real faces have there; the worst first. None for a few groups."""
+    groups = [one for one in measurements if one.value is not None]
+    if len(groups) < FEW_GROUPS:
+        return None
+    groups = sorted(groups, key=_badness, reverse=True)[:MOST_GROUPS]
+    percent = 100.0 if groups[0].unit == "%" else 1.0
+
+    def draw(axes: Axes) -> None:
+        places = np.arange(len(groups))[::-1]
+        for place, one in zip(places, groups, strict=True):
+            if one.baseline and one.baseline.value is not None:
+                low, high = one.baseline.low, one.baseline.high
+                if low is not None and high is not None and high > low:
+                    axes.plot([percent * low, percent * high], [place, place], color=REAL, alpha=0.3, linewidth=8,
+                              solid_capstyle="butt")  # fmt: skip
+                axes.plot([percent * one.baseline.value], [place], "|", color=REAL, markersize=11, markeredgewidth=2)
+            if one.low is not None and one.high is not None:
+                axes.plot([percent * one.low, percent * one.high], [place, place], color=MADE, linewidth=2.4,
+                          solid_capstyle="round")  # fmt: skip
+            axes.plot([percent * (one.value or 0.0)], [place], "o", color=MADE, markersize=6.5, zorder=4)
+        _categories(axes, places, [group_text(one.group) for one in groups])
+        axes.set_ylim(-0.6, len(groups) - 0.4)
+        axes.set_xlabel(
+            _text(label(groups[0].name).lower()) + (f" ({_text(groups[0].unit)})" if groups[0].unit else "")
+        )
+        axes.xaxis.set_major_locator(MaxNLocator(7, steps=[1, 2, 5, 10]))
+        axes.plot([], [], "o", color=MADE, markersize=6, label="made faces")
+        if any(one.baseline for one in groups):
+            axes.plot([], [], "|", color=REAL, markersize=10, markeredgewidth=2, label="real against real")
+        axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2, borderaxespad=0.2, handletextpad=0.3)
+
+    said = [
+        f"{group_text(one.group)}: {quantity(one).text}"
+        + (f", real against real {quantity_of(one.baseline, one.unit).text}" if one.baseline else "")
+        for one in groups
+    ]
+    return Drawing(_svg(draw, height=0.95 + 0.3 * len(groups)), _list(said))
+
+
+def _badness(one: Measurement) -> float:
+    """How far a number is on the wrong side of what real faces have there; without that, how bad it is."""
+    assert one.value is not None
+    beyond = one.value - (one.baseline.value if one.baseline and one.baseline.value is not None else 0.0)
+    return {"lower": beyond, "higher": -beyond, "target": abs(beyond)}[one.direction]
+
+
+def matrix_figure(table: Table) -> Drawing | None:
+    """Shares as a map: a row for each line of the table, a column for each of its other columns."""
+    asked = table.columns[1 : 1 + MOST_ASKED]
+    rows = [
+        (str(row[0]), [float(cell) for cell in row[1 : 1 + len(asked)] if isinstance(cell, (int, float))])
+        for row in table.rows
+        if len(row) == len(table.columns)
+    ]
+    rows = [row for row in rows if len(row[1]) == len(asked)]
+    if not asked or not rows:
+        return None
+    # those that the request moves most, where there are too many
+    kept = sorted(range(len(rows)), key=lambda number: min(rows[number][1]) - max(rows[number][1]))[:MOST_BARS]
+    rows = [rows[number] for number in sorted(kept)]
+    shares = 100 * np.array([values for _, values in rows])
+
+    def draw(axes: Axes) -> None:
+        colours = axes.pcolormesh(shares, cmap="Blues", vmin=0, vmax=100, edgecolors="none")
+        for (row, column), share in np.ndenumerate(shares):
+            red, green, blue, _ = colours.cmap(share / 100)
+            colour = "#10151c" if 0.3 * red + 0.6 * green + 0.1 * blue > 0.55 else "#fdfdfe"
+            axes.text(column + 0.5, row + 0.5, f"{share:.0f}", ha="center", va="center", color=colour, fontsize=8.5)
+        axes.set_yticks(np.arange(len(rows)) + 0.5, [_text(name) for name, _ in rows])
+        axes.set_xticks(np.arange(len(asked)) + 0.5, [_text(name, 24) for name in asked])
+        axes.xaxis.tick_top()
+        if sum(len(_text(name, 24)) for name in asked) > 80:
+            axes.tick_params(axis="x", labelrotation=45)
+        axes.tick_params(length=0)
+        axes.invert_yaxis()
+        axes.grid(visible=False)
+        axes.spines[:].set_visible(False)
+        axes.set_xlabel("asked for; in the fields the share of faces that show what stands at the left (%)")
+
+    said = [
+        f"{name}: {', '.join(f'{share:.0f} % of {column}' for column, share in zip(asked, each, strict=True))}"
+        for (name, _), each in zip(rows, shares, strict=True)
+    ]
+    return Drawing(_svg(draw, height=1.0 + 0.24 * len(rows)), _list(said))
+
+
+def arms_figure(measurements: Sequence[Measurement], tables: Sequence[Table]) -> Drawing | None:
     """Each arm's score with its interval and every seed; None without arms."""
     with_arm = [
         measurement
@@ -144,17 +253,21 @@ def arms_figure(measurements: Sequence[Measurement], tables: Sequence[Table]) ->
         _categories(axes, places, [str(arm.protocol["arm"]) for arm in arms])
         axes.set_ylim(-0.65, len(arms) - 0.45)
         axes.set_ylabel("")
-        axes.set_xlabel(f"{_text(score.replace('_', ' '))}" + (f" ({_text(arms[0].unit)})" if arms[0].unit else ""))
+        axes.set_xlabel(_with_unit(score.replace("_", " "), arms[0].unit))
         axes.xaxis.set_major_locator(MaxNLocator(7, steps=[1, 2, 5, 10]))
         for colour, text in ((REAL, "real faces only"), (MADE, "with made faces")):
             if any((MADE if _uses_made_faces(arm) else REAL) == colour for arm in arms):
                 axes.plot([], [], "o", color=colour, markersize=6, label=text)
         axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2, borderaxespad=0.2, handletextpad=0.2)
 
-    return _svg(draw, height=0.95 + 0.42 * len(arms))
+    said = [
+        f"{arm.protocol['arm']}: {shown.text}" + (f" ({shown.interval})" if shown.interval else "")
+        for arm, shown in ((arm, quantity(arm)) for arm in arms)
+    ]
+    return Drawing(_svg(draw, height=0.95 + 0.42 * len(arms)), f"{label(score)}. {_list(said)}")
 
 
-def series_figure(series: Series) -> str | None:
+def series_figure(series: Series) -> Drawing | None:
     """Curves over a common axis; None where there is nothing to draw."""
     curves = {}
     for name, values in series.lines.items():
@@ -186,7 +299,12 @@ def series_figure(series: Series) -> str | None:
         axes.tick_params(axis="y", labelcolor=MUTED)
         axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=4, borderaxespad=0.2, handlelength=1.4)
 
-    return _svg(draw, height=2.9)
+    said = [
+        f"{name} from {format_number(float(y[0]))} to {format_number(float(y[-1]))}" for name, (_, y) in curves.items()
+    ]
+    ends = [ends for x, _ in curves.values() for ends in (x[0], x[-1])]
+    over = f"{series.x_label} from {format_number(float(min(ends)))} to {format_number(float(max(ends)))}"
+    return Drawing(_svg(draw, height=2.9), f"{series.y_label} over {over}. {_list(said)}")
 
 
 def _uses_made_faces(arm: Measurement) -> bool:
@@ -206,6 +324,15 @@ def _seed_scores(tables: Sequence[Table], score: str) -> dict[str, list[float]]:
     return scores
 
 
+def _with_unit(text: str, unit: str) -> str:
+    return f"{_text(text)} ({_text(unit)})" if unit else _text(text)
+
+
+def _list(said: Sequence[str]) -> str:
+    """Short facts as one text."""
+    return "; ".join(" ".join(fact.split()) for fact in said) + "."
+
+
 def _text(text: str, most: int = 40) -> str:
     """Someone's name as one line that can be drawn: no control characters, and not too long."""
     clean = "".join(character for character in " ".join(text.split()) if character.isprintable())
@@ -219,14 +346,14 @@ def _categories(axes: Axes, places: Sequence[float] | np.ndarray, names: Sequenc
     axes.spines["left"].set_visible(False)
 
 
-def _svg(draw: Callable[[Axes], None], *, height: float, width: float = 8.6) -> str:
-    """What `draw` puts on a pair of axes, as the text of an SVG file; sizes in inches."""
+def _svg(draw: Callable[[Axes], None], *, height: float) -> str:
+    """What `draw` puts on a pair of axes of so many inches, as the text of an SVG file."""
     # `default` makes the figure independent of the user's own settings. Names may hold letters that the font for
     # the layout lacks; the reader's browser has them.
     with style.context(["default", STYLE], after_reset=True), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
         warnings.filterwarnings("ignore", message=".*[Mm]atplotlib currently does not support")
-        figure = Figure(figsize=(width, height), layout="constrained")
+        figure = Figure(figsize=(WIDTH, height), layout="constrained")
         draw(figure.subplots())
         file = io.StringIO()
         figure.savefig(file, format="svg", metadata={"Date": None, "Creator": None}, facecolor="none")
@@ -244,8 +371,3 @@ def _polish(svg: str) -> str:
         for light, dark in DARK.items()
     )
     return svg.replace("</style>", f" @media (prefers-color-scheme: dark){{{swaps}}}</style>", 1)
-
-
-def data_uri(svg: str) -> str:
-    """The SVG as the address of an image."""
-    return "data:image/svg+xml;base64," + base64.b64encode(svg.encode("utf-8", "replace")).decode()

@@ -7,18 +7,30 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from augface.report.summarise import TABLE_ROWS, Section, summarise
-from augface.report.words import format_cell
+from augface.report.words import format_cell, label
 from augface.results import Evaluation, ImageGrid
+
+if TYPE_CHECKING:
+    from augface.report.figures import Drawing
 
 TEMPLATES = Path(__file__).parent / "templates"
 SHOWN_TILE = 128
 """CSS pixels, about, of a face's side on the page: small faces are enlarged by a whole factor up to this."""
 MOST_GRID_LINES = 400
+GROUPS = {
+    "fidelity": "kernel_distance",
+    "prdc": "coverage",
+    "modes": "group_ratio",
+    "adherence": "adherence",
+    "downstream": "group_effect",
+}
+"""The number of each section that is drawn for groups of faces."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +39,7 @@ class Picture:
 
     title: str
     caption: str
-    uri: str
+    drawing: Drawing
 
 
 def render(evaluation: Evaluation, *, real_images: bool = True) -> str:
@@ -77,28 +89,38 @@ def _policy(style: str, script: str) -> str:
 
 def _figures(section: Section) -> Iterator[Picture]:
     """What can be drawn of a section's numbers, tables and curves."""
-    if not (section.key in {"balance", "training"} or section.arms or section.series):
+    groups = [one for one in section.measurements if one.name == GROUPS.get(section.key) and one.group]
+    if not (section.key in {"balance", "adherence"} or groups or section.arms or section.series):
         return
     from augface.report import figures
 
-    if section.key == "balance":
-        for table in section.tables:
-            if svg := figures.balance_figure(table):
-                yield Picture(table.title, table.caption, figures.data_uri(svg))
+    for table in section.tables:
+        drawing = None
+        if section.key == "balance":
+            drawing = figures.balance_figure(table)
+        elif table.name == "adherence-matrix":
+            drawing = figures.matrix_figure(table)
+        if drawing:
+            yield Picture(table.title, table.caption, drawing)
+    if drawing := figures.groups_figure(groups):
+        caption = "Dots and lines: the made faces, with 95 % intervals."
+        if any(one.baseline for one in groups):
+            caption += " Bars: real faces against other real ones."
+        if len(groups) > figures.MOST_GROUPS:
+            caption += f" The worst {figures.MOST_GROUPS} of {len(groups)}."
+        yield Picture(f"{label(groups[0].name)}, group by group", caption, drawing)
     for arms in section.arms:
         tables = [table for table in section.tables if table.name == f"{section.key}-{arms.attribute}"]
-        svg = figures.arms_figure(arms.measurements, tables if arms.attribute else section.tables)
-        if svg is None:
-            continue
-        yield Picture(
-            f"Arms compared: telling {arms.attribute}" if arms.attribute else "Arms compared",
-            "Large dots: the mean of each arm, with its 95 % interval. Small dots: every seed. Dashed line: the best "
-            "arm that has real faces only.",
-            figures.data_uri(svg),
-        )
+        if drawing := figures.arms_figure(arms.measurements, tables if arms.attribute else section.tables):
+            yield Picture(
+                f"Arms compared: telling {arms.attribute}" if arms.attribute else "Arms compared",
+                "Large dots: the mean of each arm, with its 95 % interval. Small dots: every seed. Dashed line: the "
+                "best arm that has real faces only.",
+                drawing,
+            )
     for series in section.series:
-        if svg := figures.series_figure(series):
-            yield Picture(series.title, series.caption, figures.data_uri(svg))
+        if drawing := figures.series_figure(series):
+            yield Picture(series.title, series.caption, drawing)
 
 
 def _enlargement(grid: ImageGrid) -> int:

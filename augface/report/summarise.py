@@ -6,8 +6,9 @@ import json
 import math
 import re
 import shlex
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pydantic_core import to_jsonable_python
@@ -25,10 +26,13 @@ from augface.report.words import (
 )
 from augface.results import Decision, Evaluation, ImageGrid, Measurement, Series, Table
 
+ALARMS = 4
 HEADLINE_ROWS = 12
 """Numbers a section shows before its folded details, which show all."""
 TABLE_ROWS = 2000
 PROVENANCE_ROWS = 500
+PICTURES = 3_000_000
+"""Characters of all pictures together; what comes later on the page is left to the results file."""
 
 SENTENCES: dict[Decision, str] = {
     "use": "Use these faces.",
@@ -43,6 +47,11 @@ SECTIONS: dict[str, tuple[str, str]] = {
     "balance": (
         "Class balance",
         "How many faces there were of each class, and how many there are with the made ones added.",
+    ),
+    "scorecard": (
+        "Scorecard",
+        "The numbers that matter most, each beside what real faces score against other real faces: no generator can be "
+        "expected to be nearer than that.",
     ),
     "gates": (
         "Gates",
@@ -72,7 +81,28 @@ SECTIONS: dict[str, tuple[str, str]] = {
     "training": ("Training", "How the generator learned: its losses, and the same noise drawn over time."),
 }
 
+Facts = list[tuple[str, str]]
+"""Names with their values, in words."""
+
 _ALIASES = {"rebalance": "balance"}
+
+SCORECARD = (
+    ("fidelity", "fid"),
+    ("fidelity", "kid"),
+    ("fidelity", "frechet_distance"),
+    ("fidelity", "kernel_distance"),
+    ("prdc", "precision"),
+    ("prdc", "recall"),
+    ("prdc", "density"),
+    ("prdc", "coverage"),
+    ("modes", "missing_share"),
+    ("memorisation", "copied"),
+    ("real_vs_fake", "detection_auc"),
+    ("adherence", "adherence"),
+    ("downstream", "effect"),
+)
+ONE_EACH = ("modes", "memorisation", "adherence")
+"""Of these the first number of a name stands for those in other spaces and of other attributes."""
 
 
 @dataclass(frozen=True)
@@ -101,7 +131,7 @@ class Row:
     n: str
     p_value: str
     space: str
-    protocol: list[tuple[str, str]]
+    protocol: Facts
     strip: Strip | None
 
 
@@ -127,14 +157,16 @@ class Section:
     meaning: str
     headline: list[Row]
     rows: list[Row]
+    protocols: list[tuple[str, Facts]]
+    """What is the same in all measurements of a name; the rows keep what differs."""
     arms: list[ArmTable]
     """One for each attribute that was asked for."""
     measurements: list[Measurement]
     grids: list[ImageGrid]
     tables: list[Table]
     series: list[Series]
-    left_out: list[str]
-    """Titles of the pictures of real people that were asked to be left out."""
+    left_out: list[tuple[str, str]]
+    """Titles of pictures that are not shown, and why."""
 
 
 @dataclass(frozen=True)
@@ -153,7 +185,7 @@ class ProvenanceGroup:
     """Named facts that belong together."""
 
     title: str
-    facts: list[tuple[str, str]]
+    facts: Facts
 
 
 @dataclass(frozen=True)
@@ -166,7 +198,9 @@ class Page:
     subject: str
     cards: list[Card]
     alarms: list[Row]
-    warnings: list[Row]
+    """The first alarms and warnings, those of all faces before those of groups."""
+    more_alarms: list[tuple[str, str, int]]
+    """Section, anchor and number of the others."""
     sections: list[Section]
     skipped: list[tuple[str, str]]
     command: str
@@ -180,7 +214,7 @@ def summarise(evaluation: Evaluation, *, real_images: bool = True) -> Page:
     """Everything that the report says about these results; the same results give the same page."""
     left_out = [] if real_images else [grid.title for grid in _grids(evaluation) if grid.shows_real_people]
     sections = _sections(evaluation, real_images=real_images)
-    rows = sorted((row for section in sections for row in section.rows), key=lambda row: bool(row.group))  # all first
+    alarms, more_alarms = _alarms(sections)
     provenance = to_jsonable_python(evaluation.provenance, fallback=str)
     return Page(
         decision=evaluation.verdict.decision,
@@ -188,8 +222,8 @@ def summarise(evaluation: Evaluation, *, real_images: bool = True) -> Page:
         reason=evaluation.verdict.reason,
         subject=_subject(evaluation),
         cards=_cards(evaluation),
-        alarms=[row for row in rows if row.verdict == "fail"],
-        warnings=[row for row in rows if row.verdict == "warn"],
+        alarms=alarms,
+        more_alarms=more_alarms,
         sections=sections,
         skipped=[(skipped.evaluator, skipped.reason) for skipped in evaluation.skipped],
         command=_command(provenance.get("command")),
@@ -287,12 +321,18 @@ def _sections(evaluation: Evaluation, *, real_images: bool) -> list[Section]:
         artifacts.setdefault(_ALIASES.get(artifact.section, artifact.section), []).append(artifact)
 
     sections: list[Section] = []
-    for key in _ordered([*measurements, *artifacts]):
+    room = PICTURES
+    share = first(evaluation, "rebalance", "share_after")
+    targets = set(share.group) if share else set()
+    for key in _ordered([*measurements, *artifacts, *(["scorecard"] if evaluation.measurements else [])]):
         title, meaning = SECTIONS[key] if key in SECTIONS else (label(key), SECTIONS["*"][1])
         own = measurements.get(key, [])
         in_several = len({measurement.space for measurement in own if measurement.space}) > 1
+        rows = [_row(measurement, name_space=in_several) for measurement in own]
         things = artifacts.get(key, [])
-        grids = [thing for thing in things if isinstance(thing, ImageGrid)]
+        grids, left_out = _shown([thing for thing in things if isinstance(thing, ImageGrid)], real_images, room)
+        room -= sum(len(grid.webp) for grid in grids)
+        protocols, rows = _protocols(rows)
         sections.append(
             Section(
                 key=key,
@@ -301,17 +341,58 @@ def _sections(evaluation: Evaluation, *, real_images: bool) -> list[Section]:
                 else f"more-{len(sections)}-{re.sub(r'[^a-z0-9]+', '-', key.lower())[:40]}",
                 title=title,
                 meaning=meaning,
-                headline=[_row(measurement, name_space=in_several) for measurement in _headline(own)],
-                rows=[_row(measurement, name_space=in_several) for measurement in own],
+                headline=_scorecard_rows(evaluation)
+                if key == "scorecard"
+                else [_row(measurement, name_space=in_several) for measurement in _headline(own, targets)],
+                rows=rows,
+                protocols=protocols,
                 arms=_arms(own),
                 measurements=own,
-                grids=[grid for grid in grids if real_images or not grid.shows_real_people],
+                grids=grids,
                 tables=[thing for thing in things if isinstance(thing, Table)],
                 series=[thing for thing in things if isinstance(thing, Series)],
-                left_out=[grid.title for grid in grids if grid.shows_real_people and not real_images],
+                left_out=left_out,
             )
         )
-    return sections
+    return [section for section in sections if section.key != "scorecard" or section.headline]
+
+
+def _shown(grids: Sequence[ImageGrid], real_images: bool, room: int) -> tuple[list[ImageGrid], list[tuple[str, str]]]:
+    """The pictures that are shown, and the titles of the others with the reason."""
+    shown: list[ImageGrid] = []
+    left_out: list[tuple[str, str]] = []
+    for grid in grids:
+        if grid.shows_real_people and not real_images:
+            left_out.append((grid.title, "because it shows real people"))
+        elif len(grid.webp) > room:
+            left_out.append((grid.title, "to keep the page small; it is in results.json"))
+        else:
+            room -= len(grid.webp)
+            shown.append(grid)
+    return shown, left_out
+
+
+def _protocols(rows: Sequence[Row]) -> tuple[list[tuple[str, Facts]], list[Row]]:
+    """What all rows of a name share, said once by the name, and the rows with the rest."""
+    facts = [[("space", row.space), *row.protocol] if row.space else row.protocol for row in rows]
+    shared: dict[str, Facts] = {}
+    for row, own in zip(rows, facts, strict=True):
+        shared[row.name] = [fact for fact in shared.get(row.name, own) if fact in own]
+    rest = [
+        replace(row, protocol=[fact for fact in own if fact not in shared[row.name]])
+        for row, own in zip(rows, facts, strict=True)
+    ]
+    return list(shared.items()), rest
+
+
+def _scorecard_rows(evaluation: Evaluation) -> list[Row]:
+    """The key numbers, without what their own sections tell of them."""
+    chosen = scorecard(evaluation)
+    spaces = {
+        evaluator: len({one.space for one in chosen if one.space and one.evaluator == evaluator}) > 1
+        for evaluator, _ in SCORECARD
+    }
+    return [replace(_row(one, name_space=spaces[one.evaluator]), meaning="") for one in chosen]
 
 
 def _ordered(keys: Sequence[str]) -> list[str]:
@@ -320,12 +401,23 @@ def _ordered(keys: Sequence[str]) -> list[str]:
     return sorted(dict.fromkeys(key for key in keys if key != "*"), key=lambda key: places.get(key, places["*"]))
 
 
-def _headline(measurements: Sequence[Measurement]) -> list[Measurement]:
-    """The numbers to show first: alarms, then those of all faces, then those of groups; arms have a table."""
+def _headline(measurements: Sequence[Measurement], targets: set[str]) -> list[Measurement]:
+    """The numbers to show first: those of all faces and of groups, or, of many, those of all faces and the alarms.
+
+    What was asked for comes first. Arms have a table, and many groups have a figure.
+    """
     ranks = {"fail": 0, "warn": 1}
     single = [measurement for measurement in measurements if "arm" not in measurement.protocol]
     if len(single) > HEADLINE_ROWS:
-        single.sort(key=lambda measurement: (ranks.get(measurement.verdict, 2), bool(measurement.group)))
+        if any(not one.group for one in single):
+            single = [one for one in single if not one.group or one.verdict == "fail"]
+        single.sort(
+            key=lambda one: (
+                one.protocol.get("attribute") not in targets,
+                ranks.get(one.verdict, 2),
+                bool(one.group),
+            )
+        )
     return single[:HEADLINE_ROWS]
 
 
@@ -352,6 +444,23 @@ def _arm_table(attribute: str, measurements: list[Measurement]) -> ArmTable:
 
 
 # Verdict
+
+
+def _alarms(sections: Sequence[Section]) -> tuple[list[Row], list[tuple[str, str, int]]]:
+    """The first few, alarms before warnings and all faces before groups; how many more there are in each section."""
+    raised = [(section, row) for section in sections for row in section.rows if row.verdict in ("fail", "warn")]
+    raised.sort(key=lambda one: (one[1].verdict == "warn", bool(one[1].group)))
+    more = Counter((section.title, section.anchor) for section, _ in raised[ALARMS:])
+    return [row for _, row in raised[:ALARMS]], [(title, anchor, count) for (title, anchor), count in more.items()]
+
+
+def scorecard(evaluation: Evaluation) -> list[Measurement]:
+    """The numbers that matter most, of all faces where there are such, in the order of `SCORECARD`."""
+    chosen: list[Measurement] = []
+    for evaluator, name in SCORECARD:
+        found = [one for one in evaluation.select(evaluator, name) if "arm" not in one.protocol]
+        chosen += found[:1] if evaluator in ONE_EACH else [one for one in found if not one.group] or found[:1]
+    return chosen
 
 
 def first(evaluation: Evaluation, evaluator: str, name: str) -> Measurement | None:

@@ -5,29 +5,12 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Mapping
 
-from augface.report.summarise import SENTENCES, first
+from augface.report.summarise import SCORECARD, SENTENCES, first, scorecard
 from augface.report.words import Quantity, format_number, group_text, label, quantity, quantity_of
 from augface.results import Evaluation, Measurement
 
 WIDTH = 88
 MOST_ROWS = 16
-SCORECARD = (
-    ("fidelity", "fid"),
-    ("fidelity", "kid"),
-    ("fidelity", "frechet_distance"),
-    ("fidelity", "kernel_distance"),
-    ("prdc", "precision"),
-    ("prdc", "recall"),
-    ("prdc", "density"),
-    ("prdc", "coverage"),
-    ("modes", "missing_share"),
-    ("memorisation", "copied"),
-    ("real_vs_fake", "detection_auc"),
-    ("adherence", "adherence"),
-    ("downstream", "effect"),
-)
-ONE_EACH = ("modes", "memorisation", "adherence")
-"""Of these the first number of a name stands for those in other spaces and of other attributes."""
 HEADER = ("", "value", "95 % interval", "real vs real", "")
 # Some terminals and pipes have no more than ASCII.
 _PLAIN = str.maketrans({"−": "-", "–": "-", "→": "->", "é": "e", "…": "..."})
@@ -65,10 +48,7 @@ def _scorecard(evaluation: Evaluation) -> list[tuple[str, ...]]:
     rows = _rebalance_rows(evaluation)
     share = first(evaluation, "rebalance", "share_after")
     subject = share.group if share else {}
-    chosen = []
-    for evaluator, name in SCORECARD:
-        found = [one for one in evaluation.select(evaluator, name) if "arm" not in one.protocol]
-        chosen += found[:1] if evaluator in ONE_EACH else [one for one in found if not one.group] or found[:1]
+    chosen = scorecard(evaluation)
     alarms = [measurement for measurement in evaluation.measurements if measurement.verdict == "fail"]
     others = {"rebalance", *(evaluator for evaluator, _ in SCORECARD)}
     firsts = []

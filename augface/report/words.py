@@ -10,6 +10,8 @@ from typing import Any
 from augface.results import Baseline, Measurement
 
 MISSING = "–"
+NOTHING = 1e-9
+"""What is smaller is rounding."""
 NO_BREAK = "\N{NO-BREAK SPACE}"
 
 LABELS = {
@@ -91,6 +93,8 @@ def format_number(value: float | None, unit: str = "", *, signed: bool = False, 
     if value is None or not math.isfinite(value):
         return MISSING
     shown = 100 * value if unit == "%" else value
+    if abs(shown) < NOTHING:
+        shown = 0.0
     if decimals is not None:
         text = f"{shown:z,.{decimals}f}"
     elif unit == "%":
@@ -117,8 +121,8 @@ def quantity_of(number: Measurement | Baseline, unit: str, *, signed: bool = Fal
     """A value with its interval, all to the same decimals."""
     low, high = number.low, number.high
     decimals = _decimals(low, high, unit)
-    if unit == "%" and decimals is not None:
-        decimals = min(decimals, 1)
+    if decimals is not None and (unit == "%" or number.value == 0):  # a row of zeros tells nothing
+        decimals = min(decimals, 1 if unit == "%" else 4)
     interval = ""
     if low is not None or high is not None:
         ends = [

@@ -60,11 +60,10 @@ def render(evaluation: Evaluation, *, real_images: bool = True) -> str:
         keep_trailing_newline=True,
     )
     environment.filters["cell"] = format_cell
+    environment.globals |= {"enlargement": _enlargement, "grid_lines": _grid_lines}
     html = environment.get_template("report.html.j2").render(
         page=page,
         figures={section.anchor: list(_figures(section)) for section in page.sections},
-        enlargement=_enlargement,
-        grid_lines=_grid_lines,
         table_rows=TABLE_ROWS,
         style=Markup(style),
         script=Markup(script),

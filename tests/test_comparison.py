@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import re
+import time
+from html import unescape
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
+import test_report
+from test_report import HOSTILE, Elements, in_chromium, needs_chromium, painted_faces
 
+from augface import artifacts
 from augface.cli import main
 from augface.cli.compare import WIDTH, run_names
 from augface.comparison import Comparison, Row, compare
-from augface.results import SCHEMA, Baseline, Evaluation, Measurement, Verdict
+from augface.report import leaderboard, render_comparison
+from augface.report.leaderboard import ComparisonPage, summarise_comparison
+from augface.report.words import quantity
+from augface.results import SCHEMA, Baseline, Evaluation, ImageGrid, Measurement, Skipped, Verdict
 
 DATA = {"spec": "celeba:/a", "content_hash": "a1" * 32}
 OTHER_DATA = {"spec": "folder:/b", "content_hash": "b2" * 32}
@@ -448,5 +459,411 @@ def test_runs_of_the_same_name_are_told_apart_by_their_folders() -> None:
 def test_compare_has_help_for_each_option(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["compare", "--help"]) == 0
     output = capsys.readouterr().out
-    for said in ("Two or more results.json", "--out", "FILE.csv", "--all", "groups of faces"):
+    for said in ("Two or more results.json", "--out", "FILE.html", "--all", "groups of faces", "--no-real-images"):
         assert said in output
+
+
+# The page
+
+
+def grid(seed: int, *, name: str = "samples-made", section: str = "samples", real: bool = False) -> ImageGrid:
+    return artifacts.image_grid(
+        painted_faces(4, seed),
+        name=name,
+        title=f"The sheet {name}",
+        caption=f"Four faces of {name}.",
+        section=section,
+        shows_real_people=real,
+    )
+
+
+def with_grids(*grids: ImageGrid, value: float = 0.5) -> Evaluation:
+    return run(number(value)).model_copy(update={"artifacts": list(grids)})
+
+
+def page_of(**evaluations: Evaluation) -> str:
+    return render_comparison(compare(evaluations), evaluations)
+
+
+def summary_of(**evaluations: Evaluation) -> ComparisonPage:
+    return summarise_comparison(compare(evaluations), evaluations)
+
+
+def text_of(html: str) -> str:
+    return " ".join("".join(Elements(html.partition("</style>")[2].partition("<script>")[0]).text).split())
+
+
+def rows_of_leaderboard(html: str) -> list[list[str]]:
+    """The texts of the cells, row by row."""
+    (table,) = re.findall(r'<table class="leaderboard.*?</table>', html, re.DOTALL)
+    return [
+        [
+            " ".join(unescape(re.sub("<[^>]*>", "", cell)).split())
+            for cell in re.findall(r"<td .*?</td>", row, re.DOTALL)
+        ]
+        for row in re.findall(r"<tr.*?</tr>", table.partition("<tbody")[2], re.DOTALL)
+    ]
+
+
+def big_evaluation(seed: int, attributes: int = 40) -> Evaluation:
+    """Ten numbers of all faces, and ten of each attribute."""
+    random = np.random.default_rng(seed)
+    names = ("kernel_distance", "frechet_distance", "fid", "kid", *(f"other_{place}" for place in range(6)))
+    groups = [{}, *({f"Attribute_{place}": True} for place in range(attributes))]
+    measurements = [
+        number(random.normal(0.5, 0.01), 0.01, name=name, group=group, meaning=f"What {name} says, in a sentence.")
+        for group in groups
+        for name in names
+    ]
+    return run(*measurements, data=DATA, command=["augface", "evaluate", str(seed)], seed=seed)
+
+
+def test_the_page_shows_ties_ranks_and_intervals() -> None:
+    page = page_of(a=run(number(0.500)), b=run(number(0.501)), c=run(number(0.600)), d=run(number(0.601)))
+    assert rows_of_leaderboard(page) == [
+        [
+            "a ★ 1 = 0.500 0.490 to 0.510",
+            "b ★ 1 = 0.501 0.491 to 0.511",
+            "c 3 = 0.600 0.590 to 0.610",
+            "d 3 = 0.601 0.591 to 0.611",
+        ]
+    ]
+    assert "shares the rank: not significantly worse than the best of that rank (95 %)" in text_of(page)
+    assert "4 runs compared" in text_of(page)
+    assert [entrant.firsts for entrant in summary_of(a=run(number(0.5)), b=run(number(0.6))).entrants] == [
+        "1 of 1",
+        "0 of 1",
+    ]
+    assert page.count("1 of 1, 1 shared") == 2
+    assert page.count('class="first"') == 2
+
+
+def test_the_best_without_a_tie_is_marked_without_a_sign_of_equality() -> None:
+    page = page_of(a=run(number(0.6)), b=run(number(0.5)))
+    assert rows_of_leaderboard(page) == [["a 2 0.600 0.590 to 0.610", "b ★ 1 0.500 0.490 to 0.510"]]
+
+
+def test_the_leaderboard_has_the_key_measures_in_the_order_of_the_scorecard() -> None:
+    def evaluation(value: float) -> Evaluation:
+        modes: dict[str, Any] = {"evaluator": "modes", "name": "missing_share"}
+        return run(
+            number(value, evaluator="mine", name="group", group={"Male": True}),
+            number(value, evaluator="mine", name="of_all"),
+            number(value, evaluator="downstream", name="effect", group={"Male": True}),
+            number(value, evaluator="downstream", name="effect", protocol={"arm": "plain"}),
+            number(value, name="kernel_distance", group={"Male": True}),
+            number(value, name="other"),
+            number(value, name="kernel_distance"),
+            number(value, name="fid", protocol={"unlike": value}),
+            *(number(value, space=space, **modes) for space in ("pixels", "clip")),
+            number(value, evaluator="rebalance", name="yield"),
+            number(value, name="frechet_distance"),
+        )
+
+    summary = summary_of(a=evaluation(0.5), b=evaluation(0.6))
+    assert [line.label for line in summary.leaderboard] == [
+        "Fréchet distance",
+        "Kernel distance",
+        "Modes: share of real faces whose kind is missing (pixels)",
+        "Effect of the made faces (Male)",
+        "Mine: of all",
+    ]
+    others, groups = summary.tables
+    assert [line.label for line in others.lines] == [
+        "Effect of the made faces (plain)",
+        "Other",
+        "Modes: share of real faces whose kind is missing (clip)",
+        "Passed all gates",
+        "FID",
+    ]
+    assert [line.label for line in groups.lines] == ["Mine: group (Male)", "Kernel distance (Male)"]
+    assert [(remark.text, remark.subjects) for remark in summary.reasons] == [("unlike: 0.5 and 0.6", ["FID"])]
+
+
+def test_strips_of_a_measure_have_one_scale_and_the_interval_of_the_best_behind_them() -> None:
+    (line,) = summary_of(
+        a=run(number(0.7, 0.1)), b=run(number(0.2, 0.1)), c=run(number(None)), d=run(number(0.4, None))
+    ).leaderboard
+    a, b, c, d = (entry.strip for entry in line.entries)
+    assert a
+    assert b
+    assert d
+    assert c is None
+    assert a.baseline == b.baseline == d.baseline == b.interval
+    assert d.interval is None
+    assert 0 < b.value < d.value < a.value < 100
+    # the scale goes from 0.1 to 0.8, and a twentieth further on each side
+    assert b.interval
+    low, high = b.interval
+    assert low == pytest.approx(4.5, abs=0.1)
+    assert high - low == pytest.approx(100 * 0.2 / 0.77, abs=0.2)
+    assert a.value - b.value == pytest.approx(100 * 0.5 / 0.77, abs=0.2)
+
+
+@pytest.mark.parametrize(("first", "second"), [(0.0, 0.0), (1e308, -1e308), (1.7e308, 1.6e308), (0.0, 5e-324)])
+def test_strips_of_values_without_a_scale_do_not_break_the_page(first: float, second: float) -> None:
+    page = page_of(a=run(number(first, None)), b=run(number(second, None)))
+    assert "nan" not in page
+    assert "inf" not in "".join(re.findall("<svg.*?</svg>", page, re.DOTALL))
+
+
+def test_all_rows_are_on_the_page_with_every_value() -> None:
+    evaluations = {name: big_evaluation(seed, attributes=3) for seed, name in enumerate("ab")}
+    page = page_of(**evaluations)
+    exact = [attributes["value"] for tag, attributes in Elements(page).elements if tag == "data"]
+    assert sorted(map(str, exact)) == sorted(
+        repr(each.value) for evaluation in evaluations.values() for each in evaluation.measurements
+    )
+    for each in evaluations["b"].measurements:
+        assert quantity(each).interval in page
+    assert page.count("Attribute_2") == 10
+
+
+def test_the_verdict_and_how_it_was_made_are_told_of_each_run() -> None:
+    long = "A reason. " * 100
+    evaluations = {
+        "a": run(number(), seed=123, versions={"torch": "9.8.7"}, command=["augface", "it's"], warnings=["Mind it."]),
+        "b": run(number()).model_copy(
+            update={
+                "verdict": Verdict(decision="do not use", reason=long),
+                "skipped": [Skipped(evaluator="modes", reason="Too few faces.")],
+            }
+        ),
+    }
+    text = text_of(page_of(**evaluations))
+    for said in ("Whether these faces help was not assessed. A test.", "Do not use these faces. A reason. A reason."):
+        assert text.count(said) == 2
+    assert long.strip() in text
+    assert " …" in text[: text.index("Leaderboard")]
+    for said in ("seed123", "9.8.7", "augface 'it'\"'\"'s'", "Mind it.", "Not measured: modes: Too few faces."):
+        assert said in text
+
+
+def test_the_page_says_why_nothing_is_ranked_and_the_command_still_fails(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    runs = saved(tmp_path, a=run(number(protocol={"k": 3})), b=run(number(protocol={"k": 5})))
+    out = tmp_path / "pages/page.HTML"
+    assert main(["compare", *runs, "--out", str(out)]) == 3
+    printed = capsys.readouterr()
+    assert "nothing can be ranked" in printed.err
+    assert "page.HTML" in printed.out
+    text = text_of(out.read_text(encoding="utf-8"))
+    assert "Nothing can be ranked. Kernel distance: k: 3 and 5." in text
+    assert "k: 3 and 5Kernel distance" in text
+    assert "★ 1 the best" not in text
+
+
+@pytest.mark.parametrize("count", [2, 3])
+def test_runs_without_measurements_have_a_page(count: int) -> None:
+    page = page_of(**{f"run{place}": run() for place in range(count)})
+    assert "Nothing can be ranked. the runs have no measurements" in text_of(page)
+    assert "<details" in page
+    assert "★ 1" in page_of(a=run(number(0.4)), b=run(number(0.5)), c=run())
+
+
+def test_missing_numbers_are_dashes() -> None:
+    page = page_of(a=run(number(float("nan"))), b=run(number(0.5)), c=run(number(0.6)), d=run())
+    assert rows_of_leaderboard(page)[0][0] == "a –"
+    assert rows_of_leaderboard(page)[0][3] == "d –"
+    assert "nan" not in text_of(page).lower().split()
+
+
+def test_the_same_runs_give_the_same_page(tmp_path: Path) -> None:
+    evaluations = {"a": with_grids(grid(1)), "b": with_grids(grid(2), value=0.6)}
+    paths = saved(tmp_path, **evaluations)
+    page, again = tmp_path / "page.html", tmp_path / "again.html"
+    assert main(["compare", *paths, "--out", str(page)]) == main(["compare", *paths, "--out", str(again)]) == 0
+    assert page.read_bytes() == again.read_bytes()
+    assert page.read_text(encoding="utf-8") == page_of(**evaluations)
+
+
+def hostile_runs() -> dict[str, Evaluation]:
+    evaluation = test_report.hostile_evaluation()
+    mine = [number(value, name=HOSTILE, evaluator=HOSTILE, meaning=HOSTILE) for value in (0.4, 0.5)]
+    return {
+        f"{HOSTILE}{place}": evaluation.model_copy(
+            update={
+                "measurements": [
+                    each,
+                    number(each.value, protocol={HOSTILE: f"{HOSTILE}{place}"}),
+                    *evaluation.measurements,
+                ]
+            }
+        )
+        for place, each in enumerate(mine)
+    }
+
+
+def test_hostile_names_stay_text_on_the_page() -> None:
+    evaluations = hostile_runs()
+    page = render_comparison(compare(evaluations), evaluations)
+    assert "<script>alert" not in page
+    parsed = Elements(page)
+    assert sum(tag == "script" for tag, _ in parsed.elements) == 1
+    assert all(not name.startswith("on") for _, attributes in parsed.elements for name in attributes)
+    text = "".join(parsed.text)
+    assert f"{HOSTILE}0" in text
+    assert f"{HOSTILE}1" in text
+    # whatever turns text around is alone with itself
+    turning = re.sub(r"<bdi>[^<]*</bdi>|<code>[^<]*</code>|<[^>]*>", "", page)
+    assert "\u202e" not in turning
+    test_report.test_page_loads_nothing_and_its_policy_forbids_it(page)
+
+
+def test_half_a_surrogate_pair_can_be_written_on_the_page() -> None:
+    half = json.loads('"\\ud800"')
+    page_of(a=run(number(0.4), title=half), b=run(number(0.5), name=half)).encode()
+
+
+def test_tables_of_the_page_have_captions_and_headers() -> None:
+    page = page_of(a=big_evaluation(0, 2), b=big_evaluation(1, 2))
+    assert page.count("<table") == page.count("<caption") == 6
+    for attributes in (attributes for tag, attributes in Elements(page).elements if tag == "th"):
+        assert attributes.get("scope") in {"col", "row", "rowgroup"}
+
+
+def test_a_remark_names_the_first_of_many_and_counts_the_others() -> None:
+    def evaluation(k: int) -> Evaluation:
+        unlike = [number(name=f"m{place:02}", protocol={"k": k}) for place in range(15)]
+        return run(number(), *unlike, number(name="rare", protocol={"l": k}))
+
+    page = text_of(page_of(a=evaluation(1), b=evaluation(2)))
+    assert "k: 1 and 2M00, M01, M02, M03, M04, M05, M06, M07, M08, M09, M10, M11 and 3 more" in page
+    assert "l: 1 and 2Rare" in page
+    noted = text_of(
+        page_of(
+            a=run(number(0.4), number(0.4, name="b")),
+            b=run(number(0.5, protocol={"k": 3, "seed": 7}), number(0.5, name="b", protocol={"k": 3, "seed": 7})),
+        )
+    )
+    assert "seed: 0 and 7All of them" in noted
+    assert "What cannot be ranked" not in noted
+
+
+# The page's pictures
+
+
+def test_sheets_of_one_name_stand_beneath_each_other_samples_first() -> None:
+    def evaluation(seed: int) -> Evaluation:
+        return with_grids(grid(seed + 2, name="missed", section="prdc"), grid(seed), grid(9, name="samples-real"))
+
+    a, b = evaluation(1), evaluation(2)
+    alone = grid(5, name="alone")
+    b = b.model_copy(update={"artifacts": [alone, *b.artifacts]})
+    summary = summary_of(a=a, b=b)
+    assert [gallery.title for gallery in summary.galleries] == [
+        "The sheet samples-made",
+        "The sheet samples-real",
+        "The sheet missed",
+    ]
+    assert [[sheet.runs for sheet in gallery.sheets] for gallery in summary.galleries] == [
+        ["a", "b"],
+        ["a, b"],  # the very same picture
+        ["a", "b"],
+    ]
+    assert [gallery.is_sample for gallery in summary.galleries] == [True, True, False]
+    page = page_of(a=a, b=b)
+    for each in (*a.artifacts, *b.artifacts):
+        assert isinstance(each, ImageGrid)
+        assert page.count(each.webp) == (each is not alone)
+    assert "Sheets that only one run has are in its own report: 1." in text_of(page)
+    assert page.count('<details class="gallery" open>') == 2
+    assert "real people" not in text_of(page)
+
+
+def test_real_people_are_told_and_left_out_on_request(tmp_path: Path) -> None:
+    evaluations = {
+        name: with_grids(grid(seed), grid(seed + 5, name="samples-real", real=True), value=seed)
+        for seed, name in enumerate("ab", start=1)
+    }
+    page = page_of(**evaluations)
+    assert "This page shows real people." in page
+    out = tmp_path / "page.html"
+    assert main(["compare", *saved(tmp_path, **evaluations), "--out", str(out), "--no-real-images"]) == 0
+    without = out.read_text(encoding="utf-8")
+    assert "This page shows real people." not in without
+    assert "Pictures of real people were left out" in without
+    assert "because they show real people: The sheet samples-real (a); The sheet samples-real (b)" in text_of(without)
+    for evaluation in evaluations.values():
+        for each in evaluation.artifacts:
+            assert isinstance(each, ImageGrid)
+            assert each.webp in page
+            assert (each.webp in without) is not each.shows_real_people
+
+
+def test_pictures_beyond_the_budget_are_left_out_and_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    evaluations = {
+        name: with_grids(grid(seed, name="missed", section="prdc"), grid(seed), grid(seed + 9, name="samples-real"))
+        for seed, name in enumerate("abc")
+    }
+    grids = [each for evaluation in evaluations.values() for each in evaluation.artifacts]
+    made = [each.webp for each in grids if isinstance(each, ImageGrid) and each.name == "samples-made"]
+    monkeypatch.setattr(leaderboard, "PICTURE_CHARACTERS", sum(map(len, made[:2])))
+    summary = summary_of(**evaluations)
+    assert [[sheet.grid.webp for sheet in gallery.sheets] for gallery in summary.galleries] == [made[:2]]
+    assert summary.galleries[0].absent == ["c"]
+    assert summary.too_large == ["The sheet samples-real", "The sheet missed"]
+    text = text_of(page_of(**evaluations))
+    assert "Not shown, because the page would be too large: c. Each run's own report has its sheet." in text
+    assert "each run's own report has them: The sheet samples-real; The sheet missed." in text
+    monkeypatch.setattr(leaderboard, "PICTURE_CHARACTERS", 10)
+    assert "The sheet samples-made; The sheet samples-real" in text_of(page_of(**evaluations))
+
+
+def test_ten_runs_of_forty_attributes_with_many_pictures_make_a_small_page_soon() -> None:
+    random = np.random.default_rng(0)
+
+    def noise(place: int) -> ImageGrid:
+        sheet = grid(0, name=f"sheet{place}", section="samples" if place == 9 else "prdc")
+        return sheet.model_copy(update={"webp": base64.b64encode(random.bytes(60_000)).decode()})
+
+    evaluations = {
+        f"run number {seed}": big_evaluation(seed).model_copy(
+            update={"artifacts": [noise(place) for place in range(10)]}
+        )
+        for seed in range(10)
+    }
+    started = time.perf_counter()
+    page = page_of(**evaluations)
+    assert time.perf_counter() - started < 15
+    assert len(page.encode()) < 5_000_000
+    assert page.count("<data") == 10 * 410
+    assert [gallery.title for gallery in summary_of(**evaluations).galleries][:1] == ["The sheet sheet9"]
+    assert "would be too large" in page
+
+
+def test_five_hundred_attributes_are_cut_and_said() -> None:
+    evaluations = {f"run{seed}": big_evaluation(seed, 500) for seed in range(5)}
+    started = time.perf_counter()
+    page = page_of(**evaluations)
+    assert time.perf_counter() - started < 15
+    assert len(page.encode()) < 5_000_000
+    assert "The first 1994 of 5000; --out FILE.csv writes all." in text_of(page)
+
+
+# The page's command
+
+
+def test_the_page_is_asked_for_by_its_name(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    runs = saved(tmp_path, a=run(number(0.4)), b=run(number(0.5)))
+    (tmp_path / "folder.html").mkdir()
+    for words, code, said in (
+        (["--no-real-images"], 2, "needs --out FILE.html"),
+        (["--no-real-images", "--out", str(tmp_path / "table.csv")], 2, "needs --out FILE.html"),
+        (["--out", str(tmp_path / "folder.html")], 4, "is a folder"),
+    ):
+        assert main(["compare", *runs, *words]) == code
+        assert said in capsys.readouterr().err
+    assert not (tmp_path / "table.csv").exists()
+
+
+@needs_chromium
+def test_the_page_opens_in_chromium_without_a_console_message(tmp_path: Path) -> None:
+    runs = {f"run {seed}": big_evaluation(seed) for seed in range(7)}
+    for name, evaluations in {"usual": runs, "hostile": hostile_runs()}.items():
+        file = tmp_path / f"{name}.html"
+        file.write_text(render_comparison(compare(evaluations), evaluations), encoding="utf-8")
+        done = in_chromium(file, tmp_path / "profile", "--dump-dom")
+        assert "CONSOLE" not in done.stderr
+        assert ">Copy</button>" in done.stdout, "the page's own script did not run"

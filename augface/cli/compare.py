@@ -16,6 +16,7 @@ from augface.errors import DataError, OutputError, UsageError
 
 if TYPE_CHECKING:
     from augface.comparison import Comparison, Key, Row
+    from augface.results import Evaluation
 
 WIDTH = 100
 MOST_COLUMNS = 6
@@ -26,8 +27,7 @@ NARROWEST_NAME = 16
 LONGEST_NAME = 44
 """Characters of a run's name in one line, side by side and in the list; longer names take more lines."""
 LONGEST_NUMBER = 22
-MOST_REASONS = 3
-"""Differences of one measurement that are told before the others are only counted."""
+PAGE = ".html"
 LEGEND = "* best   = shares the rank: not significantly worse than the best of that rank (95 %)"
 
 
@@ -35,6 +35,7 @@ def compare(
     *runs: Path,
     out: Path | None = None,
     show_groups: Annotated[bool, Parameter(name="--all")] = False,
+    real_images: Annotated[bool, Parameter(negative="--no-real-images")] = True,
 ) -> None:
     """Rank runs by each measurement, and say which numbers cannot be compared and why.
 
@@ -43,8 +44,10 @@ def compare(
 
     Args:
         runs: Two or more results.json files, or run folders that hold one.
-        out: Also write all numbers and ranks as a table: FILE.csv or FILE.json.
-        show_groups: Show the measurements of groups of faces too, such as those with Eyeglasses.
+        out: Also write a page with the runs beside each other, FILE.html; or all numbers and ranks as a table, FILE.csv
+            or FILE.json.
+        show_groups: Show the measurements of groups of faces too, such as those with Eyeglasses. The page always does.
+        real_images: Show real faces on the page.
     """
     if len(runs) < 2:
         raise UsageError("compare takes two or more runs: results.json files, or folders that hold one.")
@@ -53,41 +56,51 @@ def compare(
     if repeated := [source for place, source in zip(places, sources, strict=True) if places.count(place) > 1]:
         raise UsageError(f"{shown(repeated[0])} is named more than once.")
     if out is not None:
-        _check_table(out, places)
+        _check_out(out, places)
+    if not real_images and (out is None or out.suffix.lower() != PAGE):
+        raise UsageError("--no-real-images is about the page, and needs --out FILE.html.")
 
     from augface.comparison import compare as compare_runs
+    from augface.report.leaderboard import first_reason
+    from augface.report.terminal import clean
     from augface.results import Evaluation
 
     names = run_names(sources)
-    comparison = compare_runs({name: Evaluation.from_json(source) for name, source in zip(names, sources, strict=True)})
+    evaluations = {name: Evaluation.from_json(source) for name, source in zip(names, sources, strict=True)}
+    comparison = compare_runs(evaluations)
     rows = [row for row in comparison.rows if show_groups or not row.key.group]
     print(describe(comparison, rows))
     if hidden := len(comparison.rows) - len(rows):
         print(f"\n{hidden:,} more of groups of faces: --all shows them.")
     if out is not None:
-        _write_table(comparison, out)
+        _write(comparison, evaluations, out, real_images=real_images)
         print()
-        print_paths({"table": out})
+        print_paths({"page" if out.suffix.lower() == PAGE else "table": out})
     if not any(row.ranked for row in rows):
         grouped = " Groups of faces can: add --all." if any(row.ranked for row in comparison.rows) else ""
-        raise DataError(f"nothing can be ranked: {_first_reason(rows)}.{grouped}")
+        raise DataError(f"nothing can be ranked: {clean(first_reason(rows))}.{grouped}")
 
 
-def _check_table(out: Path, places: Sequence[str]) -> None:
-    if out.suffix.lower() not in (".csv", ".json"):
-        raise UsageError(f"--out takes a file that ends with .csv or .json, not {shown(out)}.")
+def _check_out(out: Path, places: Sequence[str]) -> None:
+    if out.suffix.lower() not in (PAGE, ".csv", ".json"):
+        raise UsageError(f"--out takes a file that ends with .html, .csv or .json, not {shown(out)}.")
+    if out.is_dir():
+        raise OutputError(f"{shown(out)} is a folder; --out takes the file to write.")
     if os.path.abspath(out) in places:
         raise OutputError(f"{shown(out)} is one of the runs; --out takes another file.")
 
 
-def _write_table(comparison: Comparison, out: Path) -> None:
+def _write(comparison: Comparison, evaluations: Mapping[str, Evaluation], out: Path, *, real_images: bool) -> None:
     from augface.files import atomic_write
+    from augface.report import render_comparison
 
-    frame = comparison.to_frame()
-    if out.suffix.lower() == ".csv":
-        text = frame.to_csv(index=False)
+    suffix = out.suffix.lower()
+    if suffix == PAGE:
+        text = render_comparison(comparison, evaluations, real_images=real_images)
+    elif suffix == ".csv":
+        text = comparison.to_frame().to_csv(index=False)
     else:
-        text = frame.to_json(orient="records", indent=1, force_ascii=False) + "\n"
+        text = comparison.to_frame().to_json(orient="records", indent=1, force_ascii=False) + "\n"
     atomic_write(out, text)
 
 
@@ -120,25 +133,20 @@ def run_names(sources: Sequence[Path]) -> list[str]:
 
 def describe(comparison: Comparison, rows: Sequence[Row]) -> str:
     """The table of `rows`, notes to it, and what is not ranked: plain text of at most 100 columns."""
-    labels = _labels(comparison.rows)
+    from augface.report.leaderboard import labels, notes, reasons
+    from augface.report.terminal import clean
+
+    names = {key: clean(text) for key, text in labels(comparison.rows).items()}
     ranked = [row for row in rows if row.ranked]
     lines: list[str] = []
     if ranked:
-        lines += _columns(comparison.runs, ranked, labels) or _list(ranked, labels)
+        lines += _columns(comparison.runs, ranked, names) or _list(ranked, names)
         lines += ["", LEGEND]
-    notes: dict[str, list[str]] = {}
-    for row in ranked:
-        for note in row.notes:
-            notes.setdefault(note, []).append(labels[row.key])
-    reasons: dict[str, list[str]] = {}
-    for row in rows:
-        if not row.ranked:
-            reasons.setdefault(_reasons(row), []).append(labels[row.key])
-    for title, told, count in (("To note", notes, len(ranked)), ("Not ranked", reasons, len(rows))):
+    for title, told, count in (("To note", notes(ranked), len(ranked)), ("Not ranked", reasons(rows), len(rows))):
         if told:
             lines += ["", title]
         for text, concerned in told.items():
-            subject = "All" if 1 < count == len(concerned) else ", ".join(concerned)
+            subject = "All" if 1 < count == len(concerned) else ", ".join(names[key] for key in concerned)
             lines += _wrapped(f"{subject}: {text}")
     return "\n".join(lines).lstrip("\n")
 
@@ -147,8 +155,10 @@ def _columns(runs: Sequence[str], rows: Sequence[Row], labels: Mapping[Key, str]
     """A column for each run, values above their intervals; nothing where the runs are too many or too wide."""
     if len(runs) > MOST_COLUMNS:
         return []
+    from augface.report.leaderboard import better
+
     indent = " " * (_mark_width(rows) + 1)
-    names = [(labels[row.key], f"  {_better(row)}") for row in rows]
+    names = [(labels[row.key], f"  {better(row)}") for row in rows]
     cells = [
         [_mark(row, run).ljust(len(indent)) + f"\n{indent}".join(_number(row, run)) for run in runs] for row in rows
     ]
@@ -162,19 +172,21 @@ def _columns(runs: Sequence[str], rows: Sequence[Row], labels: Mapping[Key, str]
         return []
     headers = [textwrap.fill(run, width - len(indent)) for run, width in zip(runs, widths, strict=True)]
     table = [["", *(textwrap.indent(header, indent) for header in headers)]]
-    for (label, better), numbers in zip(names, cells, strict=True):
-        table.append([f"{textwrap.fill(label, label_width)}\n{better}", *numbers])
+    for (label, direction), numbers in zip(names, cells, strict=True):
+        table.append([f"{textwrap.fill(label, label_width)}\n{direction}", *numbers])
     return [line for each in table for line in _side_by_side(each, [label_width, *widths])]
 
 
 def _list(rows: Sequence[Row], labels: Mapping[Key, str]) -> list[str]:
     """The runs below each other, the best first."""
+    from augface.report.leaderboard import better
+
     mark_width = _mark_width(rows)
     name_width = min(max(len(run) for row in rows for run in row.ranks), LONGEST_NAME)
     lines: list[str] = []
     for row in rows:
         lines += [""] if lines else []
-        lines += textwrap.wrap(f"{labels[row.key]}, {_better(row)}", WIDTH)
+        lines += textwrap.wrap(f"{labels[row.key]}, {better(row)}", WIDTH)
         for run in row.ranks:
             value, interval = _number(row, run)
             number = f"{value} ({interval})" if interval else value
@@ -215,51 +227,6 @@ def _number(row: Row, run: str) -> tuple[str, str]:
         textwrap.shorten(clean(text), LONGEST_NUMBER, placeholder="...") for text in (number.text, number.interval)
     )
     return value, interval
-
-
-def _labels(rows: Sequence[Row]) -> dict[Key, str]:
-    """What each row is about, told no longer than it takes to tell the rows apart."""
-    from augface.report.terminal import clean
-    from augface.report.words import group_text, label
-
-    labels = {}
-    for row in rows:
-        key = row.key
-        kin = [other.key for other in rows if (other.key.evaluator, other.key.name) == (key.evaluator, key.name)]
-        name = label(key.name)
-        if key.evaluator not in {"rebalance", "fidelity", "prdc", "downstream"}:
-            name = f"{label(key.evaluator)}: {name.lower()}"
-        details = [
-            key.arm,
-            key.attribute if len({other.attribute for other in kin}) > 1 else None,
-            key.space if len({other.space for other in kin}) > 1 else None,
-            group_text(dict(key.group)),
-            f"number {key.occurrence + 1}" if key.occurrence else None,
-        ]
-        told = "; ".join(detail for detail in details if detail)
-        labels[key] = clean(f"{name} ({told})" if told else name)
-    return labels
-
-
-def _better(row: Row) -> str:
-    """Which way is better; the runs of a ranked row agree on it."""
-    direction = next(number.direction for number in row.measurements.values() if number and number.value is not None)
-    return "nearest to baseline is best" if direction == "target" else f"{direction} is better"
-
-
-def _reasons(row: Row) -> str:
-    more = len(row.differences) - MOST_REASONS
-    return "; ".join(row.differences[:MOST_REASONS]) + (f"; and {more:,} more" if more > 0 else "")
-
-
-def _first_reason(rows: Sequence[Row]) -> str:
-    """Why nothing is ranked, by the first measurement that several runs have, or else by the first."""
-    from augface.report.terminal import clean
-
-    if not rows:
-        return "the runs have no measurements of all faces"
-    row = max(rows, key=lambda row: sum(number is not None for number in row.measurements.values()))
-    return f"{_labels(rows)[row.key]}: {clean(_reasons(row))}"
 
 
 def _wrapped(text: str) -> list[str]:

@@ -1,17 +1,19 @@
-"""The page: plain data into HTML, under a content policy that lets nothing in from elsewhere."""
+"""The pages: plain data into HTML, under a content policy that lets nothing in from elsewhere."""
 
 from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from augface.comparison import Comparison
+from augface.report.leaderboard import summarise_comparison
 from augface.report.summarise import TABLE_ROWS, Section, summarise
 from augface.report.words import format_cell, label
 from augface.results import Evaluation, ImageGrid
@@ -50,6 +52,24 @@ def render(evaluation: Evaluation, *, real_images: bool = True) -> str:
         real_images: False leaves out every picture that shows real people, and says so.
     """
     page = summarise(evaluation, real_images=real_images)
+    figures = {section.anchor: list(_figures(section)) for section in page.sections}
+    return _page("report.html.j2", page=page, figures=figures, table_rows=TABLE_ROWS)
+
+
+def render_comparison(
+    comparison: Comparison, evaluations: Mapping[str, Evaluation], *, real_images: bool = True
+) -> str:
+    """Several runs beside each other as one HTML text: the same results give the same bytes.
+
+    Args:
+        comparison: the runs, compared.
+        evaluations: the same runs, by their names.
+        real_images: False leaves out every picture that shows real people, and says so.
+    """
+    return _page("comparison.html.j2", page=summarise_comparison(comparison, evaluations, real_images=real_images))
+
+
+def _page(template: str, **content: Any) -> str:
     style, script = _asset("style.css"), _asset("script.js")
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
@@ -61,13 +81,8 @@ def render(evaluation: Evaluation, *, real_images: bool = True) -> str:
     )
     environment.filters["cell"] = format_cell
     environment.globals |= {"enlargement": _enlargement, "grid_lines": _grid_lines}
-    html = environment.get_template("report.html.j2").render(
-        page=page,
-        figures={section.anchor: list(_figures(section)) for section in page.sections},
-        table_rows=TABLE_ROWS,
-        style=Markup(style),
-        script=Markup(script),
-        policy=_policy(style, script),
+    html = environment.get_template(template).render(
+        **content, style=Markup(style), script=Markup(script), policy=_policy(style, script)
     )
     # Names out of a stranger's JSON may hold half of a surrogate pair, which no file can hold.
     return html.encode("utf-8", "replace").decode()

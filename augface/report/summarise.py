@@ -9,10 +9,11 @@ import shlex
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic_core import to_jsonable_python
 
+from augface.comparison import Key
 from augface.report.words import (
     DIRECTIONS,
     MISSING,
@@ -81,6 +82,7 @@ SECTIONS: dict[str, tuple[str, str]] = {
     "training": ("Training", "How the generator learned: its losses, and the same noise drawn over time."),
 }
 
+Grouped = TypeVar("Grouped", Measurement, Key)
 Facts = list[tuple[str, str]]
 """Names with their values, in words."""
 
@@ -459,8 +461,13 @@ def scorecard(evaluation: Evaluation) -> list[Measurement]:
     chosen: list[Measurement] = []
     for evaluator, name in SCORECARD:
         found = [one for one in evaluation.select(evaluator, name) if "arm" not in one.protocol]
-        chosen += found[:1] if evaluator in ONE_EACH else [one for one in found if not one.group] or found[:1]
+        chosen += standing_for(evaluator, found)
     return chosen
+
+
+def standing_for(evaluator: str, found: list[Grouped]) -> list[Grouped]:
+    """Of numbers of one name those that a scorecard shows: those of all faces, or the first where one is enough."""
+    return found[:1] if evaluator in ONE_EACH else [one for one in found if not one.group] or found[:1]
 
 
 def first(evaluation: Evaluation, evaluator: str, name: str) -> Measurement | None:

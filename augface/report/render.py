@@ -14,7 +14,7 @@ from markupsafe import Markup
 
 from augface.comparison import Comparison
 from augface.report.leaderboard import summarise_comparison
-from augface.report.summarise import TABLE_ROWS, Section, summarise
+from augface.report.summarise import Section, summarise
 from augface.report.words import format_cell, label
 from augface.results import Evaluation, ImageGrid
 
@@ -25,6 +25,8 @@ TEMPLATES = Path(__file__).parent / "templates"
 SHOWN_TILE = 128
 """CSS pixels, about, of a face's side on the page: small faces are enlarged by a whole factor up to this."""
 MOST_GRID_LINES = 400
+ARM_FIGURES = 6
+"""Attributes whose arms are drawn; the others have their tables."""
 GROUPS = {
     "fidelity": "kernel_distance",
     "prdc": "coverage",
@@ -53,7 +55,7 @@ def render(evaluation: Evaluation, *, real_images: bool = True) -> str:
     """
     page = summarise(evaluation, real_images=real_images)
     figures = {section.anchor: list(_figures(section)) for section in page.sections}
-    return _page("report.html.j2", page=page, figures=figures, table_rows=TABLE_ROWS)
+    return _page("report.html.j2", page=page, figures=figures)
 
 
 def render_comparison(
@@ -108,7 +110,7 @@ def _figures(section: Section) -> Iterator[Picture]:
         return
     from augface.report import figures
 
-    for table in section.tables:
+    for table in (shown.table for shown in section.tables):
         drawing = None
         if section.key == "balance":
             drawing = figures.balance_figure(table)
@@ -123,9 +125,10 @@ def _figures(section: Section) -> Iterator[Picture]:
         if len(groups) > figures.MOST_GROUPS:
             caption += f" The worst {figures.MOST_GROUPS} of {len(groups)}."
         yield Picture(f"{label(groups[0].name)}, group by group", caption, drawing)
-    for arms in section.arms:
-        tables = [table for table in section.tables if table.name == f"{section.key}-{arms.attribute}"]
-        if drawing := figures.arms_figure(arms.measurements, tables if arms.attribute else section.tables):
+    for arms in section.arms[:ARM_FIGURES]:
+        named = f"{section.key}-{arms.attribute}"
+        tables = [shown.table for shown in section.tables if not arms.attribute or shown.table.name == named]
+        if drawing := figures.arms_figure(arms.measurements, tables):
             yield Picture(
                 f"Arms compared: telling {arms.attribute}" if arms.attribute else "Arms compared",
                 "Large dots: the mean of each arm, with its 95 % interval. Small dots: every seed. Dashed line: the "

@@ -30,7 +30,8 @@ from augface.results import Decision, Evaluation, ImageGrid, Measurement, Series
 ALARMS = 4
 HEADLINE_ROWS = 12
 """Numbers a section shows before its folded details, which show all."""
-TABLE_ROWS = 2000
+TABLE_ROWS = 1500
+"""Rows of all tables together, for the size of the page; what comes later is left to the results file."""
 PROVENANCE_ROWS = 500
 PICTURES = 3_000_000
 """Characters of all pictures together; what comes later on the page is left to the results file."""
@@ -147,6 +148,15 @@ class ArmTable:
     scores: list[str]
     arms: list[str]
     cells: list[list[Quantity | None]]
+    n: str
+
+
+@dataclass(frozen=True)
+class ShownTable:
+    """A table, of which the page has the first rows."""
+
+    table: Table
+    rows: list[list[Any]]
 
 
 @dataclass(frozen=True)
@@ -159,13 +169,14 @@ class Section:
     meaning: str
     headline: list[Row]
     rows: list[Row]
+    """All numbers but those of the table of arms."""
     protocols: list[tuple[str, Facts]]
     """What is the same in all measurements of a name; the rows keep what differs."""
     arms: list[ArmTable]
     """One for each attribute that was asked for."""
     measurements: list[Measurement]
     grids: list[ImageGrid]
-    tables: list[Table]
+    tables: list[ShownTable]
     series: list[Series]
     left_out: list[tuple[str, str]]
     """Titles of pictures that are not shown, and why."""
@@ -242,7 +253,6 @@ def summarise(evaluation: Evaluation, *, real_images: bool = True) -> Page:
 def _row(measurement: Measurement, *, name_space: bool = False) -> Row:
     """In words; with its feature space where the same is measured in several."""
     baseline = measurement.baseline
-    sides = ((measurement.n_real, "real"), (measurement.n_fake, "made"))
     name = label(measurement.name)
     if "arm" in measurement.protocol:
         name = f"{name}: {measurement.protocol['arm']}"
@@ -260,12 +270,17 @@ def _row(measurement: Measurement, *, name_space: bool = False) -> Row:
         baseline=quantity_of(baseline, measurement.unit if measurement.unit == "%" else "") if baseline else None,
         verdict=measurement.verdict,
         direction="" if measurement.direction == "target" and not baseline else DIRECTIONS[measurement.direction],
-        n=", ".join(f"{count:,} {side}" for count, side in sides if count is not None),
+        n=_counts(measurement),
         p_value=format_p_value(measurement.p_value),
         space=measurement.space or "",
         protocol=_facts(to_jsonable_python(measurement.protocol, fallback=str)),
         strip=_strip(measurement),
     )
+
+
+def _counts(measurement: Measurement) -> str:
+    sides = ((measurement.n_real, "real"), (measurement.n_fake, "made"))
+    return ", ".join(f"{count:,} {side}" for count, side in sides if count is not None)
 
 
 def _strip(measurement: Measurement) -> Strip | None:
@@ -323,7 +338,7 @@ def _sections(evaluation: Evaluation, *, real_images: bool) -> list[Section]:
         artifacts.setdefault(_ALIASES.get(artifact.section, artifact.section), []).append(artifact)
 
     sections: list[Section] = []
-    room = PICTURES
+    room, rows_room = PICTURES, TABLE_ROWS
     share = first(evaluation, "rebalance", "share_after")
     targets = set(share.group) if share else set()
     for key in _ordered([*measurements, *artifacts, *(["scorecard"] if evaluation.measurements else [])]):
@@ -335,6 +350,10 @@ def _sections(evaluation: Evaluation, *, real_images: bool) -> list[Section]:
         grids, left_out = _shown([thing for thing in things if isinstance(thing, ImageGrid)], real_images, room)
         room -= sum(len(grid.webp) for grid in grids)
         protocols, rows = _protocols(rows)
+        tables = []
+        for table in (thing for thing in things if isinstance(thing, Table)):
+            tables.append(ShownTable(table, table.rows[:rows_room]))
+            rows_room -= len(tables[-1].rows)
         sections.append(
             Section(
                 key=key,
@@ -346,12 +365,12 @@ def _sections(evaluation: Evaluation, *, real_images: bool) -> list[Section]:
                 headline=_scorecard_rows(evaluation)
                 if key == "scorecard"
                 else [_row(measurement, name_space=in_several) for measurement in _headline(own, targets)],
-                rows=rows,
+                rows=[row for row, one in zip(rows, own, strict=True) if not _in_arm_table(one)],
                 protocols=protocols,
                 arms=_arms(own),
                 measurements=own,
                 grids=grids,
-                tables=[thing for thing in things if isinstance(thing, Table)],
+                tables=tables,
                 series=[thing for thing in things if isinstance(thing, Series)],
                 left_out=left_out,
             )
@@ -424,12 +443,16 @@ def _headline(measurements: Sequence[Measurement], targets: set[str]) -> list[Me
 
 
 def _arms(measurements: Sequence[Measurement]) -> list[ArmTable]:
-    with_arm = [measurement for measurement in measurements if "arm" in measurement.protocol and not measurement.group]
+    with_arm = [measurement for measurement in measurements if _in_arm_table(measurement)]
     attributes = dict.fromkeys(str(measurement.protocol.get("attribute", "")) for measurement in with_arm)
     return [
         _arm_table(name, [one for one in with_arm if str(one.protocol.get("attribute", "")) == name])
         for name in attributes
     ]
+
+
+def _in_arm_table(measurement: Measurement) -> bool:
+    return "arm" in measurement.protocol and not measurement.group
 
 
 def _arm_table(attribute: str, measurements: list[Measurement]) -> ArmTable:
@@ -442,6 +465,7 @@ def _arm_table(attribute: str, measurements: list[Measurement]) -> ArmTable:
         scores=[label(score) for score in scores],
         arms=arms,
         cells=[[found.get((arm, score)) for score in scores] for arm in arms],
+        n=_counts(measurements[0]),
     )
 
 

@@ -1,0 +1,140 @@
+"""Reports on failures that were planted, so that a reader sees what each alarm looks like.
+
+    python experiments/gallery.py --out docs/gallery
+
+The faces are ToyFaces. Other people of the same population play the generator, perfect but for what is planted.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageFilter
+
+import augface
+from augface.comparison import compare
+from augface.data.dataset import FaceDataset, Pixels, concatenate
+from augface.data.toyfaces import load_toyfaces
+from augface.files import atomic_write
+from augface.report import render_comparison
+from augface.results import Evaluation
+from augface.seeds import random_generator
+
+ATTRIBUTE = "Narrow_Eyes"
+POSITIVES = 50
+"""Training faces that show it; there are too few to learn it well from."""
+FACES = 4_000
+COPIED = 0.05
+DISOBEDIENT = 0.3
+DIFFERENT = 100
+"""Faces that a collapsed generator makes again and again."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """What is planted, and what a reader should see."""
+
+    name: str
+    title: str
+    plant: Callable[[FaceDataset, FaceDataset, np.random.Generator], FaceDataset]
+    look: str
+    """Where in the report to look."""
+
+
+def nothing(made: FaceDataset, train: FaceDataset, random: np.random.Generator) -> FaceDataset:
+    return made
+
+
+def copies(made: FaceDataset, train: FaceDataset, random: np.random.Generator) -> FaceDataset:
+    count = round(COPIED * len(made))
+    copied = train.select(np.sort(random.choice(len(train), count, replace=False)))
+    mirrored = changed(copied, np.asarray(copied.images)[:, :, ::-1])
+    return concatenate([mirrored, made.select(slice(count, None))], spec=made.source.spec)
+
+
+def no_hats(made: FaceDataset, train: FaceDataset, random: np.random.Generator) -> FaceDataset:
+    left = np.flatnonzero(~(made.matching({"Wearing_Hat": True}) | made.matching({"Gray_Hair": True})))
+    return made.select(np.sort(random.choice(left, len(made))))
+
+
+def few_faces(made: FaceDataset, train: FaceDataset, random: np.random.Generator) -> FaceDataset:
+    rows = random.choice(random.choice(len(made), DIFFERENT, replace=False), len(made))
+    images = np.asarray(made.images)[rows].astype(np.int16)
+    light = random.integers(-12, 13, (len(made), 1, 1, 1))
+    return changed(made.select(rows), (images + light).clip(0, 255).astype(np.uint8))
+
+
+def blurred(made: FaceDataset, train: FaceDataset, random: np.random.Generator) -> FaceDataset:
+    images = [np.asarray(Image.fromarray(image).filter(ImageFilter.GaussianBlur(1.2))) for image in np.asarray(made.images)]
+    return changed(made, np.stack(images))
+
+
+def disobedient(made: FaceDataset, train: FaceDataset, random: np.random.Generator) -> FaceDataset:
+    labels = made.attributes.copy()
+    rows = random.random(len(made)) < DISOBEDIENT
+    labels.loc[rows, "Smiling"] = ~labels.loc[rows, "Smiling"]
+    return FaceDataset.from_arrays(np.asarray(made.images), labels, spec=made.source.spec)
+
+
+def wrong_labels(made: FaceDataset, train: FaceDataset, random: np.random.Generator) -> FaceDataset:
+    labels = made.attributes.copy()
+    labels[ATTRIBUTE] = ~labels[ATTRIBUTE]
+    return FaceDataset.from_arrays(np.asarray(made.images), labels, spec=made.source.spec)
+
+
+CASES = (
+    Case("nothing", "Nothing is planted", nothing, "the verdict, and a scorecard at its baselines"),
+    Case("copies", "5 % are training faces, mirrored", copies, "Memorisation: the most suspicious pairs"),
+    Case("missing", "No hats and no gray hair", no_hats, "Lost modes: kinds of real faces that are made too seldom"),
+    Case(
+        "collapse", f"{DIFFERENT} faces, again and again", few_faces, "Lost modes: the made faces that are most alike"
+    ),
+    Case("blur", "Every face is blurred", blurred, "Scorecard: distances and coverage"),
+    Case("disobedient", "30 % smile against their label", disobedient, "Adherence: group by group"),
+    Case("wrong-labels", f"{ATTRIBUTE} is labelled the wrong way round", wrong_labels, "Does it help?"),
+)
+
+
+def changed(faces: FaceDataset, images: Pixels) -> FaceDataset:
+    """The same faces with other pixels."""
+    return FaceDataset.from_arrays(images, faces.attributes.reset_index(drop=True), spec=faces.source.spec)
+
+
+def scarce() -> FaceDataset:
+    """Real faces of whom few in the train split show the attribute."""
+    faces = load_toyfaces(FACES)
+    shown = np.flatnonzero(faces.matching({ATTRIBUTE: True}) & (faces.split == "train"))
+    removed = random_generator(0, "scarce").choice(shown, len(shown) - POSITIVES, replace=False)
+    return faces.select(np.setdiff1d(np.arange(len(faces)), removed))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--only", help="the names of some cases, with commas")
+    arguments = parser.parse_args()
+    real = scarce()
+    assert real.train is not None
+    assert real.valid is not None
+    others = load_toyfaces(FACES, seed=1)
+    made = others.select(np.arange(len(real.valid)))
+    made = FaceDataset.from_arrays(np.asarray(made.images), made.attributes.reset_index(drop=True), spec="other people")
+    runs: dict[str, Evaluation] = {}
+    for case in CASES:
+        if arguments.only and case.name not in arguments.only.split(","):
+            continue
+        planted = case.plant(made, real.train, random_generator(0, "gallery", case.name))
+        found = augface.evaluate(real, planted, attr=ATTRIBUTE, spaces=["efficientnet"])
+        title = f"Planted: {case.title[0].lower()}{case.title[1:]}"
+        runs[case.title] = found.model_copy(update={"provenance": {**found.provenance, "title": title}})
+        runs[case.title].to_html(arguments.out / f"{case.name}.html")
+        print(f"{case.title}: {found.verdict.decision}: {found.verdict.reason}\n  Look at {case.look}.", flush=True)
+    atomic_write(arguments.out / "comparison.html", render_comparison(compare(runs), runs))
+
+
+if __name__ == "__main__":
+    main()

@@ -600,6 +600,34 @@ def test_strips_of_a_measure_have_one_scale_and_the_interval_of_the_best_behind_
     assert a.value - b.value == pytest.approx(100 * 0.5 / 0.77, abs=0.2)
 
 
+@pytest.mark.parametrize(("value", "is_shown"), [(0.0, True), (0.05, True), (0.2, False), (-0.2, False)])
+def test_zero_is_marked_where_it_lies_on_the_scale(value: float, is_shown: bool) -> None:
+    (line,) = summary_of(a=run(number(value, 0.1)), b=run(number(value + 0.01, 0.1))).leaderboard
+    for entry in line.entries:
+        assert entry.strip
+        assert (entry.strip.zero > 0) is is_shown
+        assert entry.strip.interval
+        if is_shown:
+            assert entry.strip.interval[0] <= entry.strip.zero <= entry.strip.interval[1]
+
+
+def test_what_a_measure_means_is_told_once_where_the_runs_agree() -> None:
+    def meanings(*texts: str) -> list[str]:
+        runs = {str(place): run(number(meaning=text)) for place, text in enumerate(texts)}
+        return [line.meaning for line in summarise_comparison(compare(runs), runs).leaderboard]
+
+    assert meanings("How far. And more.", "How far. And more.") == ["How far."]
+    assert meanings("How far", "How far") == ["How far"]
+    assert meanings("How far of a.", "How far of b.") == [""]
+
+
+@pytest.mark.parametrize(("count", "layout"), [(2, "few"), (5, "few"), (6, "many")])
+def test_few_runs_stand_in_columns_and_many_below_each_other(count: int, layout: str) -> None:
+    page = page_of(**{f"run{place}": run(number(place)) for place in range(count)})
+    assert f'class="leaderboard {layout}"' in page
+    assert all(f">run{place}</bdi>" in page for place in range(count))
+
+
 @pytest.mark.parametrize(("first", "second"), [(0.0, 0.0), (1e308, -1e308), (1.7e308, 1.6e308), (0.0, 5e-324)])
 def test_strips_of_values_without_a_scale_do_not_break_the_page(first: float, second: float) -> None:
     page = page_of(a=run(number(first, None)), b=run(number(second, None)))
@@ -721,6 +749,17 @@ def test_tables_of_the_page_have_captions_and_headers() -> None:
     assert page.count("<table") == page.count("<caption") == 6
     for attributes in (attributes for tag, attributes in Elements(page).elements if tag == "th"):
         assert attributes.get("scope") in {"col", "row", "rowgroup"}
+
+
+def test_folded_tables_tell_ranks_ways_and_why_there_are_none() -> None:
+    page = page_of(
+        a=run(number(0.4, name="ranked"), number(0.4, name="odd", direction="higher")),
+        b=run(number(0.5, name="ranked"), number(0.5, name="odd")),
+    )
+    text = text_of(page)
+    assert "Rankedlower is better★ 1 0.400 0.390 to 0.4102 0.500 0.490 to 0.510" in text
+    assert "OddNot ranked: direction: higher and lower 0.400 0.390 to 0.410 0.500" in text
+    assert "No key measure can be ranked; what can stands below." in text
 
 
 def test_a_remark_names_the_first_of_many_and_counts_the_others() -> None:

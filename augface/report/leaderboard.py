@@ -186,7 +186,7 @@ def labels(rows: Iterable[Row]) -> dict[Key, str]:
 
 
 def better(row: Row) -> str:
-    """Which way is better; the runs of a ranked row agree on it."""
+    """Which way is better; empty where the runs do not agree on it, as those of a ranked row do."""
     directions = {number.direction for number in row.measurements.values() if number and number.value is not None}
     if len(directions) != 1:
         return ""
@@ -208,11 +208,11 @@ def first_reason(rows: Sequence[Row]) -> str:
     return f"{labels(rows)[row.key]}: {reason(row)}"
 
 
-def notes(rows: Iterable[Row]) -> dict[str, list[Key]]:
+def notes(ranked: Iterable[Row]) -> dict[str, list[Key]]:
     """What a reader of the ranks should know, each with what it is about."""
     found: dict[str, list[Key]] = {}
-    for row in rows:
-        for note in row.notes if row.ranked else ():
+    for row in ranked:
+        for note in row.notes:
             found.setdefault(note, []).append(row.key)
     return found
 

@@ -10,10 +10,11 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
 
 from augface.data import DEFAULT_SIZE, load_data, recognise
 from augface.data.dataset import FaceDataset
+from augface.data.images import resize_faces
+from augface.data.sources import MADE, REAL, of_source
 from augface.errors import DataError
 from augface.generators import load_generator
 from augface.seeds import derive_seed
@@ -22,8 +23,6 @@ Faces = FaceDataset | str | Path | npt.NDArray[np.uint8]
 """A data set, a place that `load_data` takes, the folder of a run or of a generator, or uint8 images (N, H, W, 3)."""
 
 MOST_SAMPLES = 50_000
-MADE = ("synthetic", "resampled")
-"""What the column `source` of a data set that augface wrote says of faces that are not real ones."""
 
 log = logging.getLogger("augface")
 
@@ -126,15 +125,15 @@ def _known_size(side: Faces) -> int | None:
 def _open_real(side: Faces, size: int, *, originals: bool) -> FaceDataset:
     run = _run_settings(side)
     faces = _open(side if run is None else run[0], size, originals=originals)
-    return _of_source(faces, ("real",))
+    return of_source(faces, REAL)
 
 
 def _open_made(side: Faces, size: int, count: int, seed: int, *, originals: bool) -> FaceDataset:
     folder = _generator_folder(side)
     if folder is None:
-        return _of_source(_open(side, size, originals=originals), MADE)
+        return of_source(_open(side, size, originals=originals), MADE)
     generator = load_generator(folder)
-    count = min(count, MOST_SAMPLES)
+    count = min(count, MOST_SAMPLES, generator.available())
     log.info("%s", f"{folder} holds the generator {generator.name}: {count:,} faces are drawn, ungated.")
     return _resized(generator.sample(count, seed=derive_seed(seed, "evaluate")), size)
 
@@ -147,22 +146,9 @@ def _open(side: Faces, size: int, *, originals: bool) -> FaceDataset:
     return load_data(side, size=size, originals=originals)
 
 
-def _of_source(faces: FaceDataset, wanted: tuple[str, ...]) -> FaceDataset:
-    """Of a data set that augface wrote the faces of these sources, where it has any; else all."""
-    if faces.factors is None or "source" not in faces.factors:
-        return faces
-    chosen = faces.factors["source"].isin(wanted).to_numpy(dtype=np.bool_)
-    if not chosen.any() or chosen.all():
-        return faces
-    log.info("%s", f"{faces.source.spec}: {chosen.sum():,} of {len(faces):,} faces are {' or '.join(wanted)}.")
-    return faces.select(chosen)
-
-
 def _resized(faces: FaceDataset, size: int) -> FaceDataset:
     """The faces at another size, by the Lanczos filter; as they are where they have it."""
     if faces.images.shape[1:3] == (size, size) or faces.originals is not None:
         return faces
-    pictures = (Image.fromarray(faces.images[row]) for row in range(len(faces)))
-    images = [np.asarray(picture.resize((size, size), Image.Resampling.LANCZOS)) for picture in pictures]
-    resized = FaceDataset.from_arrays(np.stack(images), spec=faces.source.spec)
+    resized = FaceDataset.from_arrays(resize_faces(faces.images, size), spec=faces.source.spec)
     return replace(faces, images=resized.images, source=resized.source)

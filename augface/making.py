@@ -42,12 +42,9 @@ def make_faces(generator: Generator, gates: Gates, group: Group, *, seed: int, m
 
     The control that repeats real faces makes copies on purpose, so the copy gate is told but does not refuse them.
     """
-    conditional = "conditional" in generator.capabilities
-    stream = generator.iter_samples(
-        group.wanted * max_draws,
-        where=group.where if conditional else None,
-        seed=derive_seed(seed, "made", group.label),
-    )
+    where = {name: value for name, value in group.where.items() if name in generator.askable}
+    most = min(group.wanted * max_draws, generator.available(where))
+    stream = generator.iter_samples(most, where=where, seed=derive_seed(seed, "made", group.label))
     parts: list[FaceDataset] = []
     nearest: list[int] = []
     counts = dict.fromkeys(("attribute", "copy", "plausible", "all"), 0)
@@ -73,8 +70,9 @@ def make_faces(generator: Generator, gates: Gates, group: Group, *, seed: int, m
                 break
     if accepted < group.wanted:
         log.warning(
-            "%s: %d of %d wanted faces passed the gates in %d draws; the data set is written with these.",
+            "%s: %d of %d wanted faces passed the gates in %d draws%s; the data set is written with these.",
             group.label, accepted, group.wanted, drawn,
+            "" if most == group.wanted * max_draws else ", and there are no more to draw",
         )  # fmt: skip
     return Made(group, concatenate(parts, spec=generator.name) if parts else None, nearest, drawn, counts)
 

@@ -18,6 +18,7 @@ from augface.data.dataset import FaceDataset, Pixels
 from augface.errors import DataError, UsageError
 from augface.generators.base import CHUNK, Arrays, Generator, GeneratorConfig
 from augface.generators.networks import DiscriminatorNetwork, GeneratorNetwork
+from augface.generators.rendering import normal_noise, to_pixels
 from augface.seeds import derive_seed
 from augface.training.budget import parse_budget
 from augface.training.loop import Batches, TrainingSettings, train
@@ -106,18 +107,14 @@ class AdversarialGenerator(Generator):
     @torch.no_grad()
     def _render(self, network: nn.Module, labels: pd.DataFrame, seed: int, chunk: int) -> Pixels:
         device = next(network.parameters()).device
-        random = torch.Generator().manual_seed(derive_seed(seed, "noise", chunk))
-        noise = torch.randn(CHUNK, self.config.latent, generator=random)
+        noise = normal_noise((CHUNK, self.config.latent), seed, chunk)
         conditions = np.zeros((CHUNK, self._conditions(labels[:0]).shape[1]), dtype=np.float32)
         conditions[: len(labels)] = self._conditions(labels)
         was_training = network.training
         network.eval()  # always a whole chunk, so that a face does not depend on how many are asked for
         images = network(noise.to(device), torch.from_numpy(conditions).to(device))[: len(labels)]
         network.train(was_training)
-        pixels: Pixels = (
-            ((images + 1) * 127.5).round().clamp(0, 255).byte().permute(0, 2, 3, 1).cpu().contiguous().numpy()
-        )
-        return pixels
+        return to_pixels(images)
 
     def _arrays(self) -> Arrays:
         return {key: tensor.numpy() for key, tensor in self._network.state_dict().items()}

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
+import sys
 import tempfile
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, get_origin
 
 import numpy as np
 import pandas as pd
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, ValidationInfo, field_validator
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save
 
@@ -33,6 +34,15 @@ class GeneratorConfig(BaseModel):
     """Settings of a generator; a subclass adds its own. Unknown keys are refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _listed(cls, value: Any, info: ValidationInfo) -> Any:
+        """Where several values are taken, one alone does too, and a text with commas between them."""
+        field = cls.model_fields[str(info.field_name)]
+        if get_origin(field.annotation) is not tuple or isinstance(value, tuple | list):
+            return value
+        return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else [value]
 
 
 class Generator(ABC):
@@ -62,6 +72,17 @@ class Generator(ABC):
         except ValidationError as error:
             first = error.errors()[0]
             raise UsageError(f"Setting {first['loc'][0]} of the {cls.name} generator: {first['msg']}.") from error
+
+    @property
+    def askable(self) -> frozenset[str]:
+        """The attributes that faces can be asked for: all those of the training faces, or a part, or none."""
+        if self.labels is None or "conditional" not in self.capabilities:
+            return frozenset()
+        return frozenset(map(str, self.labels.columns))
+
+    def available(self, where: Mapping[str, bool] | None = None) -> int:
+        """How many faces with these attributes there are to draw; `sys.maxsize` where there is no end of them."""
+        return sys.maxsize
 
     @abstractmethod
     def fit(
@@ -102,8 +123,11 @@ class Generator(ABC):
             seed: the same seed gives the same faces.
 
         Returns:
-            The faces; `attributes` are those asked for, all missing where the generator is not conditional; `factors`
+            The faces; `attributes` are those asked for, missing where the generator cannot be asked for them; `factors`
             tells each face's seed and number.
+
+        Raises:
+            UsageError: nothing was learnt yet, or what is asked for cannot be made, or not so often.
         """
         if n < 1:
             raise UsageError(f"The number of faces to make must be at least 1, not {n}.")
@@ -112,13 +136,13 @@ class Generator(ABC):
     def iter_samples(self, n: int, *, where: Mapping[str, bool] | None = None, seed: int = 0) -> Iterator[FaceDataset]:
         """The faces of `sample`, in sets of at most `CHUNK`, for more than fit into memory."""
         start = 0
-        conditional = "conditional" in self.capabilities
         for chunk, labels in enumerate(self._label_chunks(n, where or {}, seed)):
             stop = start + len(labels)
             pixels = self._make(labels, seed, chunk)
+            known = np.broadcast_to(labels.columns.isin(list(self.askable)), labels.shape)
             yield FaceDataset.from_arrays(
                 pixels,
-                labels if conditional else labels.mask(labels.notna()),
+                labels.where(known),
                 names=[f"{number:06d}.png" for number in range(start, stop)],
                 factors=pd.DataFrame({"seed": seed, "number": np.arange(start, stop)}),
                 spec=self.name,
@@ -129,6 +153,10 @@ class Generator(ABC):
     def _label_chunks(self, n: int, where: Mapping[str, bool], seed: int) -> Iterator[pd.DataFrame]:
         """Attribute rows for `n` faces, drawn from the training faces that match `where`, a chunk at a time."""
         table = self._matching_labels(where)
+        if not len(table):
+            raise UsageError(
+                f"No training face has {asked(where)}, so there is nothing to draw its other attributes from."
+            )
         for chunk, start in enumerate(range(0, n, CHUNK)):
             rows = random_generator(seed, "labels", chunk).integers(0, len(table), CHUNK)
             yield table.iloc[rows[: min(CHUNK, n - start)]]
@@ -136,7 +164,7 @@ class Generator(ABC):
     def _matching_labels(self, where: Mapping[str, bool]) -> pd.DataFrame:
         if self.labels is None:
             raise UsageError(f"The {self.name} generator has not learnt anything yet: call fit or load first.")
-        if where and "conditional" not in self.capabilities:
+        if where and not self.askable:
             raise UsageError(
                 f"The {self.name} generator cannot be asked for attributes. Use a conditional one (augface list "
                 "generators), or rebalance, which picks the wanted faces out of its samples."
@@ -145,10 +173,12 @@ class Generator(ABC):
         for attribute, value in where.items():
             if attribute not in self.labels:
                 raise UnknownNameError("attribute", attribute, self.labels.columns)
+            if attribute not in self.askable:
+                raise UsageError(
+                    f"The {self.name} generator cannot be asked for {attribute}, only for "
+                    f"{', '.join(sorted(self.askable))}."
+                )
             mask &= (self.labels[attribute] == value).fillna(False).to_numpy(dtype=bool)
-        if not mask.any():
-            asked = ", ".join(f"{name}={value}" for name, value in where.items())
-            raise UsageError(f"No training face has {asked}, so there is nothing to draw its other attributes from.")
         return self.labels[mask]
 
     @property
@@ -198,6 +228,15 @@ class Generator(ABC):
         except (OSError, SafetensorError, KeyError, ValueError, RuntimeError) as error:
             raise DataError(f"The generator in {directory} cannot be read: {error}. Was it cut short?") from error
         return generator
+
+
+def asked(where: Mapping[str, bool]) -> str:
+    """What is asked for, for people.
+
+    >>> asked({"Eyeglasses": True, "Male": False})
+    'Eyeglasses=True, Male=False'
+    """
+    return ", ".join(f"{name}={value}" for name, value in where.items())
 
 
 def _read_header(directory: Path) -> dict[str, Any]:
@@ -255,7 +294,9 @@ def check_generator(kind: type[Generator], data: FaceDataset, config: Mapping[st
     streamed = np.concatenate([np.asarray(part.images) for part in generator.iter_samples(9, seed=3)])
     assert np.array_equal(pixels, streamed), "iter_samples must give the faces of sample"
     attribute = next(str(name) for name in data.attributes if data.attributes[name].nunique() == 2)
-    if "conditional" in kind.capabilities:
+    assert "conditional" in kind.capabilities or not generator.askable, "what can be asked is conditional"
+    assert generator.askable <= set(data.attributes), "only attributes of the data can be asked for"
+    if attribute in generator.askable:
         for value in (True, False):
             asked = generator.sample(4, where={attribute: value}, seed=0).attributes[attribute]
             assert (asked == value).all(), f"faces asked with {attribute}={value} must be labelled so"
@@ -265,8 +306,8 @@ def check_generator(kind: type[Generator], data: FaceDataset, config: Mapping[st
         except UsageError:
             pass
         else:
-            raise AssertionError("a generator that is not conditional must refuse `where` with UsageError")
-        assert faces.attributes.isna().all(axis=None), "a generator that is not conditional cannot know the labels"
+            raise AssertionError("a generator must refuse `where` with UsageError for what it cannot be asked for")
+        assert faces.attributes[attribute].isna().all(), "labels that cannot be asked for cannot be known"
     with tempfile.TemporaryDirectory() as folder:
         directory = Path(folder) / "generator"
         generator.save(directory)

@@ -18,7 +18,7 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from augface.data.crops import Crop, crop_box
-from augface.data.dataset import Pixels
+from augface.data.dataset import ImageRows, Pixels
 from augface.errors import DataError
 
 DECODER = "1"
@@ -51,6 +51,12 @@ def decode_face(content: bytes, crop: Crop, size: int) -> Pixels:
         except DataError as error:  # the crop does not lie in it
             raise BadImage(str(error)) from error
         return np.asarray(picture.resize((size, size), Image.Resampling.LANCZOS, box=box))
+
+
+def resize_faces(faces: Pixels | ImageRows, size: int) -> Pixels:
+    """Faces, uint8 (N, H, W, 3), as (N, size, size, 3), resized as `decode_face` does."""
+    pictures = (Image.fromarray(faces[row]) for row in range(len(faces)))
+    return np.stack([np.asarray(picture.resize((size, size), Image.Resampling.LANCZOS)) for picture in pictures])
 
 
 def decode_picture(content: bytes) -> Pixels:

@@ -141,6 +141,7 @@ def rebalance(
     attr: str | Sequence[str],
     run_dir: str | Path,
     generator: str | Generator = "cgan",
+    generator_settings: Mapping[str, Any] | None = None,
     sampling_strategy: Strategy = "auto",
     within: str | Sequence[str] | None = None,
     budget: str = "5m",
@@ -164,6 +165,7 @@ def rebalance(
         run_dir: gets `config.toml`, `log.jsonl`, `checkpoints/`, `generator/`, `dataset/`, `results.json` and
             `report.html`.
         generator: a registered name, or a generator with settings of its own, to be fitted here.
+        generator_settings: of a generator that is given by its name; see `create_generator`.
         sampling_strategy: how many faces; see `augface.sampling.Strategy`.
         within: balance inside the groups of these attributes.
         budget: the generator's training: time or images.
@@ -207,7 +209,7 @@ def rebalance(
     assert train is not None
     assert valid is not None
     run_dir = Path(run_dir)
-    chosen = _create(generator, attributes + strata)
+    chosen = _create(generator, attributes + strata, generator_settings or {})
     settings = {
         "data": data.source.spec,
         "data_hash": data.source.content_hash,
@@ -236,7 +238,7 @@ def rebalance(
     with _Timer("gates", timings):
         gates = Gates(train, seed=derive_seed(seed, "gates"))
     with _Timer("making faces", timings):
-        ungated = fitted.sample(len(valid), seed=derive_seed(seed, "ungated"))
+        ungated = fitted.sample(min(len(valid), fitted.available()), seed=derive_seed(seed, "ungated"))
         made = [
             make_faces(fitted, gates, group, seed=seed, max_draws=max_draws) for group in plan.groups if group.wanted
         ]
@@ -296,7 +298,7 @@ def rebalance(
         provenance={
             "job": "rebalance",
             "title": f"{' and '.join(attributes)} in {short_name(data.source.spec)}, by {fitted.name}",
-            "command": _command(settings),
+            "command": _command(settings, chosen),
             "settings": settings,
             "data": describe_data(data),
             "generator_hash": fitted.fingerprint,
@@ -323,12 +325,14 @@ def _warn_of_few(groups: Sequence[Group]) -> None:
             )  # fmt: skip
 
 
-def _create(generator: str | Generator, attributes: list[str]) -> Generator:
+def _create(generator: str | Generator, attributes: list[str], settings: Mapping[str, Any]) -> Generator:
     """The generator; one that can show rare kinds more often is told which."""
     if isinstance(generator, Generator):
+        if settings:
+            raise UsageError("Settings are for a generator that is given by its name; this one has its own already.")
         return generator
-    kind = GENERATORS.get(generator)
-    return create_generator(generator, **({"balance": attributes} if "balance" in kind.Config.model_fields else {}))
+    rare = {"balance": attributes} if "balance" in GENERATORS.get(generator).Config.model_fields else {}
+    return create_generator(generator, **{**rare, **settings})
 
 
 def _open_run(run_dir: Path, settings: dict[str, Any], *, resume: bool, needed: int) -> None:
@@ -361,14 +365,18 @@ def _fit(generator: Generator, train: FaceDataset, *, budget: str, run_dir: Path
     return generator
 
 
-def _command(settings: Mapping[str, Any]) -> str:
+def _command(settings: Mapping[str, Any], generator: Generator) -> str:
     """The command line that makes this run again."""
     options: list[tuple[str, ...]] = [("--attr", name) for name in settings["attr"]]
     options += [("--within", name) for name in settings["within"]]
     if isinstance(settings["sampling_strategy"], float):
         options.append(("--ratio", f"{settings['sampling_strategy']:g}"))
     options += [(f"--{name}", str(settings[name])) for name in ("data", "budget", "size", "seed", "downstream")]
-    options.append(("--generator", settings["generator"]["name"]))
+    options.append(("--generator", generator.name))
+    for name in generator.config.model_dump(exclude_defaults=True):
+        value = settings["generator"][name]
+        if name != "balance" or value != settings["attr"] + settings["within"]:  # these are balanced anyway
+            options.append(("--set", f"{name}={','.join(map(str, value)) if isinstance(value, list) else value}"))
     if settings["downstream"] == "full":
         options.append(("--network", settings["network"]))
     if settings["outside"]:

@@ -142,6 +142,8 @@ def stand_ins(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, faces: FaceDatase
         (["rebalance", "--attr", "Eyeglasses", "--budget", "long"], "'long'"),
         (["train", "--generator", "cgan", "--out", "x", "--budget", "0m"], "'0m'"),
         (["list", "generator"], 'Did you mean "generators"?'),
+        (["train", "--generator", "cgan", "--out", "x", "--set", "latent"], "such as latent=128, not 'latent'"),
+        (["train", "--generator", "cgan", "--out", "x", "--set", "a=1", "--set", "a=2"], "gives a twice: '1' and '2'"),
         (["sample", "g", "-n", "0", "--out", "x"], "not 0"),
         (["sample", "g", "-n", "3", "--out", "x", "--where", "Eyeglasses"], "such as Eyeglasses=1"),
         (["sample", "g", "-n", "3", "--out", "x", "--where", "Eyeglasses=maybe"], "'Eyeglasses=maybe'"),
@@ -268,12 +270,14 @@ def test_log_records_of_the_library_reach_people_on_stderr(capsys: pytest.Captur
 
 def test_rebalance_hands_on_every_option(stand_ins: StandIns, capsys: pytest.CaptureFixture[str]) -> None:
     words = (
-        "rebalance --attr Eyeglasses,Hat --attr Young --data folder:x --generator cgan --ratio 0.5 --within Male "
-        "--budget 200k --out here --size 32 --seed 7 --downstream full --network resnet18 --outside folder:y "
-        "--shared-people --no-real-images"
+        "rebalance --attr Eyeglasses,Hat --attr Young --data folder:x --generator cgan --set latent=9 "
+        "--set balance=Hat --ratio 0.5 --within Male --budget 200k --out here --size 32 --seed 7 --downstream full "
+        "--network resnet18 --outside folder:y --shared-people --no-real-images"
     )
     assert main(words.split()) == 0
-    assert stand_ins.calls[0] == ("load_data", ("folder:x",), {"size": 32})
+    of_generator = {"latent": "9", "balance": "Hat"}
+    assert stand_ins.calls[0] == ("create_generator", ("cgan",), of_generator)  # wrong ones fail before data are read
+    assert stand_ins.calls[1] == ("load_data", ("folder:x",), {"size": 32})
     settings = {
         "attr": ["Eyeglasses", "Hat", "Young"],
         "generator": "cgan",
@@ -288,6 +292,7 @@ def test_rebalance_hands_on_every_option(stand_ins: StandIns, capsys: pytest.Cap
     assert stand_ins.called("plan") == settings
     handed_on = stand_ins.called("rebalance")
     assert handed_on.pop("outside") is not None
+    assert handed_on.pop("generator_settings") == of_generator
     assert handed_on == {**settings, "run_dir": Path("here"), "resume": False, "real_images": False}
     output = capsys.readouterr().out
     assert output.index("THE PLAN") < output.index("THE SUMMARY") < output.index("runs/x/dataset")
@@ -296,7 +301,7 @@ def test_rebalance_hands_on_every_option(stand_ins: StandIns, capsys: pytest.Cap
 
 def test_rebalance_has_defaults_for_all_but_the_attribute(stand_ins: StandIns) -> None:
     assert main(["rebalance", "--attr", "Eyeglasses", "--within", "Male"]) == 0
-    assert stand_ins.calls[0] == ("load_data", ("toy",), {"size": 64})
+    assert stand_ins.calls[1] == ("load_data", ("toy",), {"size": 64})
     handed_on = stand_ins.called("rebalance")
     assert handed_on["run_dir"] == Path("runs/rebalance-Eyeglasses-within-Male")
     assert handed_on["sampling_strategy"] == "auto"
@@ -309,7 +314,7 @@ def test_rebalance_has_defaults_for_all_but_the_attribute(stand_ins: StandIns) -
 
 def test_dry_run_plans_and_stops(stand_ins: StandIns, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["rebalance", "--attr", "Eyeglasses", "--dry-run"]) == 0
-    assert stand_ins.names == ["load_data", "plan"]
+    assert stand_ins.names == ["create_generator", "load_data", "plan"]
     assert capsys.readouterr().out == "THE PLAN\n"
     assert list(tmp_path.iterdir()) == []
 
@@ -371,9 +376,10 @@ def test_a_file_in_the_place_of_the_output_folder_is_refused(
 
 
 def test_train_fits_on_the_train_split_and_saves(stand_ins: StandIns) -> None:
-    words = "train --generator cgan --data folder:x --budget 90s --seed 3 --out here --size 32"
+    words = "train --generator cgan --set latent=9 --data folder:x --budget 90s --seed 3 --out here --size 32"
     assert main(words.split()) == 0
     assert stand_ins.names == ["create_generator", "load_data", "fit", "save"]
+    assert stand_ins.called("create_generator") == {"latent": "9"}
     (learnt,) = stand_ins.calls[2][1]
     assert len(learnt) == 5
     assert stand_ins.called("fit") == {"budget": "90s", "run_dir": Path("here"), "resume": False, "seed": 3}

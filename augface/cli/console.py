@@ -77,6 +77,26 @@ def parse_where(conditions: Iterable[str]) -> dict[str, bool]:
     return where
 
 
+def parse_settings(words: Iterable[str]) -> dict[str, str]:
+    """Settings of a generator from texts such as `latent=128`; the generator itself knows which it has.
+
+    >>> parse_settings(["path=models/a=b.pt", "latent=128"])
+    {'path': 'models/a=b.pt', 'latent': '128'}
+
+    Raises:
+        UsageError: no `=`, or a name that is given twice.
+    """
+    settings: dict[str, str] = {}
+    for word in words:
+        name, equals, value = word.partition("=")
+        if not name or not equals:
+            raise UsageError(f"--set takes NAME=VALUE, such as latent=128, not {word!r}.")
+        if name in settings:
+            raise UsageError(f"--set gives {name} twice: {settings[name]!r} and {value!r}.")
+        settings[name] = value
+    return settings
+
+
 def check_registered(registry: Registry[Any], names: Iterable[str]) -> None:
     """Fail before any work where a name is unknown, without importing what it stands for.
 

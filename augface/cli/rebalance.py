@@ -10,6 +10,7 @@ from cyclopts import Parameter
 from augface.cli.console import (
     check_output,
     check_registered,
+    parse_settings,
     print_paths,
     run_name,
     shown,
@@ -23,6 +24,7 @@ def rebalance(
     attr: list[str],
     data: str = "toy",
     generator: str = "cgan",
+    settings: Annotated[list[str] | None, Parameter(name="--set")] = None,
     ratio: float | None = None,
     within: list[str] | None = None,
     budget: str = "5m",
@@ -47,6 +49,7 @@ def rebalance(
         attr: The attribute to balance, such as Eyeglasses. Repeat it, or put commas between, for several.
         data: The data set: toy, celeba:DIR, folder:DIR, or a folder.
         generator: What makes the faces; `augface list generators` names them.
+        settings: A setting of the generator, such as latent=128. Repeat it for several.
         ratio: Minority over majority after rebalancing, such as 0.5; equal shares where not given.
         within: Balance inside the groups of these attributes, such as Male.
         budget: The generator's training only: a time such as 90s, 10m or 2h, or a number of images such as 200k.
@@ -63,21 +66,24 @@ def rebalance(
         real_images: Show real faces in the report.
         dry_run: Say what would be done and what it would cost, and stop.
     """
-    from augface.generators import GENERATORS
+    from augface.generators import GENERATORS, create_generator
     from augface.training.budget import parse_budget
 
     parse_budget(budget)
     attributes, groups = split_names(attr), split_names(within or [])
     check_registered(GENERATORS, [generator])
+    chosen = parse_settings(settings or [])
     details = [*attributes, *(["within", *groups] if groups else [])]
     run_dir = check_output(out or Path("runs") / run_name("rebalance", *details), resume=resume)
+
+    create_generator(generator, **chosen)  # what is wrong with its settings is told before the data are read
 
     from augface.data import load_data
     from augface.rebalancing import plan_rebalance
     from augface.rebalancing import rebalance as run_rebalance
     from augface.report import terminal_summary
 
-    settings: dict[str, Any] = {
+    arguments: dict[str, Any] = {
         "attr": attributes,
         "generator": generator,
         "sampling_strategy": "auto" if ratio is None else ratio,
@@ -91,14 +97,20 @@ def rebalance(
     with when_interrupted("the images read so far are kept in the cache; the same command goes on from there."):
         faces = load_data(data, size=size)
         elsewhere = load_data(outside, size=size) if outside else None
-    print(plan_rebalance(faces, **settings).describe(), flush=True)
+    print(plan_rebalance(faces, **arguments).describe(), flush=True)
     if dry_run:
         return
     with when_interrupted(
         f"what is done is kept in {shown(run_dir)}; the same command with --resume goes on from there."
     ):
         outcome = run_rebalance(
-            faces, run_dir=run_dir, outside=elsewhere, resume=resume, real_images=real_images, **settings
+            faces,
+            run_dir=run_dir,
+            generator_settings=chosen,
+            outside=elsewhere,
+            resume=resume,
+            real_images=real_images,
+            **arguments,
         )
     print(f"\n{terminal_summary(outcome.evaluation)}\n")
     print_paths(

@@ -57,9 +57,9 @@ def sample(
     generator = load_generator(inner if inner.is_dir() else generator_dir)
 
     started = time.perf_counter()
-    probe = generator.sample(PROBE, where=wanted, seed=seed)
-    size = sum(map(len, _pngs(probe, generator))) / PROBE
-    seconds = (time.perf_counter() - started) / PROBE
+    probe = generator.sample(min(PROBE, n), where=wanted, seed=seed)
+    size = sum(map(len, _pngs(probe, generator))) / len(probe)
+    seconds = (time.perf_counter() - started) / len(probe)
     print(f"Make {n:,} faces of {probe.size} x {probe.size} pixels.")
     print(f"Estimated: {max(1, round(seconds * n)):,} s; {human_bytes(size * n)} in {shown(out)}.", flush=True)
     if dry_run:

@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated
 
-from augface.cli.console import check_output, check_registered, print_paths, shown, when_interrupted
+from cyclopts import Parameter
+
+from augface.cli.console import (
+    check_output,
+    check_registered,
+    parse_settings,
+    print_paths,
+    shown,
+    when_interrupted,
+)
 
 
 def train(
     *,
     generator: str,
+    settings: Annotated[list[str] | None, Parameter(name="--set")] = None,
     out: Path,
     data: str = "toy",
     budget: str = "5m",
@@ -22,6 +33,7 @@ def train(
 
     Args:
         generator: What to train; `augface list generators` names them.
+        settings: A setting of the generator, such as latent=128. Repeat it for several.
         out: The run folder; the trained generator comes into its folder generator.
         data: The data set: toy, celeba:DIR, folder:DIR, or a folder.
         budget: A time such as 90s, 10m or 2h, or a number of images such as 200k.
@@ -36,11 +48,12 @@ def train(
     check_registered(GENERATORS, [generator])
     check_output(out, resume=resume)
     parse_budget(budget)
+    chosen = parse_settings(settings or [])
 
     from augface.data import load_data
     from augface.generators import create_generator
 
-    model = create_generator(generator)
+    model = create_generator(generator, **chosen)
     with when_interrupted("the images read so far are kept in the cache; the same command goes on from there."):
         faces = load_data(data, size=size)
     learnt = faces.train if faces.train is not None else faces

@@ -21,6 +21,18 @@ GENERATORS.register(
     "real faces repeated and flipped: the control",
     ("conditional", "copies"),
 )
+GENERATORS.register(
+    "images", "augface.generators.images:Images", "images that you already have, each given once", ("conditional",)
+)
+GENERATORS.register(
+    "torchscript", "augface.generators.torchscript:TorchScript", "a network saved as TorchScript", ("conditional",)
+)
+GENERATORS.register(
+    "onnx", "augface.generators.onnx:Onnx", "a network in the ONNX format (augface[onnx])", ("conditional",)
+)
+GENERATORS.register(
+    "diffusers", "augface.generators.diffusers:Diffusers", "an unconditional diffusers pipeline (augface[diffusers])"
+)
 
 
 def create_generator(name: str, **config: Any) -> Generator:

@@ -1,0 +1,92 @@
+"""Faces that were made already, in a folder or zip: each is given once."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import ClassVar
+
+import pandas as pd
+
+from augface.data import load_data, recognise
+from augface.data.containers import open_container, some
+from augface.data.dataset import FaceDataset, ImageRows, Pixels
+from augface.data.sources import MADE, of_source
+from augface.errors import UsageError
+from augface.files import sha256_of_file
+from augface.generators.base import CHUNK, Arrays, Generator, GeneratorConfig, asked
+from augface.generators.elsewhere import ElsewhereConfig, check_unchanged
+from augface.seeds import random_generator
+
+log = logging.getLogger("augface")
+
+
+class ImagesConfig(ElsewhereConfig):
+    """Settings of images that are there already; `path` is whatever `load_data` takes."""
+
+    @classmethod
+    def files(cls, path: Path) -> dict[str, Path]:
+        """The zip, or all files below a folder but hidden ones; see `load_data` for what is read of them."""
+        place = recognise(path)
+        if place.kind == "toy":
+            return {}
+        if place.path.is_file():
+            return {place.path.name: place.path}
+        return {name: place.path / name for name in open_container(place.path).names}
+
+
+class Images(Generator):
+    """Draws images with the wanted labels in an order that the seed shuffles, none of them twice."""
+
+    name: ClassVar[str] = "images"
+    capabilities: ClassVar[frozenset[str]] = frozenset({"conditional"})
+    Config: ClassVar[type[GeneratorConfig]] = ImagesConfig
+    config: ImagesConfig
+
+    def fit(
+        self, data: FaceDataset, *, budget: str = "5m", run_dir: Path | None = None, resume: bool = False, seed: int = 0
+    ) -> None:
+        """Read the images in the size of the data, with their labels of the data's attributes; nothing is learnt.
+
+        Raises:
+            DataError: there are none, too many are broken, or they have changed.
+        """
+        path = Path(self.config.path).expanduser()
+        check_unchanged(self.config, {name: sha256_of_file(file) for name, file in self.config.files(path).items()})
+        faces = of_source(load_data(path, size=data.size), MADE)
+        if others := [str(name) for name in faces.attributes if name not in data.attributes]:
+            log.warning("%s", f"{self.config.path}: the data have no attributes {some(others)}; they are left out.")
+        self.labels = faces.attributes.reindex(columns=data.attributes.columns).astype("boolean")
+        self._images: ImageRows | Pixels = faces.images
+
+    @property
+    def askable(self) -> frozenset[str]:
+        """The attributes that at least one image has a label of."""
+        return frozenset() if self.labels is None else frozenset(self.labels.columns[self.labels.notna().any()])
+
+    def available(self, where: Mapping[str, bool] | None = None) -> int:
+        """How many images have these labels."""
+        return len(self._matching_labels(where or {}))
+
+    def _label_chunks(self, n: int, where: Mapping[str, bool], seed: int) -> Iterator[pd.DataFrame]:
+        """The labels of `n` images that match `where`; their index tells which they are."""
+        table = self._matching_labels(where)
+        if n > len(table):
+            those = f"with {asked(where)} " if where else ""
+            raise UsageError(
+                f"{n:,} images {those}are asked for, but {self.config.path} holds {len(table):,}, and none is given "
+                "twice. Ask for fewer, or add more images."
+            )
+        order = random_generator(seed, "order").permutation(len(table))
+        for start in range(0, n, CHUNK):
+            yield table.iloc[order[start : min(start + CHUNK, n)]]
+
+    def _make(self, labels: pd.DataFrame, seed: int, chunk: int) -> Pixels:
+        return self._images[labels.index.to_numpy()]
+
+    def _arrays(self) -> Arrays:
+        return {"images": self._images[:]}
+
+    def _restore(self, arrays: Arrays) -> None:
+        self._images = arrays["images"]

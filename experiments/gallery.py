@@ -69,7 +69,9 @@ def few_faces(made: FaceDataset, train: FaceDataset, random: np.random.Generator
 
 
 def blurred(made: FaceDataset, train: FaceDataset, random: np.random.Generator) -> FaceDataset:
-    images = [np.asarray(Image.fromarray(image).filter(ImageFilter.GaussianBlur(1.2))) for image in np.asarray(made.images)]
+    images = [
+        np.asarray(Image.fromarray(image).filter(ImageFilter.GaussianBlur(1.2))) for image in np.asarray(made.images)
+    ]
     return changed(made, np.stack(images))
 
 

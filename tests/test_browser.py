@@ -1,4 +1,4 @@
-"""The report in a real Chromium: quiet, sealed, usable without scripts, in the dark, on a phone, on paper, by ear."""
+"""The pages in a real Chromium: quiet, sealed, usable without scripts, in the dark, on a phone, on paper, by ear."""
 
 from __future__ import annotations
 
@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from example_results import hostile_evaluation, realistic_evaluation
+from example_results import HOSTILE, hostile_evaluation, realistic_evaluation
 
-from augface.report import render
+from augface.comparison import compare
+from augface.report import render, render_comparison
+from augface.results import Evaluation
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed")
@@ -62,14 +64,27 @@ def show(browser: Any, tmp_path: Path) -> Iterator[Pages]:
         context.close()
 
 
+def comparison(*evaluations: Evaluation) -> str:
+    runs = {f"run {HOSTILE if index else 'one'}": evaluation for index, evaluation in enumerate(evaluations)}
+    return render_comparison(compare(runs), runs)
+
+
+PAGES = {
+    "report": lambda: render(realistic_evaluation()),
+    "hostile report": lambda: render(hostile_evaluation()),
+    "comparison": lambda: comparison(realistic_evaluation(), realistic_evaluation(decision="use")),
+    "hostile comparison": lambda: comparison(hostile_evaluation(), realistic_evaluation()),
+}
+
+
 @pytest.fixture(scope="module")
 def html() -> str:
-    return render(realistic_evaluation())
+    return PAGES["report"]()
 
 
-@pytest.mark.parametrize("kind", ["usual", "hostile"])
-def test_opens_from_disk_without_a_message_or_a_request(kind: str, html: str, show: Pages) -> None:
-    opened = show(html if kind == "usual" else render(hostile_evaluation()))
+@pytest.mark.parametrize("kind", PAGES)
+def test_opens_from_disk_without_a_message_or_a_request(kind: str, show: Pages) -> None:
+    opened = show(PAGES[kind]())
     opened.page.evaluate(OPEN_ALL)
     opened.page.wait_for_timeout(100)
     assert opened.said == []
@@ -94,13 +109,14 @@ def test_readable_without_scripts(html: str, show: Pages) -> None:
     assert page.locator("button").count() == 0
 
 
-@pytest.mark.parametrize("width", [1280, 390])
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_axe_finds_nothing(scheme: str, width: int, html: str, show: Pages) -> None:
+@pytest.mark.parametrize("kind", ["report", "comparison"])
+@pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 390)])
+def test_axe_finds_nothing(kind: str, scheme: str, width: int, show: Pages) -> None:
     from axe_playwright_python.sync_playwright import Axe
 
     # only the checker's own script needs to pass the policy
-    page = show(html, color_scheme=scheme, viewport={"width": width, "height": 900}, bypass_csp=True).page
+    options = {"color_scheme": scheme, "viewport": {"width": width, "height": 900}, "bypass_csp": True}
+    page = show(PAGES[kind](), **options).page
     page.evaluate(OPEN_ALL)
     found = Axe().run(page).response["violations"]
     assert [(one["id"], one["impact"], [node["html"][:200] for node in one["nodes"][:3]]) for one in found] == []
@@ -125,10 +141,9 @@ def test_dark_where_the_reader_wants_it(html: str, show: Pages) -> None:
     assert colours[1] < 150
 
 
-@pytest.mark.parametrize("kind", ["usual", "hostile"])
-def test_nothing_is_wider_than_a_phone(kind: str, html: str, show: Pages) -> None:
-    text = html if kind == "usual" else render(hostile_evaluation())
-    page = show(text, viewport={"width": 390, "height": 844}).page
+@pytest.mark.parametrize("kind", PAGES)
+def test_nothing_is_wider_than_a_phone(kind: str, show: Pages) -> None:
+    page = show(PAGES[kind](), viewport={"width": 390, "height": 844}).page
     page.evaluate(OPEN_ALL)
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
 

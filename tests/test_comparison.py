@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-import test_report
-from test_report import HOSTILE, Elements, in_chromium, needs_chromium, painted_faces
+from example_results import HOSTILE, hostile_evaluation, painted_faces
+from html_elements import Elements, assert_loads_nothing
 
 from augface import artifacts
 from augface.cli import main
@@ -707,7 +707,7 @@ def test_the_same_runs_give_the_same_page(tmp_path: Path) -> None:
 
 
 def hostile_runs() -> dict[str, Evaluation]:
-    evaluation = test_report.hostile_evaluation()
+    evaluation = hostile_evaluation()
     mine = [number(value, name=HOSTILE, evaluator=HOSTILE, meaning=HOSTILE) for value in (0.4, 0.5)]
     return {
         f"{HOSTILE}{place}": evaluation.model_copy(
@@ -736,7 +736,7 @@ def test_hostile_names_stay_text_on_the_page() -> None:
     # whatever turns text around is alone with itself
     turning = re.sub(r"<bdi>[^<]*</bdi>|<code>[^<]*</code>|<[^>]*>", "", page)
     assert "\u202e" not in turning
-    test_report.test_page_loads_nothing_and_its_policy_forbids_it(page)
+    assert_loads_nothing(page)
 
 
 def test_half_a_surrogate_pair_can_be_written_on_the_page() -> None:
@@ -895,14 +895,3 @@ def test_the_page_is_asked_for_by_its_name(tmp_path: Path, capsys: pytest.Captur
         assert main(["compare", *runs, *words]) == code
         assert said in capsys.readouterr().err
     assert not (tmp_path / "table.csv").exists()
-
-
-@needs_chromium
-def test_the_page_opens_in_chromium_without_a_console_message(tmp_path: Path) -> None:
-    runs = {f"run {seed}": big_evaluation(seed) for seed in range(7)}
-    for name, evaluations in {"usual": runs, "hostile": hostile_runs()}.items():
-        file = tmp_path / f"{name}.html"
-        file.write_text(render_comparison(compare(evaluations), evaluations), encoding="utf-8")
-        done = in_chromium(file, tmp_path / "profile", "--dump-dom")
-        assert "CONSOLE" not in done.stderr
-        assert ">Copy</button>" in done.stdout, "the page's own script did not run"

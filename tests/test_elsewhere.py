@@ -119,7 +119,7 @@ def pipeline(folder: Path, channels: int = 3, kind: str = "DDIM") -> Path:
 
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        network = diffusers.UNet2DModel(
+        network = diffusers.UNet2DModel(  # type: ignore[no-untyped-call]
             sample_size=16,
             in_channels=channels,
             out_channels=channels,

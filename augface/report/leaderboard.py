@@ -172,7 +172,7 @@ def labels(rows: Iterable[Row]) -> dict[Key, str]:
     for key in keys:
         name = label(key.name)
         if key.evaluator not in {"rebalance", "fidelity", "prdc", "downstream", key.name}:
-            name = f"{label(key.evaluator)}: {name.lower()}"
+            name = f"{label(key.evaluator)}: {name[:1].lower()}{name[1:]}"
         details = [
             key.arm,
             key.attribute if len(attributes[key.evaluator, key.name]) > 1 else None,

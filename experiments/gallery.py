@@ -1,13 +1,16 @@
 """Reports on failures that were planted, so that a reader sees what each alarm looks like.
 
-    python experiments/gallery.py --out docs/gallery
+    python experiments/gallery.py --out runs/gallery --pictures docs/images
 
 The faces are ToyFaces. Other people of the same population play the generator, perfect but for what is planted.
+`--pictures` also takes a picture of each report's first screen and of its evidence (needs playwright and chromium).
 """
 
 from __future__ import annotations
 
 import argparse
+import io
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,8 +44,8 @@ class Case:
     name: str
     title: str
     plant: Callable[[FaceDataset, FaceDataset, np.random.Generator], FaceDataset]
-    look: str
-    """Where in the report to look."""
+    evidence: str
+    """The part of the report to look at, as a selector."""
 
 
 def nothing(made: FaceDataset, train: FaceDataset, random: np.random.Generator) -> FaceDataset:
@@ -88,16 +91,15 @@ def wrong_labels(made: FaceDataset, train: FaceDataset, random: np.random.Genera
     return FaceDataset.from_arrays(np.asarray(made.images), labels, spec=made.source.spec)
 
 
+FIGURE = "figure:has-text('{}')"
 CASES = (
-    Case("nothing", "Nothing is planted", nothing, "the verdict, and a scorecard at its baselines"),
-    Case("copies", "5 % are training faces, mirrored", copies, "Memorisation: the most suspicious pairs"),
-    Case("missing", "No hats and no gray hair", no_hats, "Lost modes: kinds of real faces that are made too seldom"),
-    Case(
-        "collapse", f"{DIFFERENT} faces, again and again", few_faces, "Lost modes: the made faces that are most alike"
-    ),
-    Case("blur", "Every face is blurred", blurred, "Scorecard: distances and coverage"),
-    Case("disobedient", "30 % smile against their label", disobedient, "Adherence: group by group"),
-    Case("wrong-labels", f"{ATTRIBUTE} is labelled the wrong way round", wrong_labels, "Does it help?"),
+    Case("nothing", "Nothing is planted", nothing, "#scorecard .scroll"),
+    Case("copies", "5 % are training faces, mirrored", copies, f"#memorisation {FIGURE.format('suspicious')}"),
+    Case("missing", "No hats and no gray hair", no_hats, f"#modes {FIGURE.format('too seldom')}"),
+    Case("collapse", "A few faces, again and again", few_faces, f"#modes {FIGURE.format('most alike')}"),
+    Case("blur", "Every face is blurred", blurred, "#scorecard .scroll"),
+    Case("disobedient", "30 % smile against their label", disobedient, f"#adherence {FIGURE.format('group by group')}"),
+    Case("labels", "Narrow eyes are labelled the wrong way", wrong_labels, f"#downstream {FIGURE.format('Arms')}"),
 )
 
 
@@ -117,6 +119,7 @@ def scarce() -> FaceDataset:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--pictures", type=Path, help="the folder for them")
     parser.add_argument("--only", help="the names of some cases, with commas")
     arguments = parser.parse_args()
     real = scarce()
@@ -134,8 +137,25 @@ def main() -> None:
         title = f"Planted: {case.title[0].lower()}{case.title[1:]}"
         runs[case.title] = found.model_copy(update={"provenance": {**found.provenance, "title": title}})
         runs[case.title].to_html(arguments.out / f"{case.name}.html")
-        print(f"{case.title}: {found.verdict.decision}: {found.verdict.reason}\n  Look at {case.look}.", flush=True)
+        print(f"{case.title}: {found.verdict.decision}: {found.verdict.reason}", flush=True)
     atomic_write(arguments.out / "comparison.html", render_comparison(compare(runs), runs))
+    if arguments.pictures:
+        photograph(arguments.out, arguments.pictures)
+
+
+def photograph(reports: Path, pictures: Path) -> None:
+    """The first screen of each report, and its evidence."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
+        page = browser.new_page(viewport={"width": 1180, "height": 900})
+        for case in CASES:
+            page.goto((reports.resolve() / f"{case.name}.html").as_uri())
+            for name, selector in (("first", ".hero"), ("evidence", case.evidence)):
+                picture = Image.open(io.BytesIO(page.locator(selector).first.screenshot()))
+                picture.save(pictures / f"gallery-{case.name}-{name}.webp", quality=82, method=6)
+        browser.close()
 
 
 if __name__ == "__main__":

@@ -226,6 +226,7 @@ def rebalance(
         "shared_people": shared_people,
         "max_draws": max_draws,
     }
+    command = _command(settings, chosen)  # now, as fitting may find out more settings than were given
     _open_run(run_dir, settings, resume=resume, needed=plan.bytes)
     if resume and (run_dir / "results.json").exists():
         evaluation = Evaluation.from_json(run_dir / "results.json")
@@ -298,7 +299,7 @@ def rebalance(
         provenance={
             "job": "rebalance",
             "title": f"{' and '.join(attributes)} in {short_name(data.source.spec)}, by {fitted.name}",
-            "command": _command(settings, chosen),
+            "command": command,
             "settings": settings,
             "data": describe_data(data),
             "generator_hash": fitted.fingerprint,

@@ -48,8 +48,8 @@ class GeneratorConfig(BaseModel):
 class Generator(ABC):
     """Makes faces. A subclass names itself, its settings and its capabilities, and fills in four methods.
 
-    Capabilities: `conditional` (it can be asked for attributes), `trainable` (fit takes its whole budget),
-    `invertible` (it can find the noise of a given face), `copies` (it repeats training faces, and says so).
+    Capabilities: `conditional` (it can be asked for attributes, those in `askable`), `trainable` (fit takes its whole
+    budget), `invertible` (it can find the noise of a given face), `copies` (it repeats training faces, and says so).
     """
 
     name: ClassVar[str]

@@ -154,9 +154,10 @@ class ForeignNetwork(Generator):
         """The images, where they are square colour images with a number in each pixel."""
         shape = tuple(images.shape)
         if len(shape) != 4 or shape[:2] != (self.config.batch, 3) or shape[2] != shape[3]:
+            fixed = " A network of a fixed batch needs the setting batch." if shape[:1] != (self.config.batch,) else ""
             raise DataError(
                 f"{self.config.path} makes an array {shape}; what is needed is ({self.config.batch}, 3, height, "
-                "width), with equal height and width."
+                f"width), with equal height and width.{fixed}"
             )
         if not torch.isfinite(images).all():
             raise DataError(f"{self.config.path} makes images with pixels that are not numbers (NaN or infinite).")
@@ -273,7 +274,7 @@ def _range_of(lowest: float, highest: float) -> str:
     """The range that an output with this lowest and highest value has."""
     if lowest < -0.1:
         return "-1..1"
-    return "0..1" if highest <= 1.5 else "0..255"
+    return "0..1" if highest <= 10 else "0..255"
 
 
 def last_line(error: Exception) -> str:

@@ -5,6 +5,7 @@ An ONNX file is a graph of known operators; opening and running it runs no other
 
 from __future__ import annotations
 
+import tempfile
 from typing import Any, ClassVar
 
 import numpy as np
@@ -43,7 +44,12 @@ class Onnx(LatentNetwork):
         options.intra_op_num_threads = self.config.threads
         options.log_severity_level = 3  # errors only, which are raised too
         try:
-            self._session: Any = self._runtime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+            # Weights in a file beside the model are looked for in an empty folder: it would not be kept with the run.
+            with tempfile.TemporaryDirectory() as empty:
+                options.add_session_config_entry("session.model_external_initializers_file_folder_path", empty)
+                self._session: Any = self._runtime.InferenceSession(
+                    content, options, providers=["CPUExecutionProvider"]
+                )
         except Exception as error:  # onnxruntime's own errors share no base class
             raise DataError(
                 f"{self.config.path} cannot be opened as ONNX: {last_line(error)} A model whose weights are in a file "

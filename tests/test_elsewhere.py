@@ -382,7 +382,7 @@ class Huge(Painter):
         (Grey, r"makes an array \(32, 1, 16, 16\); what is needed is \(32, 3, height, width\)"),
         (Oblong, r"\(32, 3, 8, 32\).*equal height and width"),
         (ChannelsLast, r"\(32, 16, 16, 3\)"),
-        (Single, r"\(1, 3, 16, 16\)"),
+        (Single, r"\(1, 3, 16, 16\).*setting batch"),
         (NotNumbers, r"pixels that are not numbers"),
         (Huge, r"far beyond -1\.\.1"),
     ],
@@ -554,6 +554,28 @@ class TestOnnx:
         assert not np.array_equal(smiling, serious)
         with pytest.raises(UsageError, match=r"takes 2 inputs \(noise, conditions\), not 1"):
             fitted("onnx", faces, path=path)
+
+    def test_weights_in_another_file_are_refused(
+        self, faces: FaceDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        import onnx
+
+        monkeypatch.chdir(tmp_path)
+        model = onnx.load(onnx_model(tmp_path / "whole.onnx", [LATENT]))
+        onnx.save(model, "parts.onnx", save_as_external_data=True, location="weights.bin", size_threshold=1000)
+        with pytest.raises(DataError, match="must be saved as one file"):
+            fitted("onnx", faces, path="parts.onnx")
+
+    def test_random_numbers_that_no_seed_reaches_are_refused(self, faces: FaceDataset, tmp_path: Path) -> None:
+        import onnx
+
+        model = onnx.load(onnx_model(tmp_path / "network.onnx", [LATENT]))
+        (product,) = [node for node in model.graph.node if node.op_type == "MatMul"]
+        product.input[0] = "other"
+        model.graph.node.insert(0, onnx.helper.make_node("RandomNormalLike", ["noise"], ["other"]))
+        onnx.save(model, tmp_path / "random.onnx")
+        with pytest.raises(DataError, match="random numbers that no seed reaches"):
+            fitted("onnx", faces, path=str(tmp_path / "random.onnx"))
 
     def test_what_is_no_onnx_is_refused(self, faces: FaceDataset, tmp_path: Path) -> None:
         (tmp_path / "network.onnx").write_bytes(b"nothing of the kind")
@@ -795,6 +817,21 @@ class TestRebalancing:
         first = tmp_path / "images" / "0000.png"
         first.write_bytes(first.read_bytes()[:-1])  # as it was
         assert main([*words, "--resume"]) == 0
+
+    def test_a_network_is_called_as_it_was_given(self, tmp_path: Path) -> None:
+        """The range of its output is found while fitting, and is no part of the command."""
+        path = scripted(Painter(), tmp_path / "network.pt")
+        run = tmp_path / "run"
+        rebalance = f"rebalance --attr Bangs --data toy:400 --size {SIZE} --downstream off --generator torchscript"
+        words = [*rebalance.split(), "--set", f"path={path}", "--set", "latent=8", "--out", str(run)]
+        assert main(words) == 0
+        assert load_generator(run / "generator").config.model_dump()["output_range"] == "-1..1"
+        results = (run / "results.json").read_bytes()
+        command = augface.Evaluation.from_json(run / "results.json").provenance["command"]
+        digest = sha256_of_file(path)
+        assert command.endswith(f"--generator torchscript --set path={path} --set sha256={digest} --set latent=8")
+        assert main([*words, "--resume"]) == 0
+        assert (run / "results.json").read_bytes() == results
 
     def test_settings_are_checked_before_the_data_are_read(
         self, words: list[str], capsys: pytest.CaptureFixture[str]

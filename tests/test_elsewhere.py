@@ -473,6 +473,11 @@ class Own(Painter):
 def test_a_network_that_draws_noise_of_its_own_follows_the_seed(faces: FaceDataset, tmp_path: Path) -> None:
     path = scripted(Own(), tmp_path / "network.pt")
     check_generator(GENERATORS.get("torchscript"), faces, {"path": str(path), "latent": LATENT})
+    generator = fitted("torchscript", faces, path=str(path), latent=LATENT)
+    made = pixels(generator.sample(4))
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(7)
+        assert np.array_equal(pixels(generator.sample(4)), made)
 
 
 class Told(nn.Module):
@@ -628,7 +633,8 @@ class TestDiffusers:
             with pytest.raises(DataError, match="and not of diffusers itself"):
                 fitted("diffusers", faces, path=str(path), steps=2)
         index.write_text(json.dumps(content))
-        fitted("diffusers", faces, path=str(path), steps=2)
+        kept = fitted("diffusers", faces, path=str(path), steps=2)._arrays()
+        assert {Path(name).suffix for name in kept if name.startswith("file.")} == {".json", ".safetensors"}
         assert not marker.exists()
 
     def test_pipelines_of_other_kinds_are_refused(self, faces: FaceDataset, tmp_path: Path) -> None:

@@ -73,14 +73,14 @@ def combined_sha256(digests: Mapping[str, str]) -> str:
     return hashlib.sha256("".join(f"{digests[name]}  {name}\n" for name in sorted(digests)).encode()).hexdigest()
 
 
-def check_unchanged(config: ElsewhereConfig, digests: Mapping[str, str]) -> None:
-    """Refuse files that are not those that the settings speak of.
+def check_unchanged(config: ElsewhereConfig, digests: Mapping[str, str], place: str = "") -> None:
+    """Refuse files that are not those that the settings speak of; `place` is what to call them, if not by their path.
 
     Raises:
         DataError: they have another SHA-256.
     """
     if (found := combined_sha256(digests)) != config.sha256.lower():
-        raise DataError(f"{config.path} has changed: its SHA-256 is {found}, not {config.sha256}.")
+        raise DataError(f"{place or config.path} has changed: its SHA-256 is {found}, not {config.sha256}.")
 
 
 def optional_package(name: str, generator: str, extra: str) -> Any:
@@ -120,11 +120,12 @@ class ForeignNetwork(Generator):
             UsageError: it cannot be used with these settings.
         """
         paths = self.config.files(Path(self.config.path).expanduser())
-        self._take({name: path.read_bytes() for name, path in paths.items()}, data.attributes, data.size)
+        self._take({name: path.read_bytes() for name, path in paths.items()}, data.attributes, data.size, "")
         self._try()
 
-    def _take(self, files: dict[str, bytes], labels: pd.DataFrame, size: int) -> None:
-        check_unchanged(self.config, {name: hashlib.sha256(content).hexdigest() for name, content in files.items()})
+    def _take(self, files: dict[str, bytes], labels: pd.DataFrame, size: int, place: str) -> None:
+        digests = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
+        check_unchanged(self.config, digests, place)
         self._files, self.labels, self._size = files, labels, size
         self._open(files)
 
@@ -184,7 +185,7 @@ class ForeignNetwork(Generator):
         assert self.labels is not None
         (size,) = arrays.pop("size")
         files = {key.removeprefix("file."): array.tobytes() for key, array in arrays.items()}
-        self._take(files, self.labels, int(size))
+        self._take(files, self.labels, int(size), f"What was kept of {self.config.path}")
 
 
 class LatentNetworkConfig(ForeignNetworkConfig):

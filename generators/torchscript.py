@@ -83,5 +83,5 @@ def _check_archive(path: str | Path, content: bytes) -> None:
 def _without_deprecation() -> Iterator[None]:
     """Silence that torch.jit is deprecated: nothing else opens these files."""
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=r"`torch\.jit\.\w+` is deprecated")
+        warnings.filterwarnings("ignore", message=r"`torch\.jit\.\w+` is (deprecated|not supported)")
         yield

@@ -118,7 +118,7 @@ def pipeline(folder: Path, channels: int = 3, kind: str = "DDIM") -> Path:
     diffusers = pytest.importorskip("diffusers")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        network = diffusers.UNet2DModel(  # type: ignore[no-untyped-call]
+        network = diffusers.UNet2DModel(
             sample_size=16,
             in_channels=channels,
             out_channels=channels,

@@ -212,7 +212,7 @@ def test_five_hundred_attributes_are_folded_with_alarms_first() -> None:
     assert "12 of 500 numbers" in headline
     assert all(f"Attribute_{index}<" in page for index in range(500))
     assert len(page) < 2_000_000
-    assert len(terminal_summary(evaluation).splitlines()) <= 15
+    assert len(terminal_summary(evaluation).splitlines()) <= 10
 
 
 def in_groups(count: int, **more: Any) -> list[Measurement]:
@@ -350,7 +350,7 @@ def test_terminal_begins_with_the_verdict(decision: str, sentence: str) -> None:
 def test_terminal_summary_fits_a_small_terminal(evaluation: Evaluation) -> None:
     text = terminal_summary(evaluation)
     lines = text.splitlines()
-    assert 8 <= len(lines) <= 15
+    assert 8 <= len(lines) <= 10
     assert max(map(len, lines)) <= 88
     assert text.isascii()
     for expected in (
@@ -364,6 +364,22 @@ def test_terminal_summary_fits_a_small_terminal(evaluation: Evaluation) -> None:
         "memorisation",
     ):
         assert expected in text
+
+
+def test_the_terminal_has_ten_lines_with_the_effect_and_alarms_first() -> None:
+    effect = realistic_evaluation().select("downstream", "effect")
+    evaluation = of([*in_groups(20), *in_groups(3, evaluator="modes", name="missing_share"), *effect])
+    alarm = evaluation.measurements[10].model_copy(update={"verdict": "fail"})
+    evaluation = evaluation.model_copy(update={"measurements": [*evaluation.measurements, alarm]})
+    lines = terminal_summary(evaluation).splitlines()
+    assert len(lines) <= 10
+    assert [line.split("  ")[0].strip() for line in lines[2:5]] == [
+        "Effect of the made faces (Eyeglasses)",
+        "Kernel distance (Group_9)",
+        "Kernel distance",
+    ]
+    full = terminal_summary(evaluation, in_full=True)
+    assert full.index("Kernel distance") < full.index("Effect of the made faces")
 
 
 def test_image_grid_holds_the_pixels_in_order() -> None:

@@ -97,6 +97,6 @@ def evaluate(
         )
         evaluation.to_json(out / "results.json")
         evaluation.to_html(out / "report.html", real_images=real_images)
-    print(f"\n{terminal_summary(evaluation, reasons=True)}\n")
+    print(f"\n{terminal_summary(evaluation, in_full=True)}\n")
     paths = {"results": out / "results.json", "report": out / "report.html", "detector": out / "detector"}
     print_paths({label: path for label, path in paths.items() if path.exists()})

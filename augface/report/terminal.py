@@ -1,4 +1,4 @@
-"""The verdict and the key numbers as some fifteen lines of plain text."""
+"""The verdict and the key numbers as ten lines of plain text, or as some twenty."""
 
 from __future__ import annotations
 
@@ -10,42 +10,49 @@ from augface.report.words import Quantity, format_number, group_text, label, qua
 from augface.results import Evaluation, Measurement
 
 WIDTH = 88
+LINES = 10
 MOST_ROWS = 16
+"""Of the scorecard, where all of it is wanted."""
 HEADER = ("", "value", "95 % interval", "real vs real", "")
 # Some terminals and pipes have no more than ASCII.
 _PLAIN = str.maketrans({"−": "-", "–": "-", "→": "->", "é": "e", "…": "..."})
 
 
-def terminal_summary(evaluation: Evaluation, *, reasons: bool = False) -> str:
+def terminal_summary(evaluation: Evaluation, *, in_full: bool = False) -> str:
     """The verdict, the reason and a scorecard, as plain text of at most 88 columns; no newline at the end.
 
     Args:
         evaluation: what was measured.
-        reasons: whether to tell why things were not measured, and not only which.
+        in_full: False gives ten lines, with the effect and the alarms before other numbers; True all key numbers, and
+            why others were not measured.
     """
     sentence, reason = SENTENCES[evaluation.verdict.decision], clean(evaluation.verdict.reason)
-    lines = textwrap.wrap(f"{sentence.upper()} {reason}", WIDTH, max_lines=4, placeholder=" ...")
-    rows = _scorecard(evaluation)
-    if rows:
-        lines += ["", *_columns([HEADER, *rows])]
-    if reasons:
+    verdict = textwrap.wrap(f"{sentence.upper()} {reason}", WIDTH, max_lines=4, placeholder=" ...")
+    after = _not_measured(evaluation, in_full=in_full)
+    if not evaluation.measurements:
+        after.append("Nothing was measured.")
+    rows = _scorecard(evaluation, worst_first=not in_full)
+    rows = rows[: MOST_ROWS if in_full else LINES - len(verdict) - len(after) - 1]
+    table = _columns([HEADER, *rows]) if rows else []
+    return "\n".join([*verdict, *([""] if in_full and table else []), *table, *after])
+
+
+def _not_measured(evaluation: Evaluation, *, in_full: bool) -> list[str]:
+    if in_full:
+        lines = []
         for skipped in evaluation.skipped:
             text = f"Not measured: {clean(skipped.evaluator)}: {clean(skipped.reason)}"
             lines += ["", *textwrap.wrap(text, WIDTH, subsequent_indent="  ", break_long_words=False)]
-    elif evaluation.skipped:
-        names = dict.fromkeys(
-            clean(skipped.evaluator) + (" (in part)" if evaluation.select(skipped.evaluator) else "")
-            for skipped in evaluation.skipped
-        )
-        lines.append(_shorten(f"Not measured: {', '.join(names)}. The report says why.", WIDTH))
-    if not evaluation.measurements:
-        lines.append("Nothing was measured.")
-    return "\n".join(lines)
+        return lines
+    names = dict.fromkeys(
+        clean(skipped.evaluator) + (" (in part)" if evaluation.select(skipped.evaluator) else "")
+        for skipped in evaluation.skipped
+    )
+    return [_shorten(f"Not measured: {', '.join(names)}. The report says why.", WIDTH)] if names else []
 
 
-def _scorecard(evaluation: Evaluation) -> list[tuple[str, ...]]:
-    """The key numbers, then alarms, then one number of each other evaluator, as far as there is room."""
-    rows = _rebalance_rows(evaluation)
+def _scorecard(evaluation: Evaluation, *, worst_first: bool) -> list[tuple[str, ...]]:
+    """The key numbers, then alarms, then one number of each other evaluator."""
     share = first(evaluation, "rebalance", "share_after")
     subject = share.group if share else {}
     chosen = scorecard(evaluation)
@@ -56,17 +63,20 @@ def _scorecard(evaluation: Evaluation) -> list[tuple[str, ...]]:
         if measurement.evaluator not in others:
             others.add(measurement.evaluator)
             firsts.append(measurement)
-    for measurement in [*chosen, *alarms, *firsts]:
+    shown = [*chosen, *alarms, *firsts]
+    if worst_first:
+        ranks = {"fail": 1, "warn": 2}
+        shown.sort(key=lambda one: 0 if one.evaluator == "downstream" else ranks.get(one.verdict, 3))
+    rows = _rebalance_rows(evaluation)
+    for measurement in shown:
         spaces = {one.space for one in chosen if one.space and one.evaluator == measurement.evaluator}
-        row = _row(measurement, subject, name_space=len(spaces) > 1)
-        if row not in rows and len(rows) < MOST_ROWS:
-            rows.append(row)
-    return rows
+        rows.append(_row(measurement, subject, name_space=len(spaces) > 1))
+    return list(dict.fromkeys(rows))
 
 
 def _rebalance_rows(evaluation: Evaluation) -> list[tuple[str, ...]]:
-    before, after, made, wanted, passed = (
-        first(evaluation, "rebalance", name) for name in ("share_before", "share_after", "made", "wanted", "yield")
+    before, after, made, wanted = (
+        first(evaluation, "rebalance", name) for name in ("share_before", "share_after", "made", "wanted")
     )
     rows: list[tuple[str, ...]] = []
     if before and after:
@@ -75,9 +85,6 @@ def _rebalance_rows(evaluation: Evaluation) -> list[tuple[str, ...]]:
     if made:
         of_wanted = f" of {format_number(wanted.value)}" if wanted else ""
         rows.append(("Faces made", f"{format_number(made.value)}{of_wanted}", "", "", _mark(made)))
-    if passed:
-        shown_yield = quantity(passed)
-        rows.append((label("yield"), shown_yield.text, shown_yield.interval, "", _mark(passed)))
     return rows
 
 

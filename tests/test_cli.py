@@ -119,7 +119,7 @@ def stand_ins(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, faces: FaceDatase
     found.module(
         "augface.report",
         render=lambda evaluation, real_images=True: f"<html>{real_images}</html>",
-        terminal_summary=lambda evaluation, reasons=False: "THE SUMMARY",
+        terminal_summary=lambda evaluation, in_full=False: "THE SUMMARY",
     )
     return found
 

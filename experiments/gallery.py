@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 from PIL import Image, ImageFilter
 
 import augface
@@ -43,59 +44,52 @@ class Case:
 
     name: str
     title: str
-    plant: Callable[[FaceDataset, FaceDataset, np.random.Generator], FaceDataset]
+    plant: Callable[[FaceDataset, int, FaceDataset, np.random.Generator], FaceDataset]
+    """Makes so many faces of a pool; may look at the training faces."""
     evidence: str
     """The part of the report to look at, as a selector."""
 
 
-def nothing(made: FaceDataset, train: FaceDataset, random: np.random.Generator) -> FaceDataset:
-    return made
+def nothing(pool: FaceDataset, count: int, train: FaceDataset, random: np.random.Generator) -> FaceDataset:
+    return pool.select(slice(0, count))
 
 
-def copies(made: FaceDataset, train: FaceDataset, random: np.random.Generator) -> FaceDataset:
-    count = round(COPIED * len(made))
-    copied = train.select(np.sort(random.choice(len(train), count, replace=False)))
+def copies(pool: FaceDataset, count: int, train: FaceDataset, random: np.random.Generator) -> FaceDataset:
+    copied = train.select(np.sort(random.choice(len(train), round(COPIED * count), replace=False)))
     mirrored = changed(copied, np.asarray(copied.images)[:, :, ::-1])
-    return concatenate([mirrored, made.select(slice(count, None))], spec=made.source.spec)
+    return concatenate([mirrored, pool.select(slice(len(mirrored), count))], spec=pool.source.spec)
 
 
-def no_hats(made: FaceDataset, train: FaceDataset, random: np.random.Generator) -> FaceDataset:
-    left = np.flatnonzero(~(made.matching({"Wearing_Hat": True}) | made.matching({"Gray_Hair": True})))
-    return made.select(np.sort(random.choice(left, len(made))))
+def no_hats(pool: FaceDataset, count: int, train: FaceDataset, random: np.random.Generator) -> FaceDataset:
+    return pool.select(np.flatnonzero(~pool.matching({"Wearing_Hat": True}))[:count])
 
 
-def few_faces(made: FaceDataset, train: FaceDataset, random: np.random.Generator) -> FaceDataset:
-    rows = random.choice(random.choice(len(made), DIFFERENT, replace=False), len(made))
-    images = np.asarray(made.images)[rows].astype(np.int16)
-    light = random.integers(-12, 13, (len(made), 1, 1, 1))
-    return changed(made.select(rows), (images + light).clip(0, 255).astype(np.uint8))
+def few_faces(pool: FaceDataset, count: int, train: FaceDataset, random: np.random.Generator) -> FaceDataset:
+    rows = random.choice(DIFFERENT, count)
+    light = random.integers(-12, 13, (count, 1, 1, 1))
+    images = (np.asarray(pool.images)[rows] + light).clip(0, 255).astype(np.uint8)
+    return changed(pool.select(rows), images)
 
 
-def blurred(made: FaceDataset, train: FaceDataset, random: np.random.Generator) -> FaceDataset:
-    images = [
-        np.asarray(Image.fromarray(image).filter(ImageFilter.GaussianBlur(1.2))) for image in np.asarray(made.images)
-    ]
+def blurred(pool: FaceDataset, count: int, train: FaceDataset, random: np.random.Generator) -> FaceDataset:
+    made, blur = pool.select(slice(0, count)), ImageFilter.GaussianBlur(1.2)
+    images = [np.asarray(Image.fromarray(image).filter(blur)) for image in np.asarray(made.images)]
     return changed(made, np.stack(images))
 
 
-def disobedient(made: FaceDataset, train: FaceDataset, random: np.random.Generator) -> FaceDataset:
-    labels = made.attributes.copy()
-    rows = random.random(len(made)) < DISOBEDIENT
-    labels.loc[rows, "Smiling"] = ~labels.loc[rows, "Smiling"]
-    return FaceDataset.from_arrays(np.asarray(made.images), labels, spec=made.source.spec)
+def disobedient(pool: FaceDataset, count: int, train: FaceDataset, random: np.random.Generator) -> FaceDataset:
+    return relabelled(pool.select(slice(0, count)), "Smiling", random.random(count) < DISOBEDIENT)
 
 
-def wrong_labels(made: FaceDataset, train: FaceDataset, random: np.random.Generator) -> FaceDataset:
-    labels = made.attributes.copy()
-    labels[ATTRIBUTE] = ~labels[ATTRIBUTE]
-    return FaceDataset.from_arrays(np.asarray(made.images), labels, spec=made.source.spec)
+def wrong_labels(pool: FaceDataset, count: int, train: FaceDataset, random: np.random.Generator) -> FaceDataset:
+    return relabelled(pool.select(slice(0, count)), ATTRIBUTE, np.ones(count, dtype=np.bool_))
 
 
 FIGURE = "figure:has-text('{}')"
 CASES = (
     Case("nothing", "Nothing is planted", nothing, "#scorecard .scroll"),
     Case("copies", "5 % are training faces, mirrored", copies, f"#memorisation {FIGURE.format('suspicious')}"),
-    Case("missing", "No hats and no gray hair", no_hats, f"#modes {FIGURE.format('too seldom')}"),
+    Case("missing", "Nobody wears a hat", no_hats, f"#modes {FIGURE.format('too seldom')}"),
     Case("collapse", "A few faces, again and again", few_faces, f"#modes {FIGURE.format('most alike')}"),
     Case("blur", "Every face is blurred", blurred, "#scorecard .scroll"),
     Case("disobedient", "30 % smile against their label", disobedient, f"#adherence {FIGURE.format('group by group')}"),
@@ -106,6 +100,24 @@ CASES = (
 def changed(faces: FaceDataset, images: Pixels) -> FaceDataset:
     """The same faces with other pixels."""
     return FaceDataset.from_arrays(images, faces.attributes.reset_index(drop=True), spec=faces.source.spec)
+
+
+def relabelled(faces: FaceDataset, attribute: str, rows: npt.NDArray[np.bool_]) -> FaceDataset:
+    """The same faces with one label turned round in some rows."""
+    labels = faces.attributes.reset_index(drop=True)
+    labels[attribute] = labels[attribute] ^ rows
+    return FaceDataset.from_arrays(np.asarray(faces.images), labels, spec=faces.source.spec)
+
+
+def pool_of_others() -> FaceDataset:
+    """One picture of each of many other people."""
+    others = load_toyfaces(4 * FACES, seed=1)
+    assert others.identity is not None
+    _, rows = np.unique(others.identity, return_index=True)
+    chosen = others.select(np.sort(rows))
+    return FaceDataset.from_arrays(
+        np.asarray(chosen.images), chosen.attributes.reset_index(drop=True), spec="other people"
+    )
 
 
 def scarce() -> FaceDataset:
@@ -125,14 +137,12 @@ def main() -> None:
     real = scarce()
     assert real.train is not None
     assert real.valid is not None
-    others = load_toyfaces(FACES, seed=1)
-    made = others.select(np.arange(len(real.valid)))
-    made = FaceDataset.from_arrays(np.asarray(made.images), made.attributes.reset_index(drop=True), spec="other people")
+    pool = pool_of_others()
     runs: dict[str, Evaluation] = {}
     for case in CASES:
         if arguments.only and case.name not in arguments.only.split(","):
             continue
-        planted = case.plant(made, real.train, random_generator(0, "gallery", case.name))
+        planted = case.plant(pool, len(real.valid), real.train, random_generator(0, "gallery", case.name))
         found = augface.evaluate(real, planted, attr=ATTRIBUTE, spaces=["efficientnet"])
         title = f"Planted: {case.title[0].lower()}{case.title[1:]}"
         runs[case.title] = found.model_copy(update={"provenance": {**found.provenance, "title": title}})

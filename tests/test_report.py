@@ -290,7 +290,7 @@ def test_adherence_is_a_map() -> None:
     assert re.findall(r">(\d\d)</text>", figure) == ["90", "10", "25", "75"]
 
 
-def test_pictures_that_find_no_room_are_named() -> None:
+def test_pictures_that_find_no_room_are_named(caplog: pytest.LogCaptureFixture) -> None:
     noise = np.random.default_rng(0).integers(0, 256, (36, 128, 128, 3), dtype=np.uint8)
     grids = [
         artifacts.image_grid(noise, name=f"grid-{index}", title=f"Grid {index}", caption="Noise.", section="samples")
@@ -300,6 +300,7 @@ def test_pictures_that_find_no_room_are_named() -> None:
     left_out = re.findall(r"Left out, to keep the page small; it is in results.json: <bdi>(.*?)</bdi>", page)
     assert 0 < len(left_out) < 12
     assert left_out[-1] == "Grid 11"
+    assert f"{len(left_out)} pictures are left out" in caplog.text
     assert len(page) < 5_000_000
 
 

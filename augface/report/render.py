@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,12 +15,14 @@ from markupsafe import Markup
 
 from augface.comparison import Comparison
 from augface.report.leaderboard import summarise_comparison
-from augface.report.summarise import Section, summarise
+from augface.report.summarise import TOO_LARGE, Section, summarise
 from augface.report.words import format_cell, label
 from augface.results import Evaluation, ImageGrid
 
 if TYPE_CHECKING:
     from augface.report.figures import Drawing
+
+log = logging.getLogger("augface")
 
 TEMPLATES = Path(__file__).parent / "templates"
 SHOWN_TILE = 128
@@ -54,6 +57,8 @@ def render(evaluation: Evaluation, *, real_images: bool = True) -> str:
         real_images: False leaves out every picture that shows real people, and says so.
     """
     page = summarise(evaluation, real_images=real_images)
+    if too_large := [title for section in page.sections for title, reason in section.left_out if reason == TOO_LARGE]:
+        log.warning("%d pictures are left out to keep the page small; results.json has them.", len(too_large))
     figures = {section.anchor: list(_figures(section)) for section in page.sections}
     return _page("report.html.j2", page=page, figures=figures)
 

@@ -36,6 +36,8 @@ PROVENANCE_ROWS = 500
 PICTURES = 3_000_000
 """Characters of all pictures together; what comes later on the page is left to the results file."""
 
+TOO_LARGE = "to keep the page small; it is in results.json"
+
 SENTENCES: dict[Decision, str] = {
     "use": "Use these faces.",
     "do not use": "Do not use these faces.",
@@ -386,7 +388,7 @@ def _shown(grids: Sequence[ImageGrid], real_images: bool, room: int) -> tuple[li
         if grid.shows_real_people and not real_images:
             left_out.append((grid.title, "because it shows real people"))
         elif len(grid.webp) > room:
-            left_out.append((grid.title, "to keep the page small; it is in results.json"))
+            left_out.append((grid.title, TOO_LARGE))
         else:
             room -= len(grid.webp)
             shown.append(grid)

@@ -12,9 +12,14 @@ if TYPE_CHECKING:
 
 GENERATORS: Registry[type[Generator]] = Registry("generator", "augface.generators")
 GENERATORS.register(
-    "cgan", "augface.generators.cgan:CGAN", "GAN conditioned on the attribute vector", ("conditional", "trainable")
+    "cgan",
+    "augface.generators.cgan:CGAN",
+    "GAN conditioned on the attribute vector",
+    ("conditional", "trainable", "latent"),
 )
-GENERATORS.register("dcgan", "augface.generators.dcgan:DCGAN", "unconditional deep convolutional GAN", ("trainable",))
+GENERATORS.register(
+    "dcgan", "augface.generators.dcgan:DCGAN", "unconditional deep convolutional GAN", ("trainable", "latent")
+)
 GENERATORS.register(
     "resample",
     "augface.generators.resample:Resample",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Callable
 from pathlib import Path
@@ -16,15 +17,20 @@ from torch import nn
 
 from augface.data.dataset import FaceDataset, Pixels
 from augface.errors import DataError, UsageError
-from augface.generators.base import CHUNK, Arrays, Generator, GeneratorConfig
+from augface.generators.base import CHUNK, Arrays, GeneratorConfig
+from augface.generators.latent import Floats, LatentGenerator
 from augface.generators.networks import DiscriminatorNetwork, GeneratorNetwork
 from augface.generators.rendering import normal_noise, to_pixels
 from augface.seeds import derive_seed
 from augface.training.budget import parse_budget
 from augface.training.loop import Batches, TrainingSettings, train
 
+FEW = 200
+"""Training faces below which a warning is given."""
 PREVIEWS = 16
 """Faces of each preview: the same noise every time."""
+
+log = logging.getLogger("augface")
 
 
 class AdversarialConfig(TrainingSettings, GeneratorConfig):
@@ -35,15 +41,11 @@ class AdversarialConfig(TrainingSettings, GeneratorConfig):
     latent: int = Field(default=64, ge=1)
 
 
-class AdversarialGenerator(Generator):
+class AdversarialGenerator(LatentGenerator):
     """A generator network trained against a discriminator."""
 
     Config: ClassVar[type[GeneratorConfig]] = AdversarialConfig
     config: AdversarialConfig
-
-    def _conditions(self, labels: pd.DataFrame) -> npt.NDArray[np.float32]:
-        """Float32 (N, A): 1 wanted, -1 unwanted, 0 unknown; A may be 0."""
-        return np.zeros((len(labels), 0), dtype=np.float32)
 
     def _weights(self, labels: pd.DataFrame) -> npt.NDArray[np.float64]:
         """(N,) how often each training face is shown, in proportion."""
@@ -58,6 +60,10 @@ class AdversarialGenerator(Generator):
             raise UsageError(f"The {self.name} generator makes faces of 16, 32, 64, … pixels, not {size}.")
         if len(data) < 2:
             raise DataError(f"{len(data)} face is too few to train on.")
+        if _all_alike(data):
+            raise DataError(f"All {len(data):,} faces are the same image: there is nothing to learn from them.")
+        if len(data) < FEW:
+            log.warning("%s", f"{len(data):,} faces are few: made faces will mostly be copies of them.")
         self.labels = data.attributes
         conditions = self._conditions(data.attributes)
         with torch.random.fork_rng(devices=[]):
@@ -84,37 +90,31 @@ class AdversarialGenerator(Generator):
         )
         self._network = state.average.cpu()
 
-    def _preview(self, run_dir: Path, seed: int) -> Callable[[nn.Module, int], None]:
-        labels = next(iter(self._label_chunks(PREVIEWS, {}, seed)))
+    def _preview(self, run_dir: Path, seed: int) -> Callable[[nn.Module, int], Pixels]:
+        conditions = self._conditions(next(iter(self._label_chunks(PREVIEWS, {}, seed))))
+        noise = self._noise(seed, 0)[:PREVIEWS]
 
-        def write(network: nn.Module, images_seen: int) -> None:
+        def write(network: nn.Module, images_seen: int) -> Pixels:
             from PIL import Image
 
             from augface.files import atomic_path
 
-            faces = self._render(network, labels, seed, 0)
+            faces = _render(network, noise, conditions)
+            picture = np.concatenate(list(faces), axis=1)
             with atomic_path(run_dir / "previews" / f"{images_seen:09d}.png") as path:
-                Image.fromarray(np.concatenate(list(faces), axis=1)).save(path, format="PNG")
+                Image.fromarray(picture).save(path, format="PNG")
+            return picture
 
         return write
 
     def _new_network(self, size: int, conditions: int) -> GeneratorNetwork:
         return GeneratorNetwork(size, self.config.channels, self.config.latent, conditions)
 
-    def _make(self, labels: pd.DataFrame, seed: int, chunk: int) -> Pixels:
-        return self._render(self._network, labels, seed, chunk)
+    def _noise(self, seed: int, chunk: int) -> Floats:
+        return normal_noise((CHUNK, self.config.latent), seed, chunk).numpy()
 
-    @torch.no_grad()
-    def _render(self, network: nn.Module, labels: pd.DataFrame, seed: int, chunk: int) -> Pixels:
-        device = next(network.parameters()).device
-        noise = normal_noise((CHUNK, self.config.latent), seed, chunk)
-        conditions = np.zeros((CHUNK, self._conditions(labels[:0]).shape[1]), dtype=np.float32)
-        conditions[: len(labels)] = self._conditions(labels)
-        was_training = network.training
-        network.eval()  # always a whole chunk, so that a face does not depend on how many are asked for
-        images = network(noise.to(device), torch.from_numpy(conditions).to(device))[: len(labels)]
-        network.train(was_training)
-        return to_pixels(images)
+    def _draw(self, noise: Floats, conditions: Floats) -> Pixels:
+        return _render(self._network, noise, conditions)
 
     def _arrays(self) -> Arrays:
         return {key: tensor.numpy() for key, tensor in self._network.state_dict().items()}
@@ -125,3 +125,19 @@ class AdversarialGenerator(Generator):
         self._network = self._new_network(2**stages, self._conditions(self.labels[:0]).shape[1])
         self._network.load_state_dict({key: torch.from_numpy(array) for key, array in arrays.items()})
         self._network.to(memory_format=torch.channels_last)
+
+
+def _all_alike(data: FaceDataset) -> bool:
+    """Whether all images are equal; where they are not, the first few tell."""
+    first = data.images[:1]
+    return all((data.images[start : start + CHUNK] == first).all() for start in range(0, len(data), CHUNK))
+
+
+@torch.no_grad()
+def _render(network: nn.Module, noise: Floats, conditions: Floats) -> Pixels:
+    device = next(network.parameters()).device
+    was_training = network.training
+    network.eval()
+    images = network(torch.from_numpy(noise).to(device), torch.from_numpy(conditions).to(device))
+    network.train(was_training)
+    return to_pixels(images)

@@ -7,9 +7,9 @@ import json
 import sys
 import tempfile
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Self, get_origin
+from typing import Any, ClassVar, NoReturn, Self, get_origin
 
 import numpy as np
 import pandas as pd
@@ -25,7 +25,7 @@ from augface.seeds import random_generator
 CHUNK = 256
 """Faces made in one go. Each chunk has its own random stream, so a long run begins with the faces of a short one."""
 
-CAPABILITIES = frozenset({"conditional", "trainable", "invertible", "copies"})
+CAPABILITIES = frozenset({"conditional", "trainable", "latent", "invertible", "copies"})
 
 Arrays = dict[str, np.ndarray[Any, Any]]
 
@@ -49,7 +49,8 @@ class Generator(ABC):
     """Makes faces. A subclass names itself, its settings and its capabilities, and fills in four methods.
 
     Capabilities: `conditional` (it can be asked for attributes, those in `askable`), `trainable` (fit takes its whole
-    budget), `invertible` (it can find the noise of a given face), `copies` (it repeats training faces, and says so).
+    budget), `latent` (it makes faces of noise, which can be held, scaled and mixed: a `LatentGenerator`), `invertible`
+    (it can find the noise of a given face), `copies` (it repeats training faces, and says so).
     """
 
     name: ClassVar[str]
@@ -113,7 +114,15 @@ class Generator(ABC):
     def _restore(self, arrays: Arrays) -> None:
         """Take back what `_arrays` gave."""
 
-    def sample(self, n: int, *, where: Mapping[str, bool] | None = None, seed: int = 0) -> FaceDataset:
+    def sample(
+        self,
+        n: int,
+        *,
+        where: Mapping[str, bool] | None = None,
+        seed: int = 0,
+        psi: float = 1.0,
+        like: FaceDataset | None = None,
+    ) -> FaceDataset:
         """Make `n` faces.
 
         Args:
@@ -121,34 +130,79 @@ class Generator(ABC):
             where: the attributes asked for; the others follow the joint distribution of the training faces that have
                 these. A generator that is not conditional can only be asked for nothing.
             seed: the same seed gives the same faces.
+            psi: what the noise is multiplied by: 1 changes nothing; less gives faces that are more alike and more
+                typical, as the truncation of StyleGAN (Karras et al. 2019, arXiv:1812.04948, appendix B, here of the
+                noise itself, whose mean is 0); 0 gives one face for each combination of attributes.
+            like: faces that `sample` gave: the first `n` of them are made again, of the same noise (times `psi`), with
+                the same attributes but for those that `where` names, in any combination. `seed` is of no matter then.
 
         Returns:
             The faces; `attributes` are those asked for, missing where the generator cannot be asked for them; `factors`
-            tells each face's seed and number.
+            tells each face's seed and number, and its psi where the generator is `latent`.
 
         Raises:
-            UsageError: nothing was learnt yet, or what is asked for cannot be made, or not so often.
+            UsageError: nothing was learnt yet, or what is asked for cannot be made, or not so often; `psi` or `like` of
+                a generator that is not `latent`.
         """
         if n < 1:
             raise UsageError(f"The number of faces to make must be at least 1, not {n}.")
-        return concatenate(list(self.iter_samples(n, where=where, seed=seed)), spec=self.name)
+        parts = self.iter_samples(n, where=where, seed=seed, psi=psi, like=like)
+        return concatenate(list(parts), spec=self.name)
 
-    def iter_samples(self, n: int, *, where: Mapping[str, bool] | None = None, seed: int = 0) -> Iterator[FaceDataset]:
+    def iter_samples(
+        self,
+        n: int,
+        *,
+        where: Mapping[str, bool] | None = None,
+        seed: int = 0,
+        psi: float = 1.0,
+        like: FaceDataset | None = None,
+    ) -> Iterator[FaceDataset]:
         """The faces of `sample`, in sets of at most `CHUNK`, for more than fit into memory."""
+        if psi != 1 or like is not None:
+            self._refuse_steering()
         start = 0
         for chunk, labels in enumerate(self._label_chunks(n, where or {}, seed)):
-            stop = start + len(labels)
-            pixels = self._make(labels, seed, chunk)
-            known = np.broadcast_to(labels.columns.isin(list(self.askable)), labels.shape)
-            yield FaceDataset.from_arrays(
-                pixels,
-                labels.where(known),
-                names=[f"{number:06d}.png" for number in range(start, stop)],
-                factors=pd.DataFrame({"seed": seed, "number": np.arange(start, stop)}),
-                spec=self.name,
-                content_hash="",
-            )
-            start = stop
+            numbers = np.arange(start, start + len(labels))
+            names = [f"{number:06d}.png" for number in numbers]
+            factors = pd.DataFrame({"seed": seed, "number": numbers})
+            yield self._faces(self._make(labels, seed, chunk), labels, names, factors)
+            start += len(labels)
+
+    def interpolate(self, first: FaceDataset, second: FaceDataset, steps: int) -> FaceDataset:
+        """Faces on the way from each face of one set to that of another; what is between them, and morphs.
+
+        Noise goes along the sphere, attributes go straight.
+
+        Args:
+            first: N faces that `sample` gave.
+            second: N others, one for each; they may be the same faces with other attributes.
+            steps: how many faces each way has, 2 or more; its two ends are the two faces.
+
+        Returns:
+            N times `steps` faces, way after way. Attributes that the ends have not in common are missing between them;
+            `factors` tells the seed, number and psi of both ends, and the `share` of the way from 0 to 1.
+
+        Raises:
+            UsageError: the generator is not `latent`, or the sets are not of `sample`, or not equal in number.
+        """
+        self._refuse_steering()
+
+    def _refuse_steering(self) -> NoReturn:
+        from augface.generators import GENERATORS
+
+        able = [name for name, entry in GENERATORS.entries().items() if "latent" in entry.capabilities]
+        raise UsageError(
+            f"The {self.name} generator has no noise that could be held, scaled or mixed, so it cannot be steered by "
+            f"psi, like or interpolate. Those that can: {', '.join(able)}."
+        )
+
+    def _faces(self, pixels: Pixels, labels: pd.DataFrame, names: Sequence[str], factors: pd.DataFrame) -> FaceDataset:
+        """Made faces as a data set; labels that could not be asked for are not known."""
+        known = np.broadcast_to(labels.columns.isin(list(self.askable)), labels.shape)
+        return FaceDataset.from_arrays(
+            pixels, labels.where(known), names=names, factors=factors, spec=self.name, content_hash=""
+        )
 
     def _label_chunks(self, n: int, where: Mapping[str, bool], seed: int) -> Iterator[pd.DataFrame]:
         """Attribute rows for `n` faces, drawn from the training faces that match `where`, a chunk at a time."""
@@ -162,6 +216,14 @@ class Generator(ABC):
             yield table.iloc[rows[: min(CHUNK, n - start)]]
 
     def _matching_labels(self, where: Mapping[str, bool]) -> pd.DataFrame:
+        labels = self._check_askable(where)
+        mask = np.ones(len(labels), dtype=bool)
+        for attribute, value in where.items():
+            mask &= (labels[attribute] == value).fillna(False).to_numpy(dtype=bool)
+        return labels[mask]
+
+    def _check_askable(self, where: Mapping[str, bool]) -> pd.DataFrame:
+        """Refuse attributes that cannot be asked for; return those of the training faces."""
         if self.labels is None:
             raise UsageError(f"The {self.name} generator has not learnt anything yet: call fit or load first.")
         if where and not self.askable:
@@ -169,8 +231,7 @@ class Generator(ABC):
                 f"The {self.name} generator cannot be asked for attributes. Use a conditional one (augface list "
                 "generators), or rebalance, which picks the wanted faces out of its samples."
             )
-        mask = np.ones(len(self.labels), dtype=bool)
-        for attribute, value in where.items():
+        for attribute in where:
             if attribute not in self.labels:
                 raise UnknownNameError("attribute", attribute, self.labels.columns)
             if attribute not in self.askable:
@@ -178,8 +239,7 @@ class Generator(ABC):
                     f"The {self.name} generator cannot be asked for {attribute}, only for "
                     f"{', '.join(sorted(self.askable))}."
                 )
-            mask &= (self.labels[attribute] == value).fillna(False).to_numpy(dtype=bool)
-        return self.labels[mask]
+        return self.labels
 
     @property
     def fingerprint(self) -> str:
@@ -308,6 +368,7 @@ def check_generator(kind: type[Generator], data: FaceDataset, config: Mapping[st
         else:
             raise AssertionError("a generator must refuse `where` with UsageError for what it cannot be asked for")
         assert faces.attributes[attribute].isna().all(), "labels that cannot be asked for cannot be known"
+    _check_steering(generator, faces, attribute)
     with tempfile.TemporaryDirectory() as folder:
         directory = Path(folder) / "generator"
         generator.save(directory)
@@ -315,6 +376,34 @@ def check_generator(kind: type[Generator], data: FaceDataset, config: Mapping[st
         assert again.fingerprint == generator.fingerprint, "save and load must keep the fingerprint"
         assert np.array_equal(pixels, np.asarray(again.sample(9, seed=3).images)), "save and load must keep the faces"
         assert not list(directory.rglob("*.pkl")), "no pickle"
+
+
+def _check_steering(generator: Generator, faces: FaceDataset, attribute: str) -> None:
+    """`faces` are the nine of seed 3."""
+    if "latent" not in generator.capabilities:
+        steering: tuple[tuple[float, FaceDataset | None], ...] = ((0.5, None), (1, faces))
+        for psi, like in steering:
+            try:
+                generator.sample(1, psi=psi, like=like)
+            except UsageError:
+                continue
+            raise AssertionError("a generator that is not latent must refuse psi and like with UsageError")
+        return
+    pixels = np.asarray(faces.images)
+    again = generator.sample(4, like=faces.select([7, 2, 5, 2]))
+    assert np.array_equal(np.asarray(again.images), pixels[[7, 2, 5, 2]]), "`like` must make the same faces again"
+    alike = generator.sample(9, psi=0, seed=3)
+    kinds = len(alike.attributes.drop_duplicates())
+    assert len(np.unique(np.asarray(alike.images), axis=0)) <= kinds, "psi=0: one face for each kind of face"
+    way = np.asarray(generator.interpolate(faces.select([0]), faces.select([8]), 3).images)
+    assert np.array_equal(way[[0, 2]], pixels[[0, 8]]), "the ends of a way must be the two faces"
+    if attribute in generator.askable:
+        turned = generator.sample(9, like=faces, where={attribute: True})
+        assert turned.attributes[attribute].all(), "faces made again with an attribute must be labelled so"
+        others = faces.attributes.columns.drop(attribute)
+        assert turned.attributes[others].equals(faces.attributes[others]), "`where` must change what it names alone"
+        unchanged = faces.matching({attribute: True})
+        assert np.array_equal(np.asarray(turned.images)[unchanged], pixels[unchanged]), "the noise must be held"
 
 
 def _check_refuses_unknown_setting(kind: type[Generator]) -> None:

@@ -9,7 +9,6 @@ import numpy.typing as npt
 import pandas as pd
 from pydantic import Field
 
-from augface.data.dataset import signed_labels
 from augface.errors import UnknownNameError
 from augface.generators.adversarial import AdversarialConfig, AdversarialGenerator
 from augface.generators.base import GeneratorConfig
@@ -28,12 +27,9 @@ class CGAN(AdversarialGenerator):
     """DCGAN-shaped networks conditioned on the whole attribute vector; missing labels are allowed."""
 
     name: ClassVar[str] = "cgan"
-    capabilities: ClassVar[frozenset[str]] = frozenset({"conditional", "trainable"})
+    capabilities: ClassVar[frozenset[str]] = frozenset({"conditional", "trainable", "latent"})
     Config: ClassVar[type[GeneratorConfig]] = CGANConfig
     config: CGANConfig
-
-    def _conditions(self, labels: pd.DataFrame) -> npt.NDArray[np.float32]:
-        return signed_labels(labels)
 
     def _weights(self, labels: pd.DataFrame) -> npt.NDArray[np.float64]:
         weights = np.ones(len(labels))

@@ -11,4 +11,4 @@ class DCGAN(AdversarialGenerator):
     """Deep convolutional GAN (Radford et al. 2016, arXiv:1511.06434)."""
 
     name: ClassVar[str] = "dcgan"
-    capabilities: ClassVar[frozenset[str]] = frozenset({"trainable"})
+    capabilities: ClassVar[frozenset[str]] = frozenset({"trainable", "latent"})

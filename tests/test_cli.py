@@ -389,7 +389,7 @@ def test_train_fits_on_the_train_split_and_saves(stand_ins: StandIns) -> None:
 def test_sample_writes_faces_and_their_labels(stand_ins: StandIns, tmp_path: Path, faces: FaceDataset) -> None:
     words = ["sample", "g", "-n", "8", "--where", "Eyeglasses=1,Male=no", "--seed", "5", "--out", "made"]
     assert main(words) == 0
-    asked = {"where": {"Eyeglasses": True, "Male": False}, "seed": 5}
+    asked = {"where": {"Eyeglasses": True, "Male": False}, "seed": 5, "psi": 1.0}
     assert stand_ins.calls[-1] == ("generator.iter_samples", (8,), asked)
     table = pd.read_csv(tmp_path / "made/metadata.csv", dtype={"Eyeglasses": "Int8"})
     assert table["file_name"].tolist() == faces.names.tolist()

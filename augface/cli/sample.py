@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from augface.cli.console import check_output, parse_where, print_paths, shown, when_interrupted
+from augface.cli.console import check_output, parse_where, print_paths, run_name, shown, when_interrupted
 from augface.errors import UsageError
 
 if TYPE_CHECKING:
@@ -28,6 +29,8 @@ def sample(
     n: Annotated[int, Parameter(name="-n")],
     out: Path,
     where: list[str] | None = None,
+    psi: float = 1.0,
+    flip: str | None = None,
     seed: int = 0,
     dry_run: bool = False,
 ) -> None:
@@ -39,12 +42,17 @@ def sample(
         out: The folder for the faces.
         where: Attribute values that all faces are to have, such as Eyeglasses=1. Repeat it, or put commas between.
             Attributes that are not named vary as they do among the training faces.
+        psi: What the noise is multiplied by. Less than 1 gives faces that are more alike and more typical; 0 gives one
+            face for each combination of attributes.
+        flip: An attribute. Each face is made twice of the same noise, with it and without it: -n pairs.
         seed: The same seed gives the same faces.
         dry_run: Say what would be done and what it would cost, and stop.
     """
     if n < 1:
         raise UsageError(f"-n takes a number of faces from 1 up, not {n}.")
     wanted = parse_where(where or [])
+    if flip in wanted:
+        raise UsageError(f"--flip {flip} makes faces with and without it, so --where cannot ask for either.")
     check_output(out)
 
     import pandas as pd
@@ -56,23 +64,40 @@ def sample(
     inner = generator_dir / "generator"
     generator = load_generator(inner if inner.is_dir() else generator_dir)
 
+    def make(count: int) -> Iterator[FaceDataset]:
+        for part in generator.iter_samples(count, where=wanted, seed=seed, psi=psi):
+            yield from [part] if flip is None else _pairs(generator, part, flip)
+
     started = time.perf_counter()
-    probe = generator.sample(min(PROBE, n), where=wanted, seed=seed)
+    probe = next(make(min(PROBE, n)))
+    total = n if flip is None else 2 * n
     size = sum(map(len, _pngs(probe, generator))) / len(probe)
     seconds = (time.perf_counter() - started) / len(probe)
-    print(f"Make {n:,} faces of {probe.size} x {probe.size} pixels.")
-    print(f"Estimated: {max(1, round(seconds * n)):,} s; {human_bytes(size * n)} in {shown(out)}.", flush=True)
+    print(f"Make {total:,} faces of {probe.size} x {probe.size} pixels.")
+    print(f"Estimated: {max(1, round(seconds * total)):,} s; {human_bytes(size * total)} in {shown(out)}.", flush=True)
     if dry_run:
         return
     with when_interrupted(f"nothing was written to {shown(out)}."), atomic_path(out) as folder:
         folder.mkdir()
-        with tqdm(total=n, desc="making faces", unit="face", disable=None) as progress:
+        with tqdm(total=total, desc="making faces", unit="face", disable=None) as progress:
             tables = []
-            for part in generator.iter_samples(n, where=wanted, seed=seed):
+            for part in make(n):
                 tables.append(_write(part, generator, folder))
                 progress.update(len(part))
         pd.concat(tables).to_csv(folder / "metadata.csv", index=False)
     print_paths({"faces": out, "labels": out / "metadata.csv"})
+
+
+def _pairs(generator: Generator, faces: FaceDataset, attribute: str) -> Iterator[FaceDataset]:
+    """The faces with the attribute, and without it; their names say which."""
+    from dataclasses import replace
+
+    import numpy as np
+
+    for value in (True, False):
+        again = generator.sample(len(faces), where={attribute: value}, like=faces)
+        names = [run_name(Path(name).stem, attribute, f"{value:d}") + ".png" for name in again.names]
+        yield replace(again, names=np.array(names))
 
 
 def _write(faces: FaceDataset, generator: Generator, folder: Path) -> pd.DataFrame:

@@ -68,6 +68,13 @@ def atomic_write(path: Path, content: bytes | str) -> None:
         os.fsync(file.fileno())
 
 
+def remove_leftovers(*folders: Path) -> None:
+    """Remove what `atomic_path` leaves in these folders when its process is killed. No other may be writing there."""
+    for folder in folders:
+        for leftover in folder.glob(".*.partial"):
+            shutil.rmtree(leftover, ignore_errors=True)
+
+
 def new_directory(path: Path) -> Path:
     """Make `path` a folder that is empty and writable.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -243,27 +244,24 @@ class Stop(KeyboardInterrupt):
 
 def stop_after(monkeypatch: pytest.MonkeyPatch, saves: int) -> None:
     """Interrupt the training right after so many checkpoints."""
-    save = TrainingState.save
     left = iter(range(saves - 1))
-
-    def save_and_stop(state: TrainingState, path: Path) -> None:
-        save(state, path)
-        if next(left, None) is None:
-            raise Stop
-
-    monkeypatch.setattr(TrainingState, "save", save_and_stop)
+    stop_when(monkeypatch, lambda state: next(left, None) is None)
 
 
 def stop_once_the_length_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
     """Interrupt a training on time at the first checkpoint that knows how many images there will be."""
-    save = TrainingState.save
+    stop_when(monkeypatch, lambda state: state.total_images > 0)
 
-    def save_and_stop(state: TrainingState, path: Path) -> None:
-        save(state, path)
-        if state.total_images:
+
+def stop_when(monkeypatch: pytest.MonkeyPatch, wanted: Callable[[TrainingState], bool]) -> None:
+    write = loop._write
+
+    def write_and_stop(state: TrainingState, packed: bytes, checkpoint: Path | None) -> None:
+        write(state, packed, checkpoint)
+        if wanted(state):
             raise Stop
 
-    monkeypatch.setattr(TrainingState, "save", save_and_stop)
+    monkeypatch.setattr(loop, "_write", write_and_stop)
 
 
 def fit(faces: FaceDataset, run_dir: Path, name: str = "cgan", budget: str = "240", seed: int = 3, **more: Any) -> str:
@@ -436,6 +434,7 @@ class TestTraining:
         monkeypatch.setattr(loop, "generator_loss", diverging)
         with pytest.raises(AugfaceError, match=r"diverged after 168 images.*last good state is in .*last\.safetensors"):
             fit(faces, tmp_path)
+        assert {path.name for path in (tmp_path / "checkpoints").iterdir()} == {"last.safetensors"}
 
     @pytest.mark.parametrize("loss", ["hinge", "bce", "relativistic"])
     def test_every_loss_and_penalty_learns(self, loss: str, faces: FaceDataset) -> None:

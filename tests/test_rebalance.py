@@ -23,6 +23,7 @@ from augface.features.pixels import PixelSpace
 from augface.generators import create_generator
 from augface.generators.base import Generator
 from augface.rebalancing import RebalanceOutcome, plan_rebalance, rebalance
+from augface.training import loop
 from augface.training.checkpoints import TrainingState
 
 TARGET = "Bangs"
@@ -210,14 +211,14 @@ class TestResume:
     def test_stopped_while_training(self, faces: FaceDataset, tmp_path: Path) -> None:
         whole = run(faces, tmp_path / "whole", generator=tiny_gan())
         with pytest.MonkeyPatch.context() as patch:
-            save = TrainingState.save
+            write = loop._write
 
-            def save_and_stop(state: TrainingState, path: Path) -> None:
-                save(state, path)
+            def write_and_stop(state: TrainingState, packed: bytes, checkpoint: Path | None) -> None:
+                write(state, packed, checkpoint)
                 if state.images_seen > 100:
                     raise Stop
 
-            patch.setattr(TrainingState, "save", save_and_stop)
+            patch.setattr(loop, "_write", write_and_stop)
             with pytest.raises(Stop):
                 run(faces, tmp_path / "parts", generator=tiny_gan())
         parts = run(faces, tmp_path / "parts", generator=tiny_gan(), resume=True)

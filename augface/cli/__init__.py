@@ -1,21 +1,31 @@
 """The command line. `main` is the console script: it runs one command and turns whatever happens into an exit code.
 
-0 is well, 1 a bug, 2 a wrong option or name, 3 input that cannot be used, 4 output that cannot be written, 130 Ctrl-C.
+0 is well, 1 a bug, 2 a wrong option or name, 3 input that cannot be used, 4 output that cannot be written, 130 Ctrl-C,
+143 asked to end (SIGTERM), as batch systems do before they kill.
 """
 
 from __future__ import annotations
 
 import errno
 import os
+import signal
 import sys
+import threading
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from types import FrameType
 
 from augface.errors import AugfaceError, OutputError
 
 INTERRUPTED = 130
+TERMINATED = 143
 CLOSED_PIPE = 141
 """What a shell reports of a program that wrote to a closed pipe, as in `augface list generators | head -1`."""
+
+
+class Terminated(KeyboardInterrupt):
+    """The process was asked to end; whatever tidies up after Ctrl-C does so after this, too."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -27,14 +37,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     debug = "--debug" in words or os.environ.get("AUGFACE_DEBUG", "0") not in ("", "0")
     words = [word for word in words if word != "--debug"]
     try:
-        from augface.cli.app import run
+        with _terminated_like_interrupted():
+            from augface.cli.app import run
 
-        code = run(words)
+            code = run(words)
         sys.stdout.flush()
         return code
     except KeyboardInterrupt as interrupt:
         _say(f"stopped: {interrupt}" if str(interrupt) else "stopped.")
-        return INTERRUPTED
+        return TERMINATED if isinstance(interrupt, Terminated) else INTERRUPTED
     except BrokenPipeError:
         # Python flushes stdout once more when it ends, and would complain again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -48,6 +59,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return 1
         _say(f"error: {known}")
         return known.exit_code
+
+
+@contextmanager
+def _terminated_like_interrupted() -> Iterator[None]:
+    """Let SIGTERM raise `Terminated` within the block; only the main thread can, and elsewhere nothing changes."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def end(number: int, frame: FrameType | None) -> None:
+        raise Terminated
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _for_people(error: Exception) -> AugfaceError | None:

@@ -42,11 +42,12 @@ def show_log_on_stderr() -> None:
 
 @contextlib.contextmanager
 def when_interrupted(text: str) -> Iterator[None]:
-    """Let Ctrl-C within the block say `text`: what is kept, and how to go on."""
+    """Let Ctrl-C within the block say `text`, after what it says already: what is kept, and how to go on."""
     try:
         yield
-    except KeyboardInterrupt:
-        raise KeyboardInterrupt(text) from None
+    except KeyboardInterrupt as interrupt:
+        interrupt.args = (" ".join([*map(str, interrupt.args), text]),)
+        raise
 
 
 def split_names(values: Iterable[str]) -> list[str]:

@@ -1,4 +1,4 @@
-"""Training state on disk: one safetensors file, written whole or not at all, and never unpickled."""
+"""Training state as the bytes of one safetensors file, which is read without unpickling."""
 
 from __future__ import annotations
 
@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
+from safetensors import SafetensorError
+from safetensors.torch import load, save
 from torch import Tensor, nn
 
 from augface.errors import DataError, UsageError
-from augface.files import atomic_path
+
+FORMAT = 2
+"""Goes up when checkpoints of before can no longer be gone on from."""
 
 
 @dataclass
@@ -33,6 +35,8 @@ class TrainingState:
     total_images: int = 0
     seconds: float = 0.0
     history: list[dict[str, float]] = field(default_factory=list)
+    setbacks: list[str] = field(default_factory=list)
+    """What went wrong, each time that the training was rolled back; see `augface.training.trouble`."""
 
     def _modules(self) -> dict[str, nn.Module]:
         return {"generator": self.generator, "average": self.average, "discriminator": self.discriminator}
@@ -40,8 +44,21 @@ class TrainingState:
     def _optimisers(self) -> dict[str, torch.optim.Optimizer]:
         return {"generator": self.generator_optimiser, "discriminator": self.discriminator_optimiser}
 
-    def save(self, path: Path) -> None:
-        """Write the state to `path`."""
+    def restore(self, path: Path) -> None:
+        """Take back the packed state in a file.
+
+        Raises:
+            UsageError: the settings have changed since; says which.
+            DataError: the file is damaged, or of another version of augface.
+        """
+        try:
+            self.unpack(path.read_bytes())
+        except (OSError, SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
+            reason = str(error).strip().splitlines()[0].rstrip(".:")
+            raise DataError(f"The checkpoint {path} cannot be read: {reason}. Remove it to start anew.") from error
+
+    def pack(self) -> bytes:
+        """The state as the bytes of a safetensors file."""
         tensors: dict[str, Tensor] = {}
         for name, module in self._modules().items():
             tensors |= {f"{name}.{key}": tensor for key, tensor in module.state_dict().items()}
@@ -49,43 +66,53 @@ class TrainingState:
             for index, moments in optimiser.state_dict()["state"].items():
                 tensors |= {f"{name}_optimiser.{index}.{key}": value for key, value in moments.items()}
         progress = {
+            "format": FORMAT,
             "settings": self.settings,
             "images_seen": self.images_seen,
             "total_images": self.total_images,
             "seconds": self.seconds,
             "history": self.history,
+            "setbacks": self.setbacks,
         }
-        with atomic_path(path) as temporary:
-            contiguous = {key: tensor.detach().cpu().contiguous() for key, tensor in tensors.items()}
-            temporary.write_bytes(save(contiguous, metadata={"progress": json.dumps(progress)}))
+        contiguous = {key: tensor.detach().cpu().contiguous() for key, tensor in tensors.items()}
+        return save(contiguous, metadata={"progress": json.dumps(progress)})
 
-    def restore(self, path: Path) -> None:
-        """Take back what `save` wrote.
+    def unpack(self, content: bytes) -> None:
+        """Take back what `pack` gave.
 
         Raises:
             UsageError: the settings have changed since; says which.
-            DataError: the file is damaged.
+            ValueError: the bytes are of another version of augface; damaged ones raise this, or others that `restore`
+                knows.
         """
-        try:
-            with safe_open(path, framework="pt") as file:
-                progress = json.loads(file.metadata()["progress"])
-                _refuse_changes(progress["settings"], self.settings)
-                tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (not a mapping)
-            for name, module in self._modules().items():
-                module.load_state_dict(_below(tensors, f"{name}."))
-            for name, optimiser in self._optimisers().items():
-                moments: dict[int, dict[str, Tensor]] = {}
-                for key, tensor in _below(tensors, f"{name}_optimiser.").items():
-                    index, _, moment = key.partition(".")
-                    moments.setdefault(int(index), {})[moment] = tensor
-                optimiser.load_state_dict({"state": moments, "param_groups": optimiser.state_dict()["param_groups"]})
-                _lay_out_as_parameters(optimiser)
-        except (OSError, SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
-            raise DataError(f"The checkpoint {path} cannot be read: {error}. Remove it to start anew.") from error
+        tensors = load(content)
+        progress = _progress(content)
+        if progress.get("format") != FORMAT:
+            raise ValueError(
+                f"it is of another version of augface (format {progress.get('format', 1)}; this one reads {FORMAT})"
+            )
+        _refuse_changes(progress["settings"], self.settings)
+        for name, module in self._modules().items():
+            module.load_state_dict(_below(tensors, f"{name}."))
+        for name, optimiser in self._optimisers().items():
+            states: dict[int, dict[str, Tensor]] = {}
+            for key, tensor in _below(tensors, f"{name}_optimiser.").items():
+                index, _, moment = key.partition(".")
+                states.setdefault(int(index), {})[moment] = tensor
+            optimiser.load_state_dict({"state": states, "param_groups": optimiser.state_dict()["param_groups"]})
+            _lay_out_as_parameters(optimiser)
         self.images_seen = progress["images_seen"]
         self.total_images = progress["total_images"]
         self.seconds = progress["seconds"]
         self.history = progress["history"]
+        self.setbacks = progress["setbacks"]
+
+
+def _progress(content: bytes) -> dict[str, Any]:
+    """What a safetensors file says of itself: its header is JSON of a length that its first 8 bytes tell."""
+    length = int.from_bytes(content[:8], "little")
+    progress = json.loads(json.loads(content[8 : 8 + length])["__metadata__"]["progress"])
+    return dict(progress)
 
 
 def _lay_out_as_parameters(optimiser: torch.optim.Optimizer) -> None:

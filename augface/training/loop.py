@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import copy
 import json
+import logging
 import os
 import sys
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -23,19 +25,25 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from augface.data.dataset import ImageRows
-from augface.errors import AugfaceError
-from augface.files import atomic_write
+from augface.data.dataset import ImageRows, Pixels
+from augface.errors import AugfaceError, OutputError
+from augface.files import atomic_write, remove_leftovers
 from augface.seeds import derive_seed, random_generator
 from augface.training.augmentation import Augmentation, augment, mirror
 from augface.training.budget import Budget
 from augface.training.checkpoints import TrainingState
 from augface.training.losses import Loss, attribute_loss, discriminator_loss, generator_loss, gradient_penalty
+from augface.training.tensorboard import Board
+from augface.training.trouble import NO_NUMBER, Trouble, find_trouble, is_sound, spread
 
 LOGS = 100
 """Log lines, and values of each curve, in a whole training."""
 CHECKPOINTS = 20
 PREVIEWS = 10
+GENTLER = 0.5
+"""What learning rates are multiplied by after the training had to be rolled back."""
+
+log = logging.getLogger("augface")
 
 
 class TrainingSettings(BaseModel):
@@ -58,6 +66,9 @@ class TrainingSettings(BaseModel):
     decay_share: float = Field(default=0.3, ge=0, le=0.95)
     """The share of the training, at its end, in which the learning rate falls linearly to a twentieth."""
     precision: Literal["auto", "bf16", "fp32"] = "auto"
+    tensorboard: bool = Field(default=False, exclude=True)
+    """Write curves and previews for TensorBoard, too, where there is a run folder. What is learnt is the same, so this
+    is no part of what a resumption compares."""
 
 
 class Batches:
@@ -93,7 +104,7 @@ def train(
     run_dir: Path | None = None,
     resume: bool = False,
     identity: dict[str, Any] | None = None,
-    preview: Callable[[nn.Module, int], None] | None = None,
+    preview: Callable[[nn.Module, int], Pixels] | None = None,
 ) -> TrainingState:
     """Train a pair of networks.
 
@@ -106,16 +117,21 @@ def train(
         budget: images, or seconds, which are turned into images when the learning rate begins to fall: until then
             nothing depends on how many there will be, and the speed is known best.
         seed: of everything random.
-        run_dir: gets `log.jsonl` and `checkpoints/`; nothing is written without it.
+        run_dir: gets `log.jsonl`, `checkpoints/` and, where asked for, `tensorboard/`; nothing is written without it.
         resume: go on from the last checkpoint in `run_dir`, if there is one.
         identity: what else must be unchanged for a resumption, such as the data's hash.
-        preview: called about ten times with the averaged generator and the number of images seen.
+        preview: called about ten times with the averaged generator and the number of images seen; gives one picture.
 
     Returns:
         The state at the end; its `average` is the generator to use.
 
+    A training that diverges or collapses (`augface.training.trouble`) is rolled back, once, to where it was last sound,
+    and goes on from there with half the learning rates. Ctrl-C leaves with what was done as the interrupt's text.
+
     Raises:
-        AugfaceError: a loss is no longer a number; the last checkpoint is kept.
+        AugfaceError: it diverged or collapsed for the second time; the last sound checkpoint is kept.
+        OutputError: a checkpoint cannot be written; the one before it is kept.
+        UsageError: `tensorboard` is asked for and not installed.
     """
     # without a GPU, several processes find each other only when told to stay on the processor
     on_processor = not torch.cuda.is_available() and int(os.environ.get("WORLD_SIZE", "1")) > 1
@@ -139,103 +155,158 @@ def train(
         total_images=int(budget.amount) if budget.unit == "images" else 0,
     )
     checkpoint = run_dir / "checkpoints" / "last.safetensors" if run_dir else None
+    if checkpoint and accelerator.is_main_process:
+        remove_leftovers(checkpoint.parent, checkpoint.parent.parent)
     if checkpoint and resume and checkpoint.exists():
         state.restore(checkpoint)
+    board = Board(run_dir if settings.tensorboard and accelerator.is_main_process else None, state.images_seen)
 
-    batch = max(2, settings.batch_size // processes)
+    images_per_step = max(2, settings.batch_size // processes) * processes
     constant_share = 1 - max(0.05, settings.decay_share)  # of the training, in which the learning rate does not change
     started = time.perf_counter() - state.seconds
+    sound, kept = state.pack(), state.images_seen  # where to go back to
     progress = tqdm(
         total=state.total_images or None, initial=state.images_seen, unit="img", unit_scale=True, desc="training",
         disable=not (accelerator.is_main_process and sys.stderr.isatty()),
     )  # fmt: skip
-    while not state.total_images or state.images_seen < state.total_images:
-        step = state.images_seen // (batch * processes)
-        stream = (seed, "step", step, accelerator.process_index)
-        random = random_generator(*stream)
-        torch_random = torch.Generator().manual_seed(derive_seed(*stream))
-        _set_learning_rates(state, settings)
+    try:
+        while not state.total_images or state.images_seen < state.total_images:
+            _set_learning_rates(state, settings)
+            step = _step(state, batches, settings, accelerator, latent, seed)
+            before = _share_done(state, budget)
+            state.images_seen += images_per_step
+            _update_average(state, settings.average_images, images_per_step)
+            state.seconds = _of_main_process(time.perf_counter() - started, accelerator)
+            progress.update(images_per_step)
+            if not state.total_images and state.seconds >= constant_share * budget.amount:
+                # the speed is known now, and nothing so far has depended on how many images there will be
+                state.total_images = round(state.images_seen / constant_share)
+                progress.total = state.total_images
+            after = _share_done(state, budget)
+            finished = bool(state.total_images) and state.images_seen >= state.total_images
+            at_checkpoint = finished or _passes(before, after, CHECKPOINTS)
 
-        # discriminator: real and made images in one pass, all augmented alike
-        real, real_condition = batches.real(batch, random)
-        real = mirror(real, torch_random).to(device, memory_format=torch.channels_last)
-        real_condition = real_condition.to(device)
-        noise = torch.randn(batch, latent, generator=torch_random).to(device)
-        fake_condition = batches.conditions[batches.rows(batch, random)].to(device)
-        with accelerator.autocast():
-            fake = generator(noise, fake_condition)
-            both = augment(torch.cat([real, fake.detach()]), settings.augmentations, torch_random)
-            logits, attributes = discriminator(both, torch.cat([real_condition, fake_condition]))
-            real_logits, fake_logits = logits.float().chunk(2)
-            loss_discriminator = discriminator_loss(settings.loss, real_logits, fake_logits)
-            if settings.attribute_weight:
-                attribute = attribute_loss(attributes[:batch].float(), real_condition)
-                loss_discriminator = loss_discriminator + settings.attribute_weight * attribute
-        state.discriminator_optimiser.zero_grad()
-        loss_discriminator.backward()  # type: ignore[no-untyped-call]
-        if settings.gradient_penalty_weight and step % settings.gradient_penalty_every == 0:
-            images = augment(real, settings.augmentations, torch_random).requires_grad_()
-            with accelerator.autocast():
-                logits, _ = discriminator(images, real_condition)
-            penalty = gradient_penalty(logits.float(), images)
-            weight = settings.gradient_penalty_weight / 2 * settings.gradient_penalty_every
-            (weight * penalty).backward()  # type: ignore[no-untyped-call]
-        _average_gradients(discriminator, accelerator)
-        state.discriminator_optimiser.step()
-
-        # generator: the same made images, which saves a forward pass, augmented anew
-        discriminator.requires_grad_(False)
-        with accelerator.autocast():
-            fake = augment(fake, settings.augmentations, torch_random)
-            logits, attributes = discriminator(fake, fake_condition)
-            loss_generator = generator_loss(settings.loss, real_logits.detach(), logits.float())
-            if settings.attribute_weight:
-                attribute = attribute_loss(attributes.float(), fake_condition)
-                loss_generator = loss_generator + settings.attribute_weight * attribute
-        discriminator.requires_grad_(True)
-        state.generator_optimiser.zero_grad()
-        loss_generator.backward()  # type: ignore[no-untyped-call]
-        _average_gradients(generator, accelerator)
-        state.generator_optimiser.step()
-
-        before = _share_done(state, budget)
-        state.images_seen += batch * processes
-        _update_average(state, settings.average_images, batch * processes)
-        state.seconds = _of_main_process(time.perf_counter() - started, accelerator)
-        progress.update(batch * processes)
-        if not state.total_images and state.seconds >= constant_share * budget.amount:
-            # the speed is known now, and nothing so far has depended on how many images there will be
-            state.total_images = round(state.images_seen / constant_share)
-            progress.total = state.total_images
-        after = _share_done(state, budget)
-        finished = bool(state.total_images) and state.images_seen >= state.total_images
-
-        if finished or _passes(before, after, LOGS):
-            entry = {
-                "images": state.images_seen,
-                "seconds": round(state.seconds, 2),
-                "discriminator_loss": loss_discriminator.item(),
-                "generator_loss": loss_generator.item(),
-                "real_logit": real_logits.mean().item(),
-                "fake_logit": fake_logits.mean().item(),
-            }
-            _refuse_divergence(entry, checkpoint)
-            state.history.append(entry)
-            progress.set_postfix(D=f"{entry['discriminator_loss']:.2f}", G=f"{entry['generator_loss']:.2f}")
-        at_checkpoint = finished or _passes(before, after, CHECKPOINTS)
-        if at_checkpoint:
-            _average_statistics([generator, state.average], accelerator)
-        if accelerator.is_main_process:
-            if preview and (finished or _passes(before, after, PREVIEWS)):
-                preview(state.average, state.images_seen)
-            if checkpoint and at_checkpoint:
-                state.save(checkpoint)
-                atomic_write(
-                    checkpoint.parent.parent / "log.jsonl", "".join(json.dumps(entry) + "\n" for entry in state.history)
-                )
-    progress.close()
+            if at_checkpoint or _passes(before, after, LOGS):
+                entry = {"images": state.images_seen, "seconds": round(state.seconds, 2), **step.statistics()}
+                entry = {name: _of_main_process(value, accelerator) for name, value in entry.items()}
+                finite = _of_main_process(float(_is_finite(state)), accelerator)
+                trouble = find_trouble([*state.history, entry]) or (None if finite else NO_NUMBER)
+                if trouble:
+                    _roll_back(state, sound, trouble, checkpoint)
+                    started = time.perf_counter() - state.seconds
+                    sound = state.pack()
+                    progress.reset(state.total_images or None)
+                    progress.update(state.images_seen)
+                    if accelerator.is_main_process:
+                        log.warning(
+                            "%s",
+                            f"Training {state.setbacks[-1]}. It goes on from {state.images_seen:,} images, at "
+                            f"{GENTLER:g} times the learning rates.",
+                        )
+                        board.go_on_from(state.images_seen)
+                        _write(state, sound, checkpoint)
+                    continue
+                state.history.append(entry)
+                board.numbers(entry)
+                progress.set_postfix(D=f"{entry['discriminator_loss']:.2f}", G=f"{entry['generator_loss']:.2f}")
+            if at_checkpoint:
+                _average_statistics([generator, state.average], accelerator)
+            if preview and accelerator.is_main_process and (finished or _passes(before, after, PREVIEWS)):
+                board.picture(preview(state.average, state.images_seen), state.images_seen)
+            if at_checkpoint and (finished or is_sound(entry)):
+                sound = state.pack()
+                if accelerator.is_main_process:
+                    _write(state, sound, checkpoint)
+                kept = state.images_seen
+    except (KeyboardInterrupt, OutputError) as stop:
+        stop.args = (" ".join([*map(str, stop.args), _standing(state, kept if checkpoint else None)]),)
+        raise
+    finally:
+        progress.close()
+        board.close()
     accelerator.wait_for_everyone()
     return state
+
+
+@dataclass(frozen=True)
+class Step:
+    """What a step leaves to be looked at."""
+
+    discriminator_loss: Tensor
+    generator_loss: Tensor
+    real_logits: Tensor
+    fake_logits: Tensor
+    real: Tensor
+    made: Tensor
+
+    def statistics(self) -> dict[str, float]:
+        """The numbers of a log entry."""
+        return {
+            "discriminator_loss": self.discriminator_loss.item(),
+            "generator_loss": self.generator_loss.item(),
+            "real_logit": self.real_logits.mean().item(),
+            "fake_logit": self.fake_logits.mean().item(),
+            "real_spread": spread(self.real),
+            "made_spread": spread(self.made),
+        }
+
+
+def _step(
+    state: TrainingState, batches: Batches, settings: TrainingSettings, accelerator: Accelerator, latent: int, seed: int
+) -> Step:
+    """Train both networks on one batch."""
+    generator, discriminator, device = state.generator, state.discriminator, accelerator.device
+    batch = max(2, settings.batch_size // accelerator.num_processes)
+    step = state.images_seen // (batch * accelerator.num_processes)
+    stream = (seed, "step", step, accelerator.process_index)
+    random = random_generator(*stream)
+    torch_random = torch.Generator().manual_seed(derive_seed(*stream))
+
+    # discriminator: real and made images in one pass, all augmented alike
+    real, real_condition = batches.real(batch, random)
+    real = mirror(real, torch_random).to(device, memory_format=torch.channels_last)
+    real_condition = real_condition.to(device)
+    noise = torch.randn(batch, latent, generator=torch_random).to(device)
+    fake_condition = batches.conditions[batches.rows(batch, random)].to(device)
+    with accelerator.autocast():
+        fake = generator(noise, fake_condition)
+        made = fake.detach()
+        both = augment(torch.cat([real, made]), settings.augmentations, torch_random)
+        logits, attributes = discriminator(both, torch.cat([real_condition, fake_condition]))
+        real_logits, fake_logits = logits.float().chunk(2)
+        loss_discriminator = discriminator_loss(settings.loss, real_logits, fake_logits)
+        if settings.attribute_weight:
+            attribute = attribute_loss(attributes[:batch].float(), real_condition)
+            loss_discriminator = loss_discriminator + settings.attribute_weight * attribute
+    state.discriminator_optimiser.zero_grad()
+    loss_discriminator.backward()  # type: ignore[no-untyped-call]
+    if settings.gradient_penalty_weight and step % settings.gradient_penalty_every == 0:
+        images = augment(real, settings.augmentations, torch_random).requires_grad_()
+        with accelerator.autocast():
+            logits, _ = discriminator(images, real_condition)
+        penalty = gradient_penalty(logits.float(), images)
+        weight = settings.gradient_penalty_weight / 2 * settings.gradient_penalty_every
+        (weight * penalty).backward()  # type: ignore[no-untyped-call]
+    _average_gradients(discriminator, accelerator)
+    state.discriminator_optimiser.step()
+
+    # generator: the same made images, which saves a forward pass, augmented anew
+    discriminator.requires_grad_(False)
+    with accelerator.autocast():
+        fake = augment(fake, settings.augmentations, torch_random)
+        logits, attributes = discriminator(fake, fake_condition)
+        loss_generator = generator_loss(settings.loss, real_logits.detach(), logits.float())
+        if settings.attribute_weight:
+            attribute = attribute_loss(attributes.float(), fake_condition)
+            loss_generator = loss_generator + settings.attribute_weight * attribute
+    discriminator.requires_grad_(True)
+    state.generator_optimiser.zero_grad()
+    loss_generator.backward()  # type: ignore[no-untyped-call]
+    _average_gradients(generator, accelerator)
+    state.generator_optimiser.step()
+    return Step(
+        loss_discriminator.detach(), loss_generator.detach(), real_logits.detach(), fake_logits.detach(), real, made
+    )
 
 
 def uses_bf16(precision: Literal["auto", "bf16", "fp32"] = "auto") -> bool:
@@ -256,6 +327,7 @@ def _set_learning_rates(state: TrainingState, settings: TrainingSettings) -> Non
     if state.total_images and settings.decay_share:
         left = 1 - state.images_seen / state.total_images
         scale = max(0.05, min(1.0, left / settings.decay_share))
+    scale *= GENTLER ** len(state.setbacks)
     for optimiser, rate in (
         (state.generator_optimiser, settings.learning_rate),
         (state.discriminator_optimiser, settings.discriminator_learning_rate),
@@ -317,10 +389,37 @@ def _passes(before: float, after: float, parts: int) -> bool:
     return int(after * parts) > int(before * parts)
 
 
-def _refuse_divergence(entry: dict[str, float], checkpoint: Path | None) -> None:
-    if not all(np.isfinite(value) for value in entry.values()):
-        kept = f" The last good state is in {checkpoint}." if checkpoint and checkpoint.exists() else ""
+def _is_finite(state: TrainingState) -> bool:
+    """Whether all weights are numbers."""
+    networks = (state.generator, state.average, state.discriminator)
+    return all(bool(weights.isfinite().all()) for network in networks for weights in network.state_dict().values())
+
+
+def _roll_back(state: TrainingState, sound: bytes, trouble: Trouble, checkpoint: Path | None) -> None:
+    """Take the sound state back, to go on from it more gently; only once in a training."""
+    setback = f"{trouble.what} after {state.images_seen:,} images ({trouble.sign})"
+    if state.setbacks:
+        where = f" The last good state is in {checkpoint}." if checkpoint else ""
         raise AugfaceError(
-            f"Training diverged after {entry['images']:,.0f} images: a loss is no longer a number.{kept} "
-            "Try a smaller learning rate."
+            f"Training {setback}. Before that it had {state.setbacks[0]} and gone on at {GENTLER:g} times the learning "
+            f"rates.{where} Try smaller ones (the settings learning_rate and discriminator_learning_rate)."
         )
+    state.unpack(sound)
+    state.setbacks.append(setback)
+
+
+def _write(state: TrainingState, packed: bytes, checkpoint: Path | None) -> None:
+    """Write the log, then the checkpoint: a stop between the two leaves lines that are written again."""
+    if checkpoint:
+        lines = "".join(json.dumps(entry) + "\n" for entry in state.history)
+        atomic_write(checkpoint.parent.parent / "log.jsonl", lines)
+        atomic_write(checkpoint, packed)
+
+
+def _standing(state: TrainingState, kept: int | None) -> str:
+    """How far a training had come that was stopped, and what is kept of it."""
+    total = f" of {state.total_images:,}" if state.total_images else ""
+    came = f"Training had come to {state.images_seen:,}{total} images"
+    if not kept:
+        return f"{came}; there is no checkpoint yet." if kept == 0 else f"{came}."
+    return f"{came}; the last checkpoint is at {kept:,}, from which it can go on."

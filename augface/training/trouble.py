@@ -1,0 +1,72 @@
+"""Is a training still sound? Judged where it is logged, from numbers that a step has anyway.
+
+Only what no training recovers from by itself counts as trouble: numbers that are none, made faces that are all the
+same, a discriminator that has left the generator behind. A generator that makes only a few kinds of faces is no trouble
+here; the evaluator `modes` finds it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from torch import Tensor
+
+PATIENCE = 3
+"""Log points in a row at which made faces must be alike, or the logits apart, to be taken for trouble."""
+JUDGED_FROM = 1_000
+"""Images from which a training is rolled back for it: a generator that has learnt nothing yet may make faces alike."""
+LEAST_SPREAD = 0.05
+"""How much made faces must differ among themselves, where real ones differ by 1. Healthy ones: docs/results.md."""
+WIDEST_GAP = 100.0
+"""How far the logits of real and made faces may be apart, on average. Healthy ones: docs/results.md."""
+ALIKE = 1 / 127.5
+"""A spread of one grey level: real faces that differ less are alike themselves, and so may made ones be."""
+
+
+class Trouble(NamedTuple):
+    """What is wrong with a training."""
+
+    what: str
+    """What it did: "diverged", "collapsed", "lost its balance"."""
+    sign: str
+    """By what that is seen."""
+
+
+NO_NUMBER = Trouble("diverged", "a loss or a weight is no longer a number")
+
+
+def spread(images: Tensor) -> float:
+    """How much images (N, 3, H, W) differ: the standard deviation of a pixel over the images, averaged over pixels."""
+    return float(images.detach().float().std(dim=0).mean())
+
+
+def find_trouble(history: Sequence[Mapping[str, float]]) -> Trouble | None:
+    """What is wrong with a training at the end of its history; None where nothing is.
+
+    Args:
+        history: log entries with `images`, `real_logit`, `fake_logit`, `real_spread`, `made_spread` and losses.
+    """
+    recent = [_judge(entry) for entry in history[-PATIENCE:]]
+    if recent[-1] is NO_NUMBER:
+        return NO_NUMBER
+    lasting = len(recent) == PATIENCE and all(recent) and history[-1]["images"] >= JUDGED_FROM
+    return recent[-1] if lasting else None
+
+
+def is_sound(entry: Mapping[str, float]) -> bool:
+    """Whether a state with this log entry is worth going back to: there is no sign of trouble, not even a first one."""
+    return _judge(entry) is None
+
+
+def _judge(entry: Mapping[str, float]) -> Trouble | None:
+    if not all(math.isfinite(value) for value in entry.values()):
+        return NO_NUMBER
+    ratio = entry["made_spread"] / max(entry["real_spread"], ALIKE)
+    if ratio < LEAST_SPREAD and entry["real_spread"] > ALIKE:
+        return Trouble("collapsed", f"made faces differ among themselves by {ratio:.1%} of what real faces do")
+    gap = abs(entry["real_logit"] - entry["fake_logit"])
+    if gap > WIDEST_GAP:
+        return Trouble("lost its balance", f"the logits of real and made faces are {gap:,.0f} apart")
+    return None

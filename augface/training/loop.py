@@ -108,6 +108,10 @@ def train(
 ) -> TrainingState:
     """Train a pair of networks.
 
+    A training that diverges or collapses (`augface.training.trouble`) is rolled back, once, to where it was last sound,
+    and goes on from there with half the learning rates. Ctrl-C passes through, with how far the training came as its
+    text.
+
     Args:
         generator: (noise (N, latent), condition (N, A)) to images in [-1, 1].
         discriminator: (images, condition) to realness logits (N,) and attribute logits (N, A).
@@ -124,10 +128,6 @@ def train(
 
     Returns:
         The state at the end; its `average` is the generator to use.
-
-    A training that diverges or collapses (`augface.training.trouble`) is rolled back, once, to where it was last sound,
-    and goes on from there with half the learning rates. Ctrl-C leaves with what was done as the interrupt's text.
-
     Raises:
         AugfaceError: it diverged or collapsed for the second time; the last sound checkpoint is kept.
         OutputError: a checkpoint cannot be written; the one before it is kept.
@@ -205,6 +205,7 @@ def train(
                         )
                         board.go_on_from(state.images_seen)
                         _write(state, sound, checkpoint)
+                    kept = state.images_seen
                     continue
                 state.history.append(entry)
                 board.numbers(entry)
@@ -217,7 +218,7 @@ def train(
                 sound = state.pack()
                 if accelerator.is_main_process:
                     _write(state, sound, checkpoint)
-                kept = state.images_seen
+                kept = state.images_seen  # only now, since it may not have been written
     except (KeyboardInterrupt, OutputError) as stop:
         stop.args = (" ".join([*map(str, stop.args), _standing(state, kept if checkpoint else None)]),)
         raise

@@ -189,8 +189,9 @@ def train(
             if at_checkpoint or _passes(before, after, LOGS):
                 entry = {"images": state.images_seen, "seconds": round(state.seconds, 2), **step.statistics()}
                 entry = {name: _of_main_process(value, accelerator) for name, value in entry.items()}
-                finite = _of_main_process(float(_is_finite(state)), accelerator)
-                trouble = find_trouble([*state.history, entry]) or (None if finite else NO_NUMBER)
+                trouble = find_trouble([*state.history, entry])
+                if at_checkpoint and not _of_main_process(float(_is_finite(state)), accelerator):
+                    trouble = NO_NUMBER
                 if trouble:
                     _roll_back(state, sound, trouble, checkpoint)
                     started = time.perf_counter() - state.seconds
@@ -391,9 +392,9 @@ def _passes(before: float, after: float, parts: int) -> bool:
 
 
 def _is_finite(state: TrainingState) -> bool:
-    """Whether all weights are numbers."""
-    networks = (state.generator, state.average, state.discriminator)
-    return all(bool(weights.isfinite().all()) for network in networks for weights in network.state_dict().values())
+    """Whether all weights are numbers; the average is none as soon as the generator is none."""
+    weights = [*state.average.parameters(), *state.discriminator.parameters()]
+    return bool(torch.stack(torch._foreach_norm(weights, float("inf"))).isfinite().all())
 
 
 def _roll_back(state: TrainingState, sound: bytes, trouble: Trouble, checkpoint: Path | None) -> None:

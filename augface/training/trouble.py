@@ -39,7 +39,9 @@ NO_NUMBER = Trouble("diverged", "a loss or a weight is no longer a number")
 
 def spread(images: Tensor) -> float:
     """How much images (N, 3, H, W) differ: the standard deviation of a pixel over the images, averaged over pixels."""
-    return float(images.detach().float().std(dim=0).mean())
+    images = images.detach().float()
+    apart = images - images.mean(dim=0)  # several times faster than torch.std over the first axis
+    return float(apart.square().sum(dim=0).div(len(images) - 1).sqrt().mean())
 
 
 def find_trouble(history: Sequence[Mapping[str, float]]) -> Trouble | None:

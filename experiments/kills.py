@@ -31,7 +31,7 @@ PROGRAM = "import sys; from augface.cli import main; sys.exit(main())"
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kills", type=int, default=20)
-    parser.add_argument("--images", type=int, default=24_000)
+    parser.add_argument("--images", type=int, default=16_000)
     parser.add_argument("--size", type=int, default=32)
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
@@ -55,7 +55,7 @@ def main() -> None:
         random = np.random.default_rng(arguments.seed)
         print("| kill | seconds after the start | images kept | half-written files |\n|---|---|---|---|")
         killed = 0
-        for number, moment in enumerate(random.uniform(0.5 * to_first, to_first + 1.5 * between, arguments.kills), 1):
+        for number, moment in enumerate(random.uniform(0.5 * to_first, to_first + 2 * between, arguments.kills), 1):
             process = start(parts)
             try:
                 process.wait(timeout=moment)

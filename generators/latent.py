@@ -62,7 +62,7 @@ class LatentGenerator(Generator):
         """The way from each face to another; see `Generator.interpolate`."""
         if steps < 2:
             raise UsageError(f"A way from one face to another has 2 steps or more, not {steps}.")
-        if len(first) != len(second):
+        if len(first) != len(second) or not len(first):
             raise UsageError(f"Faces are paired one to one, but there are {len(first)} and {len(second)}.")
         (labels, factors, _), (other_labels, other_factors, _) = (
             next(self._again(len(faces), {}, faces, chunk=len(faces))) for faces in (first, second)

@@ -71,7 +71,7 @@ def train_bare(data: FaceDataset, images: int) -> None:
     generator = GeneratorNetwork(data.size, config.channels, config.latent, labels.shape[1])
     discriminator = DiscriminatorNetwork(data.size, config.channels, labels.shape[1])
     for network in (generator, discriminator):
-        network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        network.to(memory_format=torch.channels_last)
     average = copy.deepcopy(generator).requires_grad_(False)
     generator_optimiser, discriminator_optimiser = (
         torch.optim.Adam(network.parameters(), rate, betas=(0.0, 0.99), fused=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import logging
+import os
 import signal
 import sys
 from pathlib import Path
@@ -19,7 +20,6 @@ from PIL import Image
 from safetensors.torch import load, save
 
 import augface
-from augface import files
 from augface.cli import TERMINATED, main
 from augface.data.dataset import FaceDataset
 from augface.data.toyfaces import load_toyfaces
@@ -63,7 +63,7 @@ def fail_at(monkeypatch: pytest.MonkeyPatch, calls: set[int], factor: float = fl
     monkeypatch.setattr(loop, "generator_loss", failing)
 
 
-def entry(images: int = JUDGED_FROM, **changed: float) -> dict[str, float]:
+def entry(images: float = JUDGED_FROM, **changed: float) -> dict[str, float]:
     sound = {"images": images, "real_logit": 1.0, "fake_logit": -1.0, "real_spread": 0.5, "made_spread": 0.4}
     return sound | changed
 
@@ -256,14 +256,14 @@ class TestFullDisk:
 
 def fill_disk_after(monkeypatch: pytest.MonkeyPatch, writes: int) -> None:
     """Only so many files more are flushed to the disk."""
-    flush, count = files.os.fsync, iter(range(10_000))
+    flush, count = os.fsync, iter(range(10_000))
 
     def full(descriptor: int) -> None:
         if next(count) >= writes:
             raise OSError(errno.ENOSPC, "No space left on device")
         flush(descriptor)
 
-    monkeypatch.setattr(files.os, "fsync", full)
+    monkeypatch.setattr(os, "fsync", full)
 
 
 class TestCheckpoints:

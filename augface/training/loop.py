@@ -393,7 +393,7 @@ def _passes(before: float, after: float, parts: int) -> bool:
 
 def _is_finite(state: TrainingState) -> bool:
     """Whether all weights are numbers; the average is none as soon as the generator is none."""
-    weights = [*state.average.parameters(), *state.discriminator.parameters()]
+    weights: list[Tensor] = [*state.average.parameters(), *state.discriminator.parameters()]
     return bool(torch.stack(torch._foreach_norm(weights, float("inf"))).isfinite().all())
 
 

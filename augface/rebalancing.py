@@ -44,6 +44,7 @@ from augface.gates import Gates
 from augface.generators import GENERATORS, create_generator, load_generator
 from augface.generators.base import Generator
 from augface.making import make_faces
+from augface.report.words import group_text, label
 from augface.results import Evaluation, Skipped
 from augface.sampling import FEW_POSITIVES, Group, Strategy, plan_groups
 from augface.seeds import derive_seed
@@ -390,9 +391,7 @@ def _command(settings: Mapping[str, Any], generator: Generator) -> str:
 def _write_card(manifest: Manifest, evaluation: Evaluation) -> None:
     """Tell the data set's README what has been measured."""
     yields = {
-        f"{measurement.name} ({', '.join(f'{name}={int(value)}' for name, value in measurement.group.items())})": (
-            f"{measurement.value:.1%}"
-        )
+        f"{label(measurement.name)} ({group_text(measurement.group)})": (f"{measurement.value:.1%}")
         for measurement in evaluation.select("rebalance")
         if measurement.name.startswith("yield") and measurement.value is not None
     }

@@ -13,6 +13,8 @@ import matplotlib as mpl
 import seaborn as sns
 
 mpl.use("Agg")
+NOT_DRAWN = ("plain", "best against best", "synthetic only")
+"""Made faces alone are so much worse that beside them nothing else could be told apart."""
 COLOURS = {"real": "#5f6b7a", "made": "#b4531f", "ceiling": "#1f6f5c"}
 
 
@@ -39,7 +41,7 @@ def draw(panels: dict[str, dict[str, dict[str, float]]], image: Path) -> None:
     for axis in axes.flat[len(panels) :]:
         axis.remove()
     for axis, (title, arms) in zip(axes.flat, panels.items(), strict=False):
-        shown = [(name, arm) for name, arm in arms.items() if name not in ("plain", "best against best")]
+        shown = [(name, arm) for name, arm in arms.items() if name not in NOT_DRAWN]
         for place, (name, arm) in enumerate(reversed(shown)):
             kind = "ceiling" if name == "ceiling" else "made" if name.startswith("synthetic") else "real"
             axis.plot([arm["low"], arm["high"]], [place, place], color=COLOURS[kind], linewidth=2.2, alpha=0.55)

@@ -27,7 +27,7 @@ def terminal_summary(evaluation: Evaluation, *, in_full: bool = False) -> str:
             why others were not measured.
     """
     sentence, reason = SENTENCES[evaluation.verdict.decision], clean(evaluation.verdict.reason)
-    verdict = textwrap.wrap(f"{sentence.upper()} {reason}", WIDTH, max_lines=4, placeholder=" ...")
+    verdict = textwrap.wrap(f"{sentence.upper()} {reason}", WIDTH, max_lines=5, placeholder=" ...")
     after = _not_measured(evaluation, in_full=in_full)
     if not evaluation.measurements:
         after.append("Nothing was measured.")

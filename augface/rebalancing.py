@@ -391,7 +391,7 @@ def _command(settings: Mapping[str, Any], generator: Generator) -> str:
 def _write_card(manifest: Manifest, evaluation: Evaluation) -> None:
     """Tell the data set's README what has been measured."""
     yields = {
-        f"{label(measurement.name)} ({group_text(measurement.group)})": (f"{measurement.value:.1%}")
+        f"{label(measurement.name)} ({group_text(measurement.group)})": f"{measurement.value:.1%}"
         for measurement in evaluation.select("rebalance")
         if measurement.name.startswith("yield") and measurement.value is not None
     }

@@ -343,7 +343,8 @@ def _sections(evaluation: Evaluation, *, real_images: bool) -> list[Section]:
     room, rows_room = PICTURES, TABLE_ROWS
     share = first(evaluation, "rebalance", "share_after")
     targets = set(share.group) if share else set()
-    for key in _ordered([*measurements, *artifacts, *(["scorecard"] if evaluation.measurements else [])]):
+    card = _scorecard_rows(evaluation)
+    for key in _ordered([*measurements, *artifacts, *(["scorecard"] if card else [])]):
         title, meaning = SECTIONS[key] if key in SECTIONS else (label(key), SECTIONS["*"][1])
         own = measurements.get(key, [])
         in_several = len({measurement.space for measurement in own if measurement.space}) > 1
@@ -364,7 +365,7 @@ def _sections(evaluation: Evaluation, *, real_images: bool) -> list[Section]:
                 else f"more-{len(sections)}-{re.sub(r'[^a-z0-9]+', '-', key.lower())[:40]}",
                 title=title,
                 meaning=meaning,
-                headline=_scorecard_rows(evaluation)
+                headline=card
                 if key == "scorecard"
                 else [_row(measurement, name_space=in_several) for measurement in _headline(own, targets)],
                 rows=[row for row, one in zip(rows, own, strict=True) if not _in_arm_table(one)],
@@ -377,7 +378,7 @@ def _sections(evaluation: Evaluation, *, real_images: bool) -> list[Section]:
                 left_out=left_out,
             )
         )
-    return [section for section in sections if section.key != "scorecard" or section.headline]
+    return sections
 
 
 def _shown(grids: Sequence[ImageGrid], real_images: bool, room: int) -> tuple[list[ImageGrid], list[tuple[str, str]]]:

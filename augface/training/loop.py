@@ -128,6 +128,7 @@ def train(
 
     Returns:
         The state at the end; its `average` is the generator to use.
+
     Raises:
         AugfaceError: it diverged or collapsed for the second time; the last sound checkpoint is kept.
         OutputError: a checkpoint cannot be written; the one before it is kept.
@@ -155,13 +156,13 @@ def train(
         total_images=int(budget.amount) if budget.unit == "images" else 0,
     )
     checkpoint = run_dir / "checkpoints" / "last.safetensors" if run_dir else None
-    if checkpoint and accelerator.is_main_process:
-        remove_leftovers(checkpoint.parent, checkpoint.parent.parent)
+    if run_dir and checkpoint and accelerator.is_main_process:
+        remove_leftovers(run_dir, checkpoint.parent, run_dir / "previews")
     if checkpoint and resume and checkpoint.exists():
         state.restore(checkpoint)
     board = Board(run_dir if settings.tensorboard and accelerator.is_main_process else None, state.images_seen)
 
-    images_per_step = max(2, settings.batch_size // processes) * processes
+    images_per_step = _batch(settings, processes) * processes
     constant_share = 1 - max(0.05, settings.decay_share)  # of the training, in which the learning rate does not change
     started = time.perf_counter() - state.seconds
     sound, kept = state.pack(), state.images_seen  # where to go back to
@@ -258,7 +259,7 @@ def _step(
 ) -> Step:
     """Train both networks on one batch."""
     generator, discriminator, device = state.generator, state.discriminator, accelerator.device
-    batch = max(2, settings.batch_size // accelerator.num_processes)
+    batch = _batch(settings, accelerator.num_processes)
     step = state.images_seen // (batch * accelerator.num_processes)
     stream = (seed, "step", step, accelerator.process_index)
     random = random_generator(*stream)
@@ -318,6 +319,11 @@ def uses_bf16(precision: Literal["auto", "bf16", "fp32"] = "auto") -> bool:
     if torch.cuda.is_available():
         return bool(torch.cuda.is_bf16_supported())
     return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
+
+
+def _batch(settings: TrainingSettings, processes: int) -> int:
+    """Images of a step in each process."""
+    return max(2, settings.batch_size // processes)
 
 
 def _optimiser(network: nn.Module, learning_rate: float) -> torch.optim.Optimizer:

@@ -13,7 +13,7 @@ import pandas as pd
 from augface.artifacts import table
 from augface.data.dataset import FaceDataset
 from augface.data.splits import people_in_common
-from augface.downstream.arms import ALL, twin_of
+from augface.downstream.arms import twin_of
 from augface.downstream.experiment import SEEDS, Experiment, Learner
 from augface.downstream.frozen import Frozen
 from augface.downstream.full import Full
@@ -21,6 +21,7 @@ from augface.downstream.material import KEPT, Material
 from augface.downstream.question import (
     FEWEST,
     Answer,
+    Contest,
     answer,
     effect_on,
     group_masks,
@@ -80,17 +81,14 @@ class _Answered:
         return DEFAULT_SPACE if self.learner.mode == "frozen" else None
 
     @property
-    def effects(self) -> dict[tuple[str, str], Effect]:
-        """The two that may raise the alarm, by target and measurement."""
-        return {
-            (self.target, "effect"): self.answer.effect,
-            (self.target, "effect_of_all"): self.answer.effect_of_all,
-        }
+    def contests(self) -> dict[str, Contest]:
+        """The two that may raise the alarm, by measurement."""
+        return {"effect": self.answer.best, "effect_of_all": self.answer.of_all}
 
     def compared(self, part: str, mask: npt.NDArray[np.bool_] | None = None) -> Effect:
         """The effect on a held-out part, or on some of its faces."""
         decisions = self.answer.decisions
-        ours, theirs = decisions[self.answer.ours], decisions[self.answer.rival]
+        ours, theirs = decisions[self.answer.best.arm], decisions[self.answer.rival]
         return effect_on(self.material.held_out[part], ours, theirs, part=part, mask=mask, seed=self.seed)
 
 
@@ -108,14 +106,14 @@ class Downstream(Evaluator):
                 skipped.append(Skipped(evaluator=self.name, reason=reason))
             else:
                 answered.append(_answered(context, target))
-        helps = holm({one.target: one.answer.p_helps for one in answered})
-        harms = holm({key: found.p_harms for one in answered for key, found in one.effects.items()})
+        helps = holm({one.target: one.answer.best.p_helps for one in answered})
+        harms = holm({(one.target, name): found.p_harms for one in answered for name, found in one.contests.items()})
         measurements: list[Measurement] = []
         artifacts: list[Artifact] = []
         for one in answered:
             measurements += _effects(one, helps[one.target], harms)
-            if (beyond := one.answer.against_twin) is not None:
-                n, twin = len(one.material.test), twin_of(one.answer.ours)
+            if (beyond := one.answer.best.beyond_copies) is not None:
+                n, twin = len(one.material.test), twin_of(one.answer.best.arm)
                 measurements.append(_secondary(one, "effect_beyond_copies", beyond, "all test faces", n, rival=twin))
             if one.outside is not None:
                 found = one.compared("outside")
@@ -180,14 +178,14 @@ def _effects(one: _Answered, p_helps: float, harms: Mapping[tuple[str, str], flo
         p_helps: one-sided, adjusted for all attributes asked for.
         harms: the one-sided p-values of both, adjusted for both and all attributes asked for.
     """
-    best, rival = one.answer.ours, one.answer.rival
-    told = (
-        ("effect", best, f"{best}, the best arm with made faces on the valid split", p_helps),
-        ("effect_of_all", ALL, "training on all made faces as they are", None),
-    )
+    rival = one.answer.rival
+    told = {
+        "effect": (f"{one.answer.best.arm}, the best arm with made faces on the valid split", p_helps),
+        "effect_of_all": ("training on all made faces as they are", None),
+    }
     measurements = []
-    for name, arm, words, helping in told:
-        found, p_harms = one.effects[one.target, name], harms[one.target, name]
+    for name, (words, helping) in told.items():
+        arm, found, p_harms = one.contests[name].arm, one.contests[name].effect, harms[one.target, name]
         measurements.append(
             Measurement(
                 evaluator="downstream",
@@ -234,11 +232,11 @@ def _secondary(
         high=found.high,
         p_value=min(1.0, 2 * min(found.p_helps, found.p_harms)),
         direction="higher",
-        meaning=f"The effect on {where}: average precision of {one.answer.ours} minus that of {rival}.",
+        meaning=f"The effect on {where}: average precision of {one.answer.best.arm} minus that of {rival}.",
         n_real=n,
         n_fake=len(one.material.made),
         space=one.space,
-        protocol={**one.protocol, "rival": rival, "ours": one.answer.ours, "interval": INTERVAL},
+        protocol={**one.protocol, "rival": rival, "ours": one.answer.best.arm, "interval": INTERVAL},
         group=group or {},
     )
 
@@ -282,7 +280,7 @@ def _on_others(one: _Answered) -> list[Measurement]:
             n_real=len(one.material.test),
             n_fake=len(one.material.made),
             space=one.space,
-            protocol={**one.protocol, "rival": one.answer.rival, "ours": one.answer.ours, "harmed": sorted(harmed)},
+            protocol={**one.protocol, "rival": one.answer.rival, "ours": one.answer.best.arm, "harmed": sorted(harmed)},
         )
     ]
 
@@ -381,7 +379,7 @@ def _tables(one: _Answered, runs: pd.DataFrame) -> list[Artifact]:
             )
             for other in sorted(one.answer.others, key=lambda other: other.effect.value)
         ]
-        columns = ["attribute", one.answer.rival, one.answer.ours, "difference", "low", "high", "verdict"]
+        columns = ["attribute", one.answer.rival, one.answer.best.arm, "difference", "low", "high", "verdict"]
         tables.append(
             table(
                 pd.DataFrame(rows, columns=columns),

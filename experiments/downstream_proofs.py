@@ -87,9 +87,9 @@ def planted(everyone: Part, plant: str, repeat: int) -> Material:
 
 def verdict(material: Material, seed: int) -> str:
     found = answer(Experiment(Frozen(material), seed))
-    if found.p_helps <= LEVEL:
+    if found.best.p_helps <= LEVEL:
         return "helps"
-    return "harms" if min(found.effect.p_harms, found.effect_of_all.p_harms) <= LEVEL / 2 else "no evidence"
+    return "harms" if min(found.best.p_harms, found.of_all.p_harms) <= LEVEL / 2 else "no evidence"
 
 
 def null(everyone: Part, repeat: int) -> str:

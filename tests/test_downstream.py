@@ -208,7 +208,7 @@ class TestLinear:
 
 def verdict(question: Material) -> str:
     found = answer(Experiment(Frozen(question)))
-    return "helps" if found.p_helps <= 0.025 else "harms" if found.effect_of_all.p_harms <= 0.025 else "no evidence"
+    return "helps" if found.best.p_helps <= 0.025 else "harms" if found.of_all.p_harms <= 0.025 else "no evidence"
 
 
 class TestHarness:
@@ -249,14 +249,25 @@ class TestHarness:
         assert found.value == 0
         assert found.p_helps == pytest.approx(0.5)
 
-    def test_help_is_told_only_where_the_same_recipe_with_copies_is_beaten_too(self) -> None:
+    def test_help_and_harm_are_told_only_where_the_same_recipe_with_copies_says_so_too(self) -> None:
         found = answer(Experiment(Frozen(material()), seeds=2))
-        assert found.against_twin is not None
-        sure = dataclasses.replace(found.effect, p_helps=0.001)
-        unsure = dataclasses.replace(found.effect, p_helps=0.4)
-        assert dataclasses.replace(found, effect=sure, against_twin=unsure).p_helps == 0.4
-        assert dataclasses.replace(found, effect=unsure, against_twin=sure).p_helps == 0.4
-        assert dataclasses.replace(found, effect=sure, against_twin=None).p_helps == 0.001
+        for contest in (found.best, found.of_all):
+            assert contest.beyond_copies is not None
+            sure = dataclasses.replace(contest.effect, p_helps=0.001, p_harms=0.002)
+            unsure = dataclasses.replace(contest.effect, p_helps=0.4, p_harms=0.6)
+            for pair in ((sure, unsure), (unsure, sure)):
+                told = dataclasses.replace(contest, effect=pair[0], beyond_copies=pair[1])
+                assert (told.p_helps, told.p_harms) == (0.4, 0.6)
+            alone = dataclasses.replace(contest, effect=sure, beyond_copies=None)
+            assert (alone.p_helps, alone.p_harms) == (0.001, 0.002)
+
+    def test_copies_that_lose_to_a_better_recipe_do_not_harm(self) -> None:
+        real = part(300, 3, shift=0.5, rate=0.05)
+        copies = real.take(np.repeat(np.flatnonzero(real.labels[:, 0] > 0), 20))
+        held_out = {"valid": part(300, 12, shift=0.5), "test": part(1500, 13, shift=0.5)}
+        found = answer(Experiment(Frozen(dataclasses.replace(material(copies, real), held_out=held_out))))
+        assert found.of_all.effect.p_harms < 0.001
+        assert found.of_all.p_harms > 0.5
 
     def test_pixel_arms_are_dropped_and_named(self) -> None:
         found = answer(Experiment(Frozen(material()), seeds=2))

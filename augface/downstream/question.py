@@ -94,6 +94,35 @@ class OtherEffect:
 
 
 @dataclass(frozen=True)
+class Contest:
+    """An arm with made faces against the best arm without them, and against its own twin.
+
+    Help and harm are told only where both comparisons say so (an intersection-union test). The rival alone would not
+    do: where few valid faces choose badly any recipe beats a bad choice, and a good recipe beats a plain one, whatever
+    faces were added.
+
+    Attributes:
+        arm: its name.
+        effect: it minus the rival on test, in average precision.
+        beyond_copies: it minus the same recipe with repeated real faces; None where there is no such arm.
+    """
+
+    arm: str
+    effect: Effect
+    beyond_copies: Effect | None
+
+    @property
+    def p_helps(self) -> float:
+        """One-sided, small where the arm is better than both."""
+        return max(self.effect.p_helps, self.beyond_copies.p_helps if self.beyond_copies else 0.0)
+
+    @property
+    def p_harms(self) -> float:
+        """One-sided, small where the arm is worse than both."""
+        return max(self.effect.p_harms, self.beyond_copies.p_harms if self.beyond_copies else 0.0)
+
+
+@dataclass(frozen=True)
 class Answer:
     """What came of all arms.
 
@@ -102,30 +131,18 @@ class Answer:
         left_out: those that mean nothing in this mode.
         decisions: by arm, one array a held-out part and seed.
         rival: the arm that is best on valid of those without made faces.
-        ours: the arm that is best on valid of those with them.
-        effect: ours minus rival on test, in average precision.
-        against_twin: ours minus the same recipe with repeated real faces; None where there is no such arm.
-        effect_of_all: that of adding all made faces as they are (`ALL`), minus rival.
-        others: the same for the other attributes.
+        best: the arm that is best on valid of those with them.
+        of_all: that which adds all made faces as they are (`ALL`).
+        others: what the best arm does to the other attributes.
     """
 
     arms: list[Arm]
     left_out: list[Arm]
     decisions: dict[str, list[dict[str, Array]]]
     rival: str
-    ours: str
-    effect: Effect
-    against_twin: Effect | None
-    effect_of_all: Effect
+    best: Contest
+    of_all: Contest
     others: list[OtherEffect]
-
-    @property
-    def p_helps(self) -> float:
-        """One-sided: ours beats both the rival and its own twin (an intersection-union test).
-
-        The rival alone would not do: where few valid faces choose badly, any recipe beats a bad choice.
-        """
-        return max(self.effect.p_helps, self.against_twin.p_helps if self.against_twin else 0.0)
 
 
 def answer(experiment: Experiment, arms: Sequence[Arm] = ARMS) -> Answer:
@@ -136,7 +153,14 @@ def answer(experiment: Experiment, arms: Sequence[Arm] = ARMS) -> Answer:
     decisions = experiment.run(possible, columns if learner.at_once else [0])
     ours = best_arm(material.valid, decisions, [arm.name for arm in possible if arm.synthetic])
     rival = best_arm(material.valid, decisions, [arm.name for arm in possible if not arm.synthetic])
-    twin = twin_of(ours)
+
+    def contest(arm: str) -> Contest:
+        def against(other: str) -> Effect:
+            return effect_on(material.test, decisions[arm], decisions[other], seed=experiment.seed)
+
+        twin = twin_of(arm)
+        return Contest(arm, against(rival), against(twin) if twin in decisions else None)
+
     others = [column for column in columns[1:] if _can_be_scored(material, column)]
     pair = {name: decisions[name] for name in (rival, ours)}
     found = {column: (pair, column) for column in others}
@@ -148,14 +172,8 @@ def answer(experiment: Experiment, arms: Sequence[Arm] = ARMS) -> Answer:
         left_out=[arm for arm in arms if not learner.can(arm)],
         decisions=decisions,
         rival=rival,
-        ours=ours,
-        effect=effect_on(material.test, decisions[ours], decisions[rival], seed=experiment.seed),
-        against_twin=(
-            effect_on(material.test, decisions[ours], decisions[twin], seed=experiment.seed)
-            if twin in decisions
-            else None
-        ),
-        effect_of_all=effect_on(material.test, decisions[ALL], decisions[rival], seed=experiment.seed),
+        best=contest(ours),
+        of_all=contest(ALL),
         others=[_other(experiment, column, *found[column], rival, ours) for column in others],
     )
 

@@ -15,7 +15,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,12 +25,12 @@ import numpy.typing as npt
 import augface
 from augface.data.dataset import FaceDataset, ImageRows
 from augface.data.toyfaces import load_toyfaces
-from augface.downstream.arms import ALL, ARMS, Arm
+from augface.downstream.arms import ALL, ARMS, Arm, twin_of
 from augface.downstream.experiment import Experiment, Learner, best_arm, precisions
 from augface.downstream.frozen import Frozen
 from augface.downstream.full import Full
 from augface.downstream.material import Material, Part
-from augface.downstream.question import new_material
+from augface.downstream.question import Contest, new_material
 from augface.features import create_feature_space
 from augface.features.base import Features
 from augface.features.extraction import features_of
@@ -65,6 +65,12 @@ class Fold:
     precisions: dict[str, Array]
     ours: str
     rival: str
+
+    @property
+    def twin(self) -> str:
+        """The recipe of `ours` with repeated real faces; the rival where it has none."""
+        twin = twin_of(self.ours)
+        return twin if twin in self.precisions else self.rival
 
 
 def main() -> None:
@@ -240,37 +246,40 @@ def _images(faces: FaceDataset) -> ImageRows:
 def summary(draws: list[list[Fold]], people: int) -> tuple[str, dict[str, dict[str, float]]]:
     """A table of all arms over all draws and folds, in words and in numbers."""
 
-    def over(ours: str | None, theirs: str | None) -> Effect:
-        """Mean over folds and seeds; the interval is over draws and people. None is the arm chosen on valid."""
-        each = np.array([np.mean([_difference(fold, ours, theirs) for fold in folds], axis=0) for folds in draws])
+    def over(pair: Callable[[Fold], tuple[str, str]]) -> Effect:
+        """One arm minus another: the mean over folds and seeds; the interval is over draws and people."""
+        each = np.array([np.mean([_difference(fold, *pair(fold)) for fold in folds], axis=0) for folds in draws])
         return paired_effect(each[:, 0], each[:, 1:], people)
+
+    def beyond_plain(name: str) -> Effect:
+        return over(lambda _: (name, "plain"))
 
     names = list(draws[0][0].precisions)
     numbers: dict[str, dict[str, float]] = {}
-    gap = over(CEILING.name, "plain").value if CEILING.name in names else 0.0
+    gap = beyond_plain(CEILING.name).value if CEILING.name in names else 0.0
     lines = ["| arm | average precision | minus plain | share of the gap closed |", "|---|---|---|---|"]
     for name in names:
         score = float(np.mean([fold.precisions[name][:, 0].mean() for folds in draws for fold in folds]))
-        more = over(name, "plain")
+        more = beyond_plain(name)
         numbers[name] = {"score": score, **vars(more), "gap": gap}
         cells = ["", ""] if name == "plain" else [_text(more), f"{more.value / gap:.0%}" if gap > 0 else ""]
         lines.append(f"| {name} | {score:.3f} | {' | '.join(cells)} |")
-    best = over(None, None)
-    numbers["best against best"] = vars(best)
+    best = Contest("the best", over(lambda fold: (fold.ours, fold.rival)), over(lambda fold: (fold.ours, fold.twin)))
+    numbers["best against best"] = vars(best.effect)
     pairs = Counter(f"{fold.ours} against {fold.rival}" for folds in draws for fold in folds)
     chosen = "; ".join(f"{pair}, {times} of {pairs.total()} times" for pair, times in pairs.most_common())
     verdict = "helps" if best.p_helps <= LEVEL else "harms" if best.p_harms <= LEVEL else "no evidence"
     lines.append(
-        f"\nBest against best, chosen on valid: {_text(best)}: {verdict}. An effect of {best.smallest_visible:.3f} "
+        f"\nBest against best, chosen on valid: {_text(best.effect)}: {verdict}. An effect of "
+        f"{best.effect.smallest_visible:.3f} "
         f"would have been seen in 4 of 5 such studies. Chosen: {chosen}."
     )
     return "\n".join(lines), numbers
 
 
-def _difference(fold: Fold, ours: str | None, theirs: str | None) -> Array:
+def _difference(fold: Fold, ours: str, theirs: str) -> Array:
     """(1 + B,) mean over seeds of the difference of two arms."""
-    difference = fold.precisions[ours or fold.ours] - fold.precisions[theirs or fold.rival]
-    mean: Array = difference.mean(axis=0)
+    mean: Array = (fold.precisions[ours] - fold.precisions[theirs]).mean(axis=0)
     return mean
 
 

@@ -39,7 +39,7 @@ from augface.evidence import (
     gate_tables,
     training_artifacts,
 )
-from augface.files import atomic_write, human_bytes, new_directory
+from augface.files import atomic_write, human_bytes, new_directory, remove_leftovers
 from augface.gates import Gates
 from augface.generators import GENERATORS, create_generator, load_generator
 from augface.generators.base import Generator
@@ -347,6 +347,7 @@ def _open_run(run_dir: Path, settings: dict[str, Any], *, resume: bool, needed: 
             raise UsageError(
                 f"Cannot resume {run_dir}: {', '.join(changed)} changed since. Change back, or choose another folder."
             )
+        remove_leftovers(run_dir)
         return
     new_directory(run_dir)
     free = shutil.disk_usage(run_dir).free

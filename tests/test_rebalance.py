@@ -252,7 +252,10 @@ class TestResume:
         before = run(faces, tmp_path / "run")
         (tmp_path / "run" / "report.html").unlink()
         monkeypatch.setattr(rebalancing, "Gates", None)  # any work would fail
+        leftover = tmp_path / "run" / ".dataset.abc.partial"
+        leftover.mkdir()
         after = run(faces, tmp_path / "run", resume=True)
+        assert not leftover.exists(), "what a killed process left is tidied up"
         assert after.evaluation == before.evaluation
         assert after.dataset_dir == before.dataset_dir
         assert (tmp_path / "run" / "report.html").exists()

@@ -127,7 +127,7 @@ class ClassicDiscriminator(DiscriminatorNetwork):
     """Its convolutions are followed by batch normalisation, but for the first."""
 
     def __init__(self, size: int, channels: int) -> None:
-        super().__init__(size, channels, 0)
+        super().__init__(size, channels, 0, LATENT)
         self.norms = nn.ModuleList(nn.BatchNorm2d(channels * 2**stage) for stage in range(1, len(self.blocks)))
 
     def logits(self, images: Tensor) -> Tensor:

@@ -23,11 +23,12 @@ import torch
 
 from augface.data.dataset import FaceDataset, signed_labels
 from augface.data.toyfaces import load_toyfaces
+from augface.generators.adversarial import CHANNELS
 from augface.generators.cgan import CGAN, CGANConfig
 from augface.generators.networks import DiscriminatorNetwork, GeneratorNetwork
 from augface.training.augmentation import augment, mirror
 from augface.training.loop import uses_bf16
-from augface.training.losses import attribute_loss, discriminator_loss, generator_loss, gradient_penalty
+from augface.training.losses import attribute_loss, discriminator_loss, generator_loss, gradient_penalty, noise_loss
 
 
 def main() -> None:
@@ -68,8 +69,8 @@ def train_bare(data: FaceDataset, images: int) -> None:
     random = torch.Generator().manual_seed(0)
     pixels = torch.from_numpy(np.asarray(data.images)).permute(0, 3, 1, 2)
     labels = torch.from_numpy(signed_labels(data.attributes))
-    generator = GeneratorNetwork(data.size, config.channels, config.latent, labels.shape[1])
-    discriminator = DiscriminatorNetwork(data.size, config.channels, labels.shape[1])
+    generator = GeneratorNetwork(data.size, CHANNELS[data.size], config.latent, labels.shape[1])
+    discriminator = DiscriminatorNetwork(data.size, CHANNELS[data.size], labels.shape[1], config.latent)
     for network in (generator, discriminator):
         network.to(memory_format=torch.channels_last)
     average = copy.deepcopy(generator).requires_grad_(False)
@@ -86,26 +87,28 @@ def train_bare(data: FaceDataset, images: int) -> None:
         real = mirror(pixels[rows].float() / 127.5 - 1, random).contiguous(memory_format=torch.channels_last)
         wanted = labels[torch.randint(len(pixels), (config.batch_size,))]
         with torch.autocast("cpu", torch.bfloat16, enabled=uses_bf16()):
-            fake = generator(torch.randn(config.batch_size, config.latent), wanted)
+            noise = torch.randn(config.batch_size, config.latent)
+            fake = generator(noise, wanted)
             both = augment(torch.cat([real, fake.detach()]), config.augmentations, random)
-            logits, attributes = discriminator(both, torch.cat([labels[rows], wanted]))
-            real_logits, fake_logits = logits.float().chunk(2)
+            judged = discriminator(both, torch.cat([labels[rows], wanted]))
+            real_logits, fake_logits = judged.realness.float().chunk(2)
             loss = discriminator_loss(config.loss, real_logits, fake_logits)
-            loss = loss + attribute_loss(attributes[: config.batch_size].float(), labels[rows])
+            loss = loss + attribute_loss(judged.attributes[: config.batch_size].float(), labels[rows])
+            loss = loss + noise_loss(judged.noise[config.batch_size :].float(), noise)
         discriminator_optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         if step % config.gradient_penalty_every == 0:
             shown = augment(real, config.augmentations, random).requires_grad_()
             with torch.autocast("cpu", torch.bfloat16, enabled=uses_bf16()):
-                logits, _ = discriminator(shown, labels[rows])
+                logits = discriminator(shown, labels[rows]).realness
             weight = config.gradient_penalty_weight / 2 * config.gradient_penalty_every
             (weight * gradient_penalty(logits.float(), shown)).backward()  # type: ignore[no-untyped-call]
         discriminator_optimiser.step()
         discriminator.requires_grad_(False)
         with torch.autocast("cpu", torch.bfloat16, enabled=uses_bf16()):
-            logits, attributes = discriminator(augment(fake, config.augmentations, random), wanted)
-            loss = generator_loss(config.loss, real_logits.detach(), logits.float())
-            loss = loss + attribute_loss(attributes.float(), wanted)
+            judged = discriminator(augment(fake, config.augmentations, random), wanted)
+            loss = generator_loss(config.loss, real_logits.detach(), judged.realness.float())
+            loss = loss + attribute_loss(judged.attributes.float(), wanted) + noise_loss(judged.noise.float(), noise)
         discriminator.requires_grad_(True)
         generator_optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]

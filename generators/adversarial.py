@@ -27,6 +27,8 @@ from augface.training.loop import Batches, TrainingSettings, train
 
 FEW = 200
 """Training faces below which a warning is given."""
+CHANNELS = {16: 64, 32: 32, 64: 32, 128: 16}
+"""Feature maps by image side, where none are asked for: what learns most in the same time. See docs/results.md."""
 PREVIEWS = 16
 """Faces of each preview: the same noise every time."""
 
@@ -36,9 +38,12 @@ log = logging.getLogger("augface")
 class AdversarialConfig(TrainingSettings, GeneratorConfig):
     """Settings of the networks, beside those of their training."""
 
-    channels: int = Field(default=32, ge=4)
-    """Feature maps of the widest resolution; each halving doubles them."""
+    channels: int | None = Field(default=None, ge=4)
+    """Feature maps of the widest resolution; each halving doubles them. By the size of the faces where not given."""
     latent: int = Field(default=64, ge=1)
+    """Numbers of noise that a face is made of."""
+    spectral_norm: bool = False
+    """Whether spectral norms keep the discriminator smooth, which goes with the loss `hinge`."""
 
 
 class AdversarialGenerator(LatentGenerator):
@@ -66,10 +71,13 @@ class AdversarialGenerator(LatentGenerator):
             log.warning("%s", f"{len(data):,} faces are few: made faces will mostly be copies of them.")
         self.labels = data.attributes
         conditions = self._conditions(data.attributes)
+        channels = self.config.channels or CHANNELS.get(size, min(CHANNELS.values()))
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(derive_seed(seed, "weights"))
-            self._network: nn.Module = self._new_network(size, conditions.shape[1])
-            discriminator = DiscriminatorNetwork(size, self.config.channels, conditions.shape[1])
+            self._network: nn.Module = self._new_network(size, channels, conditions.shape[1])
+            discriminator = DiscriminatorNetwork(
+                size, channels, conditions.shape[1], self.config.latent, spectral=self.config.spectral_norm
+            )
         state = train(
             self._network,
             discriminator,
@@ -82,7 +90,7 @@ class AdversarialGenerator(LatentGenerator):
             resume=resume,
             identity={
                 "generator": self.name,
-                "config": self.config.model_dump(mode="json"),
+                "config": self.config.model_dump(mode="json") | {"channels": channels},
                 "data": data.source.content_hash,
                 "images": len(data),
             },
@@ -107,8 +115,8 @@ class AdversarialGenerator(LatentGenerator):
 
         return write
 
-    def _new_network(self, size: int, conditions: int) -> GeneratorNetwork:
-        return GeneratorNetwork(size, self.config.channels, self.config.latent, conditions)
+    def _new_network(self, size: int, channels: int, conditions: int) -> GeneratorNetwork:
+        return GeneratorNetwork(size, channels, self.config.latent, conditions)
 
     def _noise(self, seed: int, chunk: int) -> Floats:
         return normal_noise((CHUNK, self.config.latent), seed, chunk).numpy()
@@ -122,7 +130,8 @@ class AdversarialGenerator(LatentGenerator):
     def _restore(self, arrays: Arrays) -> None:
         assert self.labels is not None
         stages = sum(key.startswith("blocks.") for key in arrays) + 3
-        self._network = self._new_network(2**stages, self._conditions(self.labels[:0]).shape[1])
+        channels = arrays["to_rgb.weight"].shape[0]
+        self._network = self._new_network(2**stages, channels, self._conditions(self.labels[:0]).shape[1])
         self._network.load_state_dict({key: torch.from_numpy(array) for key, array in arrays.items()})
         self._network.to(memory_format=torch.channels_last)
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import itertools
 import math
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.parametrizations import spectral_norm
 
 
 def stages(size: int) -> int:
@@ -62,35 +64,48 @@ class ConditionalNorm(nn.Module):
         return torch.addcmul(normalised + shift, normalised, scale)
 
 
+class Judgement(NamedTuple):
+    """What a discriminator says of N images."""
+
+    realness: Tensor
+    """(N,) logits: higher means more real."""
+    attributes: Tensor
+    """(N, conditions) logits: which attributes they show."""
+    noise: Tensor
+    """(N, latent): the noise that they may have been made of."""
+
+
 class DiscriminatorNetwork(nn.Module):
-    """Images (N, 3, size, size) in [-1, 1] to a realness logit (N,) and attribute logits (N, conditions).
+    """Images (N, 3, size, size) in [-1, 1] and their conditions (N, conditions) to a `Judgement`.
 
     Realness is conditioned by projection (Miyato & Koyama 2018, arXiv:1802.05637); the attribute logits are the
-    auxiliary classifier of Odena et al. 2017 (arXiv:1610.09585). No layer is normalised: the gradient penalty keeps
-    the discriminator smooth, and faces of one batch do not depend on each other.
+    auxiliary classifier of Odena et al. 2017 (arXiv:1610.09585), the noise is that of InfoGAN (Chen et al. 2016,
+    arXiv:1606.03657). No layer is batch-normalised: a gradient penalty, or spectral norms (Miyato et al. 2018,
+    arXiv:1802.05957) of the convolutions, keep the discriminator smooth, and faces of one batch do not depend on each
+    other.
     """
 
-    def __init__(self, size: int, channels: int, conditions: int) -> None:
+    def __init__(self, size: int, channels: int, conditions: int, latent: int, *, spectral: bool = False) -> None:
         super().__init__()
         widths = [3, *(channels * 2**i for i in range(stages(size)))]
-        self.blocks = nn.ModuleList(
-            nn.Conv2d(narrow, wide, 4, stride=2, padding=1) for narrow, wide in itertools.pairwise(widths)
-        )
+        convolutions = [nn.Conv2d(narrow, wide, 4, stride=2, padding=1) for narrow, wide in itertools.pairwise(widths)]
+        self.blocks = nn.ModuleList(map(spectral_norm, convolutions) if spectral else convolutions)
         features = widths[-1] * 16
         self.realness = nn.Linear(features, 1)
         self.projection = nn.Linear(conditions, features, bias=False) if conditions else None
         if self.projection is not None:
             nn.init.zeros_(self.projection.weight)
         self.attributes = nn.Linear(features, conditions) if conditions else None
+        self.noise = nn.Linear(features, latent)
 
-    def forward(self, images: Tensor, condition: Tensor) -> tuple[Tensor, Tensor]:
-        """Realness logits and attribute logits."""
+    def forward(self, images: Tensor, condition: Tensor) -> Judgement:
+        """Of images and the conditions that they are said to show."""
         maps = images
         for block in self.blocks:
             maps = nn.functional.leaky_relu(block(maps), 0.2)
         features = maps.flatten(1)
-        realness = self.realness(features).squeeze(1)
+        realness, noise = self.realness(features).squeeze(1), self.noise(features)
         if self.projection is None or self.attributes is None:
-            return realness, condition.new_zeros(len(images), 0)
+            return Judgement(realness, condition.new_zeros(len(images), 0), noise)
         realness = realness + (self.projection(condition) * features).mean(1)
-        return realness, self.attributes(features)
+        return Judgement(realness, self.attributes(features), noise)

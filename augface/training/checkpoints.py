@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from augface.errors import DataError, UsageError
 
-FORMAT = 2
+FORMAT = 3
 """Goes up when checkpoints of before can no longer be gone on from."""
 
 

@@ -32,7 +32,14 @@ from augface.seeds import derive_seed, random_generator
 from augface.training.augmentation import Augmentation, augment, mirror
 from augface.training.budget import Budget
 from augface.training.checkpoints import TrainingState
-from augface.training.losses import Loss, attribute_loss, discriminator_loss, generator_loss, gradient_penalty
+from augface.training.losses import (
+    Loss,
+    attribute_loss,
+    discriminator_loss,
+    generator_loss,
+    gradient_penalty,
+    noise_loss,
+)
 from augface.training.tensorboard import Board
 from augface.training.trouble import NO_NUMBER, Trouble, find_trouble, is_sound, spread
 
@@ -58,8 +65,15 @@ class TrainingSettings(BaseModel):
     discriminator_learning_rate: float = Field(default=1e-3, gt=0)
     attribute_weight: float = Field(default=1.0, ge=0)
     """Weight of the auxiliary attribute loss, for both networks."""
+    noise_weight: float = Field(default=1.0, ge=0)
+    """Weight, for both networks, of telling the noise that a made face is of. Without it, faces asked for with the same
+    attributes come to look alike."""
     gradient_penalty_weight: float = Field(default=0.5, ge=0)
+    """Of R1, at real faces."""
+    made_gradient_penalty_weight: float = Field(default=0.0, ge=0)
+    """Of R2, at made faces."""
     gradient_penalty_every: int = Field(default=16, ge=1)
+    """Penalties are counted every so many steps, as many times as strong."""
     augmentations: tuple[Augmentation, ...] = ("translate",)
     average_images: int = Field(default=10_000, ge=1)
     """Half-life of the weight average, in images."""
@@ -114,7 +128,7 @@ def train(
 
     Args:
         generator: (noise (N, latent), condition (N, A)) to images in [-1, 1].
-        discriminator: (images, condition) to realness logits (N,) and attribute logits (N, A).
+        discriminator: (images, condition) to a `Judgement`.
         batches: where real images and conditions come from.
         settings: how to train.
         latent: dimension of the noise.
@@ -275,21 +289,28 @@ def _step(
         fake = generator(noise, fake_condition)
         made = fake.detach()
         both = augment(torch.cat([real, made]), settings.augmentations, torch_random)
-        logits, attributes = discriminator(both, torch.cat([real_condition, fake_condition]))
-        real_logits, fake_logits = logits.float().chunk(2)
+        judged = discriminator(both, torch.cat([real_condition, fake_condition]))
+        real_logits, fake_logits = judged.realness.float().chunk(2)
         loss_discriminator = discriminator_loss(settings.loss, real_logits, fake_logits)
         if settings.attribute_weight:
-            attribute = attribute_loss(attributes[:batch].float(), real_condition)
+            attribute = attribute_loss(judged.attributes[:batch].float(), real_condition)
             loss_discriminator = loss_discriminator + settings.attribute_weight * attribute
+        if settings.noise_weight:
+            found = noise_loss(judged.noise[batch:].float(), noise)
+            loss_discriminator = loss_discriminator + settings.noise_weight * found
     state.discriminator_optimiser.zero_grad()
     loss_discriminator.backward()  # type: ignore[no-untyped-call]
-    if settings.gradient_penalty_weight and step % settings.gradient_penalty_every == 0:
-        images = augment(real, settings.augmentations, torch_random).requires_grad_()
-        with accelerator.autocast():
-            logits, _ = discriminator(images, real_condition)
-        penalty = gradient_penalty(logits.float(), images)
-        weight = settings.gradient_penalty_weight / 2 * settings.gradient_penalty_every
-        (weight * penalty).backward()  # type: ignore[no-untyped-call]
+    if step % settings.gradient_penalty_every == 0:
+        for weight, images, condition in (
+            (settings.gradient_penalty_weight, real, real_condition),
+            (settings.made_gradient_penalty_weight, made, fake_condition),
+        ):
+            if weight:
+                images = augment(images, settings.augmentations, torch_random).requires_grad_()
+                with accelerator.autocast():
+                    logits = discriminator(images, condition).realness.float()
+                penalty = weight / 2 * settings.gradient_penalty_every * gradient_penalty(logits, images)
+                penalty.backward()  # type: ignore[no-untyped-call]
     _average_gradients(discriminator, accelerator)
     state.discriminator_optimiser.step()
 
@@ -297,11 +318,13 @@ def _step(
     discriminator.requires_grad_(False)
     with accelerator.autocast():
         fake = augment(fake, settings.augmentations, torch_random)
-        logits, attributes = discriminator(fake, fake_condition)
-        loss_generator = generator_loss(settings.loss, real_logits.detach(), logits.float())
+        judged = discriminator(fake, fake_condition)
+        loss_generator = generator_loss(settings.loss, real_logits.detach(), judged.realness.float())
         if settings.attribute_weight:
-            attribute = attribute_loss(attributes.float(), fake_condition)
+            attribute = attribute_loss(judged.attributes.float(), fake_condition)
             loss_generator = loss_generator + settings.attribute_weight * attribute
+        if settings.noise_weight:
+            loss_generator = loss_generator + settings.noise_weight * noise_loss(judged.noise.float(), noise)
     discriminator.requires_grad_(True)
     state.generator_optimiser.zero_grad()
     loss_generator.backward()  # type: ignore[no-untyped-call]

@@ -6,7 +6,7 @@ from typing import Literal
 
 import torch
 from torch import Tensor
-from torch.nn.functional import binary_cross_entropy_with_logits, relu, softplus
+from torch.nn.functional import binary_cross_entropy_with_logits, mse_loss, relu, softplus
 
 Loss = Literal["hinge", "bce", "relativistic"]
 
@@ -46,7 +46,19 @@ def attribute_loss(logits: Tensor, condition: Tensor, weights: Tensor | None = N
     return (losses * known).sum() / known.sum().clamp(min=1)
 
 
+def noise_loss(found: Tensor, noise: Tensor) -> Tensor:
+    """How far the noise (N, latent) found in made images is from that which they were made of: mean squared error.
+
+    Where both networks lessen it, the noise must be seen in the images: InfoGAN's bound of the mutual information
+    (Chen et al. 2016, arXiv:1606.03657, eq. 5) with a normal distribution.
+    """
+    return mse_loss(found, noise)
+
+
 def gradient_penalty(logits: Tensor, images: Tensor) -> Tensor:
-    """R1 (Mescheder et al. 2018, arXiv:1801.04406, eq. 9), without its factor: mean squared gradient norm at images."""
+    """Mean squared gradient norm at images, without a factor.
+
+    At real images it is R1, at made ones R2 (Mescheder et al. 2018, arXiv:1801.04406, eq. 9 and 10).
+    """
     (gradient,) = torch.autograd.grad(logits.sum(), images, create_graph=True)
     return gradient.float().square().sum(dim=(1, 2, 3)).mean()

@@ -1,11 +1,12 @@
 """Are the shipped generators better than a DCGAN by the paper, in the same time and with the same channels?
 
-    python experiments/classic.py celeba:/data/celeba --shipped 15m --classic 15m --seeds 3
-    python experiments/classic.py toy:9000 --shipped 5m --classic 5m --seeds 3
+    python experiments/classic.py celeba:/data/celeba --shipped 15m --classic 15m --seeds 0,1,2
+    python experiments/classic.py toy:9000 --shipped 5m --classic 5m --seeds 0
 
 The classic recipe is that of Radford et al. (2016, arXiv:1511.06434): cross-entropy, batch normalisation in both
 networks, Adam at 2e-4 with a momentum of 0.5, weights drawn with a spread of 0.02; no augmentation, no weight average,
-no labels. Both train in bfloat16 where that is faster, and with images laid out channels last. The two take turns.
+no labels. Both train in bfloat16 where that is faster, and with images laid out channels last. The two take turns. The
+classic recipe has no schedule, so that one training is looked at after each of several budgets (15m,60m).
 
 Prints, for ungated samples, as many as there are valid faces: the kernel distance to the valid split, and the Fréchet
 distance to it minus that of as many real training faces. And how well a classifier that learnt from real faces alone
@@ -19,6 +20,7 @@ import json
 import tempfile
 import time
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -53,7 +55,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data")
     parser.add_argument("--shipped", help="budget of the conditional GAN; left out where not given")
-    parser.add_argument("--classic", help="budget of the classic DCGAN; left out where not given")
+    parser.add_argument("--classic", help="budget of the classic DCGAN, or several, rising; left out where not given")
     parser.add_argument("--seeds", default="0,1,2")
     parser.add_argument("--attrs", default="Eyeglasses,Smiling,Male")
     parser.add_argument("--pictures", type=Path, help="a folder for a grid of the samples of each")
@@ -87,7 +89,7 @@ def main() -> None:
             grid = faces.reshape(rows, columns, *faces.shape[1:]).transpose(0, 2, 1, 3, 4)
             arguments.pictures.mkdir(parents=True, exist_ok=True)
             picture = Image.fromarray(grid.reshape(rows * made.size, columns * made.size, 3))
-            picture.save(arguments.pictures / f"{recipe}-{seed}.png")
+            picture.save(arguments.pictures / f"{recipe}-{seed}-{images}.png")
 
     shown = [valid.matching({name: True}) for name in attributes]
     told = [_told(judge, name, valid, wanted) for name, wanted in zip(attributes, shown, strict=True)]
@@ -98,8 +100,8 @@ def main() -> None:
             told = [_asked(generator, judge, name) for name in attributes]
             report("shipped", seed, images, seconds, generator.sample(len(valid), seed=seed), told)
         if arguments.classic:
-            images, seconds, pixels = classic(train, arguments.classic, len(valid), seed)
-            report("classic", seed, images, seconds, FaceDataset.from_arrays(pixels), [])
+            for images, seconds, pixels in classic(train, arguments.classic.split(","), len(valid), seed):
+                report("classic", seed, images, seconds, FaceDataset.from_arrays(pixels), [])
 
 
 def shipped(data: FaceDataset, budget: str, seed: int) -> tuple[Generator, int, float]:
@@ -139,8 +141,8 @@ class ClassicDiscriminator(DiscriminatorNetwork):
         return realness.float()
 
 
-def classic(data: FaceDataset, budget: str, count: int, seed: int) -> tuple[int, float, Pixels]:
-    """Train by the paper; images seen, seconds that it took, and so many samples."""
+def classic(data: FaceDataset, budgets: list[str], count: int, seed: int) -> Iterator[tuple[int, float, Pixels]]:
+    """Train by the paper; after each budget: images seen, seconds that they took, and so many samples."""
     torch.manual_seed(seed)
     pixels = torch.from_numpy(data.images[:]).permute(0, 3, 1, 2)
     none = torch.zeros(BATCH, 0)
@@ -152,30 +154,42 @@ def classic(data: FaceDataset, budget: str, count: int, seed: int) -> tuple[int,
         torch.optim.Adam(network.parameters(), 2e-4, betas=(0.5, 0.999), fused=True)
         for network in (generator, discriminator)
     ]
-    limit, images, started = parse_budget(budget), 0, time.perf_counter()
-    while (images if limit.unit == "images" else time.perf_counter() - started) < limit.amount:
-        real = pixels[torch.randint(len(pixels), (BATCH,))].float() / 127.5 - 1
-        with torch.autocast("cpu", torch.bfloat16, enabled=uses_bf16()):
-            made = generator(torch.randn(BATCH, LATENT), none)
-            shown = real.contiguous(memory_format=torch.channels_last)
-            loss = softplus(-discriminator.logits(shown)).mean() + softplus(discriminator.logits(made.detach())).mean()
-        optimisers[1].zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        optimisers[1].step()
-        discriminator.requires_grad_(False)
-        with torch.autocast("cpu", torch.bfloat16, enabled=uses_bf16()):
-            loss = softplus(-discriminator.logits(made)).mean()
-        discriminator.requires_grad_(True)
-        optimisers[0].zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        optimisers[0].step()
-        images += BATCH
-    seconds = time.perf_counter() - started
-    generator.eval()
-    with torch.no_grad():
-        noises = torch.split(torch.randn(count, LATENT), BATCH)
-        made = torch.cat([generator(noise, none[: len(noise)]) for noise in noises])
-    return images, seconds, to_pixels(made)
+    noises = torch.split(torch.randn(count, LATENT), BATCH)
+    images, seconds = 0, 0.0
+    for budget in map(parse_budget, budgets):
+        started = time.perf_counter() - seconds
+        while (images if budget.unit == "images" else seconds) < budget.amount:
+            _step(generator, discriminator, optimisers, pixels[torch.randint(len(pixels), (BATCH,))], none)
+            images += BATCH
+            seconds = time.perf_counter() - started
+        generator.eval()
+        with torch.no_grad():
+            made = torch.cat([generator(noise, none[: len(noise)]) for noise in noises])
+        generator.train()
+        yield images, seconds, to_pixels(made)
+
+
+def _step(
+    generator: nn.Module,
+    discriminator: ClassicDiscriminator,
+    optimisers: list[torch.optim.Adam],
+    pixels: Tensor,
+    none: Tensor,
+) -> None:
+    real = (pixels.float() / 127.5 - 1).contiguous(memory_format=torch.channels_last)
+    with torch.autocast("cpu", torch.bfloat16, enabled=uses_bf16()):
+        made = generator(torch.randn(BATCH, LATENT), none)
+        loss = softplus(-discriminator.logits(real)).mean() + softplus(discriminator.logits(made.detach())).mean()
+    optimisers[1].zero_grad()
+    loss.backward()  # type: ignore[no-untyped-call]
+    optimisers[1].step()
+    discriminator.requires_grad_(False)
+    with torch.autocast("cpu", torch.bfloat16, enabled=uses_bf16()):
+        loss = softplus(-discriminator.logits(made)).mean()
+    discriminator.requires_grad_(True)
+    optimisers[0].zero_grad()
+    loss.backward()  # type: ignore[no-untyped-call]
+    optimisers[0].step()
 
 
 def _initialise(module: nn.Module) -> None:

@@ -78,9 +78,9 @@ def planted(everyone: Part, plant: str, repeat: int) -> Material:
     made = {
         "real faces of the rare kind": rows["made"][shown[rows["made"]]],
         "wrong labels": rows["made"][~shown[rows["made"]]],
-        "duplicates": few,
+        "duplicates": few,  # each as often as any other: drawn at random, some would weigh more, which is a change
     }[plant]
-    made = random.choice(made, MADE, replace=len(made) < MADE)
+    made = random.choice(made, MADE, replace=False) if len(made) > MADE else np.resize(made, MADE)
     material = question(everyone, {**rows, "real": real})
     return replace(material, made=Part(everyone.inputs[made], np.ones((MADE, 1), np.float32), -1 - np.arange(MADE)))
 

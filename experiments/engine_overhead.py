@@ -23,12 +23,13 @@ import torch
 
 from augface.data.dataset import FaceDataset, signed_labels
 from augface.data.toyfaces import load_toyfaces
-from augface.generators.adversarial import CHANNELS
 from augface.generators.cgan import CGAN, CGANConfig
 from augface.generators.networks import DiscriminatorNetwork, GeneratorNetwork
 from augface.training.augmentation import augment, mirror
 from augface.training.loop import uses_bf16
 from augface.training.losses import attribute_loss, discriminator_loss, generator_loss, gradient_penalty, noise_loss
+
+CHANNELS = 32
 
 
 def main() -> None:
@@ -59,7 +60,7 @@ def main() -> None:
 
 def train_shipped(data: FaceDataset, images: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        CGAN(CGANConfig()).fit(data, budget=str(images), run_dir=Path(folder), seed=0)
+        CGAN(CGANConfig(channels=CHANNELS)).fit(data, budget=str(images), run_dir=Path(folder), seed=0)
 
 
 def train_bare(data: FaceDataset, images: int) -> None:
@@ -69,8 +70,8 @@ def train_bare(data: FaceDataset, images: int) -> None:
     random = torch.Generator().manual_seed(0)
     pixels = torch.from_numpy(np.asarray(data.images)).permute(0, 3, 1, 2)
     labels = torch.from_numpy(signed_labels(data.attributes))
-    generator = GeneratorNetwork(data.size, CHANNELS[data.size], config.latent, labels.shape[1])
-    discriminator = DiscriminatorNetwork(data.size, CHANNELS[data.size], labels.shape[1], config.latent)
+    generator = GeneratorNetwork(data.size, CHANNELS, config.latent, labels.shape[1])
+    discriminator = DiscriminatorNetwork(data.size, CHANNELS, labels.shape[1], config.latent)
     for network in (generator, discriminator):
         network.to(memory_format=torch.channels_last)
     average = copy.deepcopy(generator).requires_grad_(False)

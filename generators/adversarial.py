@@ -19,7 +19,7 @@ from augface.data.dataset import FaceDataset, Pixels
 from augface.errors import DataError, UsageError
 from augface.generators.base import CHUNK, Arrays, GeneratorConfig
 from augface.generators.latent import Floats, LatentGenerator
-from augface.generators.networks import DiscriminatorNetwork, GeneratorNetwork
+from augface.generators.networks import DiscriminatorNetwork, GeneratorNetwork, stages
 from augface.generators.rendering import normal_noise, to_pixels
 from augface.seeds import derive_seed
 from augface.training.budget import parse_budget
@@ -27,8 +27,9 @@ from augface.training.loop import Batches, TrainingSettings, train
 
 FEW = 200
 """Training faces below which a warning is given."""
-CHANNELS = {16: 64, 32: 32, 64: 32, 128: 16}
-"""Feature maps by image side, where none are asked for: what learns most in the same time. See docs/results.md."""
+WIDEST = 256
+"""Feature maps at 4 x 4, where `channels` does not say otherwise: at every size the networks know as much of whole
+faces, and an image of 128 pixels takes less than twice the time of one of 64, not six times."""
 PREVIEWS = 16
 """Faces of each preview: the same noise every time."""
 
@@ -39,7 +40,7 @@ class AdversarialConfig(TrainingSettings, GeneratorConfig):
     """Settings of the networks, beside those of their training."""
 
     channels: int | None = Field(default=None, ge=4)
-    """Feature maps of the widest resolution; each halving doubles them. By the size of the faces where not given."""
+    """Feature maps at half the size of the faces; each halving doubles them, up to `WIDEST` where not given."""
     latent: int = Field(default=64, ge=1)
     """Numbers of noise that a face is made of."""
     spectral_norm: bool = False
@@ -71,7 +72,7 @@ class AdversarialGenerator(LatentGenerator):
             log.warning("%s", f"{len(data):,} faces are few: made faces will mostly be copies of them.")
         self.labels = data.attributes
         conditions = self._conditions(data.attributes)
-        channels = self.config.channels or CHANNELS.get(size, min(CHANNELS.values()))
+        channels = self.config.channels or max(4, WIDEST >> (stages(size) - 1))
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(derive_seed(seed, "weights"))
             self._network: nn.Module = self._new_network(size, channels, conditions.shape[1])
@@ -129,9 +130,9 @@ class AdversarialGenerator(LatentGenerator):
 
     def _restore(self, arrays: Arrays) -> None:
         assert self.labels is not None
-        stages = sum(key.startswith("blocks.") for key in arrays) + 3
+        size = 2 ** (sum(key.startswith("blocks.") for key in arrays) + 3)
         channels = arrays["to_rgb.weight"].shape[0]
-        self._network = self._new_network(2**stages, channels, self._conditions(self.labels[:0]).shape[1])
+        self._network = self._new_network(size, channels, self._conditions(self.labels[:0]).shape[1])
         self._network.load_state_dict({key: torch.from_numpy(array) for key, array in arrays.items()})
         self._network.to(memory_format=torch.channels_last)
 

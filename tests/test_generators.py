@@ -209,6 +209,18 @@ def test_resampled_faces_are_training_faces_some_of_them_mirrored(
     assert np.array_equal(pixels(faces), real), "sampling must not change the training faces"
 
 
+@pytest.mark.parametrize(("size", "settings", "channels"), [(16, {}, 128), (32, {}, 64), (32, {"channels": 4}, 4)])
+def test_feature_maps_follow_the_size_where_they_are_not_asked_for(
+    size: int, settings: dict[str, Any], channels: int, tmp_path: Path
+) -> None:
+    generator = create_generator("dcgan", batch_size=2, **settings)
+    generator.fit(load_toyfaces(10, size), budget="2")
+    assert generator._arrays()["to_rgb.weight"].shape[0] == channels
+    generator.save(tmp_path / "saved")
+    again = load_generator(tmp_path / "saved")
+    assert np.array_equal(pixels(again.sample(2)), pixels(generator.sample(2)))
+
+
 @pytest.mark.parametrize("size", [24, 8])
 def test_sizes_that_the_networks_cannot_make_are_refused(size: int) -> None:
     with pytest.raises(UsageError, match=f"not {size}"):

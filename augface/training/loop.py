@@ -291,13 +291,11 @@ def _step(
         both = augment(torch.cat([real, made]), settings.augmentations, torch_random)
         judged = discriminator(both, torch.cat([real_condition, fake_condition]))
         real_logits, fake_logits = judged.realness.float().chunk(2)
-        loss_discriminator = discriminator_loss(settings.loss, real_logits, fake_logits)
-        if settings.attribute_weight:
-            attribute = attribute_loss(judged.attributes[:batch].float(), real_condition)
-            loss_discriminator = loss_discriminator + settings.attribute_weight * attribute
-        if settings.noise_weight:
-            found = noise_loss(judged.noise[batch:].float(), noise)
-            loss_discriminator = loss_discriminator + settings.noise_weight * found
+        loss_discriminator = (
+            discriminator_loss(settings.loss, real_logits, fake_logits)
+            + settings.attribute_weight * attribute_loss(judged.attributes[:batch].float(), real_condition)
+            + settings.noise_weight * noise_loss(judged.noise[batch:].float(), noise)
+        )
     state.discriminator_optimiser.zero_grad()
     loss_discriminator.backward()  # type: ignore[no-untyped-call]
     if step % settings.gradient_penalty_every == 0:
@@ -319,12 +317,11 @@ def _step(
     with accelerator.autocast():
         fake = augment(fake, settings.augmentations, torch_random)
         judged = discriminator(fake, fake_condition)
-        loss_generator = generator_loss(settings.loss, real_logits.detach(), judged.realness.float())
-        if settings.attribute_weight:
-            attribute = attribute_loss(judged.attributes.float(), fake_condition)
-            loss_generator = loss_generator + settings.attribute_weight * attribute
-        if settings.noise_weight:
-            loss_generator = loss_generator + settings.noise_weight * noise_loss(judged.noise.float(), noise)
+        loss_generator = (
+            generator_loss(settings.loss, real_logits.detach(), judged.realness.float())
+            + settings.attribute_weight * attribute_loss(judged.attributes.float(), fake_condition)
+            + settings.noise_weight * noise_loss(judged.noise.float(), noise)
+        )
     discriminator.requires_grad_(True)
     state.generator_optimiser.zero_grad()
     loss_generator.backward()  # type: ignore[no-untyped-call]

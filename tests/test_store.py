@@ -194,7 +194,8 @@ def test_a_killed_start_goes_on(folder: Path, tmp_path: Path) -> None:
         assert killed.wait() != 0
     with program(folder) as resumed:
         content_hash, count = resumed.communicate()[0].split()
-    assert 0 < int(count) <= COUNT - 24
+    # the 30th image is of the 8th chunk, which is begun once the 5th is written; the two between may be lost
+    assert 0 < int(count) <= COUNT - 20
     shutil.rmtree(tmp_path / "cache")
     assert load(folder).source.content_hash == content_hash
 

@@ -218,7 +218,7 @@ def rebalance(
         "attr": attributes,
         "within": strata,
         "sampling_strategy": dict(sampling_strategy) if isinstance(sampling_strategy, Mapping) else sampling_strategy,
-        "generator": {"name": chosen.name, **json.loads(chosen.config.model_dump_json())},
+        "generator": {"name": chosen.name, **json.loads(chosen.config.model_dump_json(exclude_none=True))},
         "budget": budget,
         "seed": seed,
         "downstream": downstream,
@@ -376,7 +376,7 @@ def _command(settings: Mapping[str, Any], generator: Generator) -> str:
         options.append(("--ratio", f"{settings['sampling_strategy']:g}"))
     options += [(f"--{name}", str(settings[name])) for name in ("data", "budget", "size", "seed", "downstream")]
     options.append(("--generator", generator.name))
-    for name in generator.config.model_dump(exclude_defaults=True):
+    for name in generator.config.model_dump(exclude_defaults=True, exclude_none=True):
         value = settings["generator"][name]
         if name != "balance" or value != settings["attr"] + settings["within"]:  # these are balanced anyway
             options.append(("--set", f"{name}={','.join(map(str, value)) if isinstance(value, list) else value}"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -154,6 +155,15 @@ class TestWholeJob:
         assert len(made) == values(outcome)["made"]
         assert made["Smiling"].all()
         assert made["Male"].isna().all(), "what was not asked for is not known"
+
+    def test_a_generator_named_alone_is_trained_with_its_own_settings(self, faces: FaceDataset, tmp_path: Path) -> None:
+        """Those that are left to the data have no value, and so no place in TOML."""
+        for resume in (False, True):
+            outcome = run(faces, tmp_path / "run", generator="cgan", budget="16", max_draws=1, resume=resume)
+        config = tomllib.loads((outcome.run_dir / "config.toml").read_text())
+        assert config["generator"]["balance"] == [TARGET]
+        assert "channels" not in config["generator"]
+        assert "--set" not in outcome.evaluation.provenance["command"]
 
     def test_joint_kinds_within_strata(self, faces: FaceDataset, tmp_path: Path) -> None:
         run(faces, tmp_path / "run", within="Male", attr="Smiling")

@@ -215,7 +215,7 @@ def decide(measurements: Sequence[Measurement], skipped: Sequence[Skipped] = ())
     assert shown.low is not None
     assert shown.high is not None
     digits = max(3, 1 - math.floor(math.log10(max(shown.high - shown.low, 1e-9))))  # two that the interval allows
-    value, low, high = (f"{number:+.{digits}f}" for number in (shown.value, shown.low, shown.high))
+    value, low, high = (f"{number:+z.{digits}f}" for number in (shown.value, shown.low, shown.high))
     numbers = f"{value} in average precision (95 % interval {low} to {high})"
     against = f"({ours}) than with the best training without them ({rival})"
     if harms:

@@ -14,6 +14,7 @@ import pandas as pd
 import pytest
 import torch
 from safetensors import safe_open
+from safetensors.torch import load_file
 
 from augface.data.dataset import FaceDataset
 from augface.data.toyfaces import load_toyfaces
@@ -28,14 +29,17 @@ from augface.training.losses import generator_loss, noise_loss
 
 TINY: dict[str, Any] = {"channels": 4, "latent": 8, "batch_size": 8}
 ADVERSARIAL = ["cgan", "dcgan"]
-RECIPES: dict[str, dict[str, Any]] = {
-    "cross-entropy": {"loss": "bce"},
-    "hinge with spectral norms": {"loss": "hinge", "spectral_norm": True, "gradient_penalty_weight": 0.0},
-    "R1 and R2": {"made_gradient_penalty_weight": 1.0, "gradient_penalty_every": 2},
-    "noise not looked for": {"noise_weight": 0.0},
-    "labels not looked for": {"attribute_weight": 0.0},
+HINGE: dict[str, Any] = {"loss": "hinge", "gradient_penalty_weight": 0.0}
+RECIPES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+    "cross-entropy": ({}, {"loss": "bce"}),
+    "hinge": ({}, {"loss": "hinge"}),
+    "spectral norms": (HINGE, {"spectral_norm": True}),
+    "R1": ({"gradient_penalty_weight": 0.0}, {"gradient_penalty_weight": 0.5}),
+    "R2": ({"gradient_penalty_every": 2}, {"made_gradient_penalty_weight": 1.0}),
+    "noise not looked for": ({}, {"noise_weight": 0.0}),
+    "labels not looked for": ({}, {"attribute_weight": 0.0}),
 }
-"""Beside the shipped one."""
+"""Settings, and the one that is changed."""
 OWN = [*ADVERSARIAL, "resample"]
 """The generators that need nothing but data; those of networks and images from elsewhere have tests of their own."""
 
@@ -458,14 +462,26 @@ class TestTraining:
 
     @pytest.mark.parametrize("recipe", RECIPES)
     def test_every_recipe_goes_on_where_it_was_stopped(self, recipe: str, faces: FaceDataset, tmp_path: Path) -> None:
-        settings = RECIPES[recipe]
+        before, change = RECIPES[recipe]
+        settings = before | change
         whole = fit(faces, tmp_path / "whole", **settings)
         with pytest.MonkeyPatch.context() as patch:
             stop_after(patch, 7)
             with pytest.raises(Stop):
                 fit(faces, tmp_path / "parts", **settings)
         assert fit(faces, tmp_path / "parts", resume=True, **settings) == whole
-        assert fit(faces, tmp_path / "shipped") != whole
+        fit(faces, tmp_path / "before", **before)
+        weights = [
+            load_file(tmp_path / name / "checkpoints" / "last.safetensors")["generator.to_rgb.weight"]
+            for name in ("whole", "before")
+        ]
+        assert not torch.equal(*weights), "a setting without an effect"
+
+    @pytest.mark.parametrize("loss", ["hinge", "bce", "relativistic"])
+    def test_every_loss_and_penalty_learns(self, loss: str, faces: FaceDataset) -> None:
+        generator = create_generator("cgan", **TINY, loss=loss, gradient_penalty_weight=1.0, gradient_penalty_every=2)
+        generator.fit(faces, budget="32")
+        assert generator.sample(2).images.shape == (2, 16, 16, 3)
 
     def test_noise_is_seen_in_made_faces(self, faces: FaceDataset, monkeypatch: pytest.MonkeyPatch) -> None:
         """A discriminator that sees none of it errs by 1, the variance of the noise."""

@@ -8,17 +8,17 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+from augface.version import __version__ as __version__
 
 if TYPE_CHECKING:
     from augface import metrics as metrics
     from augface.data import load_data as load_data
     from augface.data.dataset import FaceDataset as FaceDataset
     from augface.errors import AugfaceError as AugfaceError
-    from augface.evaluation import evaluate as evaluate
+    from augface.evaluation.evaluate import evaluate as evaluate
     from augface.generators import create_generator as create_generator
     from augface.generators import load_generator as load_generator
-    from augface.rebalancing import rebalance as rebalance
+    from augface.rebalancing.rebalance import rebalance as rebalance
     from augface.results import Evaluation as Evaluation
     from augface.results import Measurement as Measurement
 
@@ -28,11 +28,11 @@ _LAZY = {
     "FaceDataset": "augface.data.dataset",
     "Measurement": "augface.results",
     "create_generator": "augface.generators",
-    "evaluate": "augface.evaluation",
+    "evaluate": "augface.evaluation.evaluate",
     "load_data": "augface.data",
     "load_generator": "augface.generators",
     "metrics": "",
-    "rebalance": "augface.rebalancing",
+    "rebalance": "augface.rebalancing.rebalance",
 }
 __all__ = sorted(["__version__", *_LAZY])
 

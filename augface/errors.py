@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from typing import TypeVar
+
+T = TypeVar("T")
 
 
 class AugfaceError(Exception):
@@ -45,3 +48,10 @@ class UnknownNameError(UsageError):
         super().__init__(f"There is no {kind} named {name!r}. {hint}")
         self.name = name
         self.close = close
+
+
+def require(value: T | None) -> T:
+    """The value, where what was checked before says that there is one; its absence is a bug."""
+    if value is None:
+        raise AssertionError("a value that was checked before is missing")
+    return value

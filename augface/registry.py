@@ -1,6 +1,6 @@
 """One registry for everything that can be chosen by name: generators, evaluators, feature spaces.
 
-A record names a class by a dotted target, so listing what exists imports nothing. Packages from outside join through
+A record names a class by a dotted target, so listing what exists imports nothing. Other packages join through
 entry points of the registry's group.
 """
 
@@ -26,10 +26,12 @@ class Entry:
     """`package.module:attribute`."""
     summary: str
     capabilities: frozenset[str] = frozenset()
+    built_in: bool = True
+    """Whether it comes with augface, and not from another package."""
 
 
 class Registry(Generic[T]):
-    """Names and their targets. `kind` is the word that errors use, `group` the entry point group for outsiders."""
+    """Names and their targets. `kind` is the word that errors use, `group` the entry point group for other packages."""
 
     def __init__(self, kind: str, group: str) -> None:
         self.kind = kind
@@ -47,12 +49,14 @@ class Registry(Generic[T]):
         self._built_in[name] = Entry(name, target, summary, frozenset(capabilities))
 
     def entries(self) -> dict[str, Entry]:
-        """All records by name; a built-in wins over an outsider of the same name."""
+        """All records by name; a built-in wins over one of another package with the same name."""
         outside = {
-            point.name: Entry(point.name, point.value, f"from the package {point.dist.name if point.dist else '?'}")
+            point.name: Entry(
+                point.name, point.value, f"from the package {point.dist.name if point.dist else '?'}", built_in=False
+            )
             for point in entry_points(group=self.group)
         }
-        return outside | self._built_in
+        return self._built_in | {name: entry for name, entry in outside.items() if name not in self._built_in}
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.entries())

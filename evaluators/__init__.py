@@ -11,32 +11,27 @@ if TYPE_CHECKING:
 
 EVALUATORS: Registry[type[Evaluator]] = Registry("evaluator", "augface.evaluators")
 EVALUATORS.register(
-    "fidelity", "augface.evaluators.fidelity:Fidelity", "distance of the made faces to held-out real ones"
+    "fidelity", "augface.evaluators.fidelity:Fidelity", "distance of synthetic faces to held-out real ones"
 )
 EVALUATORS.register(
-    "prdc", "augface.evaluators.prdc:Prdc", "how many made faces look real, and how much of real variety they cover"
+    "prdc", "augface.evaluators.prdc:Prdc", "precision, recall, density and coverage: how real, and how varied"
 )
 EVALUATORS.register(
-    "modes", "augface.evaluators.modes:Modes", "which kinds of real faces are made too seldom, and is any made twice?"
+    "modes", "augface.evaluators.modes:Modes", "which kinds of real faces are generated too seldom, and any duplicates"
 )
 EVALUATORS.register(
-    "memorisation",
-    "augface.evaluators.memorisation:Memorisation",
-    "does the generator repeat the faces that it learnt from?",
-    ("train",),
+    "memorisation", "augface.evaluators.memorisation:Memorisation", "whether the generator repeats its training faces"
 )
 EVALUATORS.register(
-    "real_vs_fake", "augface.evaluators.real_vs_fake:RealVsFake", "can a classifier tell made faces from real ones?"
+    "real_vs_fake",
+    "augface.evaluators.real_vs_fake:RealVsFake",
+    "how well a classifier distinguishes synthetic faces from real ones",
 )
 EVALUATORS.register(
     "adherence",
     "augface.evaluators.adherence:Adherence",
-    "do the made faces show what was asked for, and what else changes with the request?",
-    ("train",),
+    "whether synthetic faces show the requested attributes, and what else changes with the request",
 )
 EVALUATORS.register(
-    "downstream",
-    "augface.evaluators.downstream:Downstream",
-    "does a classifier get better with the made faces?",
-    ("labels", "train", "valid", "test", "made"),
+    "downstream", "augface.evaluators.downstream:Downstream", "whether a classifier gets better with synthetic faces"
 )

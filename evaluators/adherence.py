@@ -1,7 +1,7 @@
-"""Do the made faces show what was asked for, and what else changes with the request?
+"""Do the synthetic faces show what was requested, and what else changes with the request?
 
-A judge that learnt from real faces looks at the made ones; its errors are known from held-out real faces. A classifier
-that learns from the made faces and is tested on real ones tells whether their labels can be learnt from.
+A judge that was trained on real faces looks at the synthetic ones; its errors are known from held-out real faces. A
+classifier that is trained on the synthetic faces and tested on real ones shows whether their labels can be learnt from.
 """
 
 from __future__ import annotations
@@ -12,54 +12,59 @@ from statistics import NormalDist
 from typing import Any, ClassVar, Literal
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
-from augface.artifacts import image_grid, table
+from augface.arrays import Booleans, Integers
 from augface.data.dataset import FaceDataset
 from augface.data.splits import inner_fold
+from augface.errors import require
+from augface.evaluators._compared import most_of
+from augface.evaluators._judge import IMAGES, PASSES, PIXELS_SHARE, STRENGTH, LinearProbe
 from augface.evaluators.base import Context, Evaluator, Findings
-from augface.evaluators.compared import most_of
-from augface.evaluators.judge import IMAGES, PASSES, PIXELS_SHARE, STRENGTH, LinearProbe
-from augface.evaluators.sides import Rows
 from augface.features.base import Features
-from augface.metrics.adherence import (
+from augface.metrics.intervals import NORMAL, Interval
+from augface.metrics.multiple_testing import holm
+from augface.metrics.prevalence import (
     EXPECTED,
     MINIMUM,
     AdherenceEstimate,
     AttributeLeakage,
     adherence_test,
     classification_scores,
-    holm,
     leakage_test,
 )
-from augface.metrics.intervals import NORMAL, Interval
-from augface.results import Artifact, Baseline, Measurement, Skipped
+from augface.results import Artifact, Baseline, Measurement, Section
+from augface.results.artifacts import image_grid, table
 from augface.seeds import random_generator
 
 LEVEL = 0.05
-"""Of the alarm, over all attributes that were asked for and both values of each."""
+"""Of the alarm, over all attributes that were requested and both values of each."""
 MOST = 8
 """Attributes that leakage, the classification score and pictures are of, where none was named: the most balanced."""
 ROWS = 30
 """Of the table of leakages."""
 SHOWN = 12
 
-Mask = npt.NDArray[np.bool_]
-
 
 class Adherence(Evaluator):
-    """Adherence to the request, leakage into what was not asked for, and the classification accuracy score."""
+    """Adherence to the request, leakage into what was not requested, and the classification accuracy score."""
 
-    name: ClassVar[str] = "adherence"
+    section: ClassVar[Section] = Section(
+        key="adherence",
+        title="Adherence",
+        meaning="Whether synthetic faces show the attributes that were requested.",
+        key_measures=("adherence",),
+        one_each=True,
+        by_group="adherence",
+    )
     needs: ClassVar[frozenset[str]] = frozenset({"train"})
 
     def evaluate(self, context: Context) -> Findings:
-        """All three, for the attributes that made, held-out and training faces have labels of, the targets first."""
+        """All three, for the attributes that synthetic, held-out and training faces have labels of, targets first."""
         attributes, reasons = _attributes(context)
-        skipped = [Skipped(evaluator=self.name, reason=reason) for reason in reasons]
+        skipped = [self.skip(reason) for reason in reasons]
         if not attributes:
-            return Findings([], skipped=skipped)
+            return Findings(skipped=skipped)
         views = {name: _View.of(context, name) for name in attributes}
         family = [name for name in attributes if name in context.targets or not context.targets]
         shown = sorted(family, key=lambda name: -views[name].real.rarer)[:MOST] if not context.targets else family
@@ -79,9 +84,9 @@ class Adherence(Evaluator):
 class _Faces:
     """The faces of a set that have a label of one attribute."""
 
-    rows: Rows
-    labels: Mask
-    people: Rows | None
+    rows: Integers
+    labels: Booleans
+    people: Integers | None
     """(n,) who is on them, where that is known."""
 
     @classmethod
@@ -90,7 +95,7 @@ class _Faces:
         labels = data.attributes[attribute].iloc[rows].to_numpy(dtype=np.bool_) if len(rows) else np.zeros(0, np.bool_)
         return cls(rows, labels, None if data.identity is None else data.identity[rows])
 
-    def where(self, chosen: Mask) -> _Faces:
+    def where(self, chosen: Booleans) -> _Faces:
         """Some of them."""
         return _Faces(self.rows[chosen], self.labels[chosen], None if self.people is None else self.people[chosen])
 
@@ -105,32 +110,30 @@ class _View:
     """One attribute on both sides, with what the judge sees of all attributes."""
 
     attribute: str
-    made: _Faces
+    synthetic: _Faces
     real: _Faces
-    made_seen: pd.DataFrame
-    """One row a face of `made`, one column an attribute."""
+    synthetic_seen: pd.DataFrame
+    """One row a face of `synthetic`, one column an attribute."""
     real_seen: pd.DataFrame
 
     @classmethod
     def of(cls, context: Context, attribute: str) -> _View:
-        made, real = _Faces.of(context.synthetic, attribute), _Faces.of(context.reference, attribute)
-        made_seen, real_seen = context.judged(context.synthetic), context.judged(context.reference)
-        assert made_seen is not None
-        assert real_seen is not None
-        return cls(attribute, made, real, made_seen.iloc[made.rows], real_seen.iloc[real.rows])
+        synthetic, real = _Faces.of(context.samples, attribute), _Faces.of(context.reference, attribute)
+        synthetic_seen, real_seen = (require(context.judged(side)) for side in (context.samples, context.reference))
+        return cls(attribute, synthetic, real, synthetic_seen.iloc[synthetic.rows], real_seen.iloc[real.rows])
 
     def estimate(self) -> AdherenceEstimate:
-        """Of the made faces."""
+        """Of the synthetic faces."""
         return adherence_test(
-            self.made_seen[self.attribute],
-            self.made.labels,
+            self.synthetic_seen[self.attribute],
+            self.synthetic.labels,
             self.real_seen[self.attribute],
             self.real.labels,
             people=self.real.people,
-            fake_people=self.made.people,
+            fake_people=self.synthetic.people,
         )
 
-    def baseline(self, half: Mask) -> AdherenceEstimate | None:
+    def baseline(self, half: Booleans) -> AdherenceEstimate | None:
         """Of one half of the real faces with their own labels, with the judge's errors of the other."""
         ours = half[self.real.rows]
         held_out = self.real.where(~ours)
@@ -142,46 +145,50 @@ class _View:
 
 def _attributes(context: Context) -> tuple[list[str], list[str]]:
     """The attributes that can be looked at, targets first, and why others, or all, can't."""
-    assert context.train is not None
-    names = [*context.targets, *(str(name) for name in context.synthetic.attributes if name not in context.targets)]
+    names = [*context.targets, *(str(name) for name in context.samples.attributes if name not in context.targets)]
     enough: list[str] = []
     lacking: list[str] = []
     for name in names:
-        sides = [_Faces.of(data, name) for data in (context.synthetic, context.reference, context.train)]
+        sides = [_Faces.of(data, name) for data in (context.samples, context.reference, require(context.train))]
         if not all(len(side.rows) for side in sides):
             continue
-        asked = max(sides[0].labels.sum(), (~sides[0].labels).sum())
-        (enough if asked >= MINIMUM and min(sides[1].rarer, sides[2].rarer) >= MINIMUM else lacking).append(name)
+        requested = max(sides[0].labels.sum(), (~sides[0].labels).sum())
+        (enough if requested >= MINIMUM and min(sides[1].rarer, sides[2].rarer) >= MINIMUM else lacking).append(name)
     if not enough and not lacking:
         return [], [
-            "no attribute has labels on all of the made faces (what was asked for), the held-out real faces (to know "
-            "the judge's errors) and the training faces (for the judge to learn from)."
+            "no attribute has labels on all of the synthetic faces (what was requested), the held-out real faces (to "
+            "know the judge's errors) and the training faces (to train the judge)."
         ]
     reason = (
-        f"{', '.join(lacking)}: fewer than {MINIMUM} made faces were asked for, or fewer than {MINIMUM} held-out or "
-        "training faces show it or do not."
+        f"{', '.join(lacking)}: fewer than {MINIMUM} synthetic faces were requested, or fewer than {MINIMUM} held-out "
+        "or training faces show it or do not."
     )
     return enough, [reason] if lacking else []
 
 
 def _adherence(context: Context, views: Mapping[str, _View], family: Sequence[str]) -> Findings:
-    """The share of made faces that show what was asked for, in all and by what was asked, with the alarm."""
-    findings = Findings([])
+    """The share of synthetic faces that show what was requested, in all and by what was requested, with the alarm."""
+    findings = Findings()
     estimates = {name: view.estimate() for name, view in views.items()}
-    known = {name: estimate for name, estimate in estimates.items() if _tells(estimate.share)}
+    known = {name: estimate for name, estimate in estimates.items() if _is_informative(estimate.share)}
     if unknown := [name for name in estimates if name not in known]:
         reason = (
-            f"{', '.join(unknown)}: the judge can't tell enough on held-out real faces to say whether made ones do."
+            f"{', '.join(unknown)}: on held-out real faces the judge errs too often to say whether synthetic ones do."
         )
-        findings.skipped.append(Skipped(evaluator=Adherence.name, reason=reason))
+        findings.skipped.append(Adherence.skip(reason))
     adjusted = holm(
-        {(name, value): asked.p_value for name in family if name in known for value, asked in known[name].asked.items()}
+        {
+            (name, value): requested.p_value
+            for name in family
+            if name in known
+            for value, requested in known[name].requested.items()
+        }
     )
     half = inner_fold(context.reference, 0.5, context.seed)
     rows = []
     for name, estimate in known.items():
         view, base = views[name], views[name].baseline(half)
-        p_values = [adjusted[name, value] for value in estimate.asked if (name, value) in adjusted]
+        p_values = [adjusted[name, value] for value in estimate.requested if (name, value) in adjusted]
         findings.measurements.append(
             _share(
                 context,
@@ -189,33 +196,33 @@ def _adherence(context: Context, views: Mapping[str, _View], family: Sequence[st
                 estimate.share,
                 base.share if base else None,
                 min(p_values, default=None),
-                f"The share of made faces that show what was asked for in {name}, as a classifier of real faces sees "
-                "it, corrected for its errors.",
+                f"The share of synthetic faces that show what was requested in {name}, as a classifier of real faces "
+                "sees it, corrected for its errors.",
             )
         )
-        for value, asked in estimate.asked.items():
-            if _tells(asked.share):
+        for value, requested in estimate.requested.items():
+            if _is_informative(requested.share):
                 wish = name if value else f"no {name}"
                 findings.measurements.append(
                     _share(
                         context,
                         view,
-                        asked.share,
-                        base.asked[value].share if base and value in base.asked else None,
+                        requested.share,
+                        base.requested[value].share if base and value in base.requested else None,
                         adjusted.get((name, value)),
-                        f"Of the made faces that were asked to show {wish}, the share that do.",
+                        f"Of the synthetic faces that were requested to show {wish}, the share that do.",
                         value,
                     )
                 )
             rows.append(
                 {
                     "attribute": name,
-                    "asked": value,
-                    "faces": asked.faces,
-                    "share": asked.share.value,
-                    "low": asked.share.low,
-                    "high": asked.share.high,
-                    "p": asked.p_value,
+                    "requested": value,
+                    "faces": requested.faces,
+                    "share": requested.share.value,
+                    "low": requested.share.low,
+                    "high": requested.share.high,
+                    "p": requested.p_value,
                     "sensitivity": estimate.sensitivity.value,
                     "specificity": estimate.specificity.value,
                 }
@@ -225,9 +232,9 @@ def _adherence(context: Context, views: Mapping[str, _View], family: Sequence[st
             table(
                 pd.DataFrame(rows).round(4),
                 name="adherence",
-                title="What was asked for, and what is shown",
-                caption="The share of made faces that show what was asked for, corrected for the judge's errors, not "
-                "yet cut at 0 and 1; p of the hypothesis that all do, for itself. The judge's sensitivity and "
+                title="What was requested, and what is shown",
+                caption="The share of synthetic faces that show what was requested, corrected for the judge's errors, "
+                "not yet cut at 0 and 1; p of the hypothesis that all do, for itself. The judge's sensitivity and "
                 "specificity are those on held-out real faces where both kinds are equally likely.",
                 section=Adherence.name,
             )
@@ -235,7 +242,7 @@ def _adherence(context: Context, views: Mapping[str, _View], family: Sequence[st
     return findings
 
 
-def _tells(share: Interval) -> bool:
+def _is_informative(share: Interval) -> bool:
     """Whether an interval leaves anything out."""
     return bool(np.isfinite(share.value)) and (share.low > 0 or share.high < 1)
 
@@ -249,20 +256,22 @@ def _share(
     meaning: str,
     value: bool | None = None,
 ) -> Measurement:
-    """A share, cut at 0 and 1: of the faces asked for one value, or of all."""
+    """A share, cut at 0 and 1: of the faces requested one value, or of all."""
     share, base = _cut(share), None if base is None or np.isnan(base.value) else _cut(base)
-    made, real = (
-        int(len(side.rows) if value is None else (side.labels == value).sum()) for side in (view.made, view.real)
+    synthetic, real = (
+        int(len(side.rows) if value is None else (side.labels == value).sum()) for side in (view.synthetic, view.real)
     )
     verdict: Literal["pass", "warn", "fail", "info"] = "info"
     if base is not None:
         verdict = "warn" if share.high < base.low else "pass"
-    # where the judge is only a little less sure of made faces, p is small and yet nothing is wrong
+    # where the judge is only a little less sure of synthetic faces, p is small and yet nothing is wrong
     if p_value is not None and p_value < LEVEL and share.value < (1 if base is None else base.low):
         verdict = "fail"
     return Measurement(
         evaluator=Adherence.name,
         name="adherence",
+        label="Adherence to the request",
+        attribute=view.attribute,
         value=share.value,
         low=share.low,
         high=share.high,
@@ -273,13 +282,12 @@ def _share(
         unit="%",
         meaning=meaning,
         n_real=real,
-        n_fake=made,
+        n_fake=synthetic,
         group={} if value is None else {view.attribute: value},
         protocol={
             **_judge_protocol(context),
-            "attribute": view.attribute,
             "score": f"probability of being right where {EXPECTED:.0%} of faces are",
-            "test": "made against right real faces, Pearson III, Holm over all that was asked for",
+            "test": "synthetic against right real faces, Pearson III, Holm over all that was requested",
             "baseline": "half of the held-out real faces with their own labels, the judge's errors from the other half",
         },
     )
@@ -299,25 +307,25 @@ def _judge_protocol(context: Context) -> dict[str, Any]:
 
 
 def _leakage(context: Context, views: Mapping[str, _View]) -> Findings:
-    """What else the judge sees more, or less, often where an attribute was asked for, beyond what goes with it."""
-    findings = Findings([])
+    """What else the judge sees more, or less, often where an attribute was requested, beyond what goes with it."""
+    findings = Findings()
     pairs: dict[tuple[str, str], AttributeLeakage] = {}
     seen: dict[str, pd.Series[float]] = {}
     for name, view in views.items():
-        if view.made.rarer < MINIMUM:
-            reason = f"leakage of {name}: fewer than {MINIMUM} made faces were asked to show it, or not to."
-            findings.skipped.append(Skipped(evaluator=Adherence.name, reason=reason))
+        if view.synthetic.rarer < MINIMUM:
+            reason = f"leakage of {name}: fewer than {MINIMUM} synthetic faces were requested to show it, or not to."
+            findings.skipped.append(Adherence.skip(reason))
             continue
         for value in (True, False):
-            seen[name if value else f"not {name}"] = view.made_seen[view.made.labels == value].mean()
-        for other in view.made_seen.columns.drop(name):
+            seen[name if value else f"not {name}"] = view.synthetic_seen[view.synthetic.labels == value].mean()
+        for other in view.synthetic_seen.columns.drop(name):
             pairs[name, other] = leakage_test(
-                view.made_seen[other],
-                view.made.labels,
+                view.synthetic_seen[other],
+                view.synthetic.labels,
                 view.real_seen[other],
                 view.real.labels,
                 people=view.real.people,
-                fake_people=view.made.people,
+                fake_people=view.synthetic.people,
             )
     if not pairs:
         return findings
@@ -336,6 +344,9 @@ def _leakage(context: Context, views: Mapping[str, _View]) -> Findings:
             Measurement(
                 evaluator=Adherence.name,
                 name="leakage",
+                label="Leakage into other attributes",
+                attribute=name,
+                signed=True,
                 value=excess.value,
                 low=excess.low,
                 high=excess.high,
@@ -346,14 +357,13 @@ def _leakage(context: Context, views: Mapping[str, _View]) -> Findings:
                 unit="%",
                 meaning=_in_words(name, other, leakage, found),
                 n_real=len(views[name].real.rows),
-                n_fake=len(views[name].made.rows),
+                n_fake=len(views[name].synthetic.rows),
                 protocol={
                     **_judge_protocol(context),
-                    "attribute": name,
-                    "seen": other,
-                    "comparison": "share seen where asked minus where not, made faces minus real ones",
+                    "comparison": "share seen where requested minus where not, synthetic faces minus real ones",
                     "interval": f"for all {len(pairs)} pairs together; p by Holm over them",
                 },
+                found={"seen": other},
             )
         )
     findings.artifacts.extend(_leakage_tables(pairs, adjusted, pd.DataFrame(seen)))
@@ -362,8 +372,8 @@ def _leakage(context: Context, views: Mapping[str, _View]) -> Findings:
 
 def _in_words(name: str, other: str, leakage: AttributeLeakage, found: Sequence[str]) -> str:
     said = (
-        f"Where {name} is asked for, {other} is seen {100 * leakage.made.value:+.0f} points more often than where it "
-        f"is not; among real faces with and without {name} it is {100 * leakage.real.value:+.0f} points."
+        f"Where {name} is requested, {other} is seen {100 * leakage.synthetic.value:+.0f} points more often than where "
+        f"it is not; among real faces with and without {name} it is {100 * leakage.real.value:+.0f} points."
     )
     if not found:
         return f"{said} Nothing is shown to change with the request beyond what goes with the attribute."
@@ -376,9 +386,9 @@ def _leakage_tables(
     largest = sorted(pairs, key=lambda pair: -abs(pairs[pair].excess.value))[:ROWS]
     rows = [
         {
-            "asked": pair[0],
+            "requested": pair[0],
             "seen": pair[1],
-            "made": pairs[pair].made.value,
+            "synthetic": pairs[pair].synthetic.value,
             "real": pairs[pair].real.value,
             "excess": pairs[pair].excess.value,
             "low": pairs[pair].excess.low,
@@ -392,18 +402,19 @@ def _leakage_tables(
             pd.DataFrame(rows).round(4),
             name="leakage",
             title="What else changes with the request",
-            caption="How much more often the judge sees an attribute where another was asked for than where it was "
-            "not, among made faces and, by their own labels, among real ones; the excess of the first over the second "
-            "with its own 95 % interval; p by Holm over all pairs. The largest first. Wrong labels make what goes with "
-            "an attribute come along less.",
+            caption="How much more often the judge sees an attribute where another was requested than where it was "
+            "not, among synthetic faces and, by their own labels, among real ones; the excess of the first over the "
+            "second with its own 95 % interval; p by Holm over all pairs. The largest first. Wrong labels make what "
+            "goes with an attribute come along less.",
             section=Adherence.name,
         ),
         table(
             seen.round(4).rename_axis("seen").reset_index(),
             name="adherence-matrix",
-            title="Asked and seen",
-            caption="The share of made faces in which the judge sees each attribute (rows), of those that were asked "
-            "to show another or not to show it (columns); not corrected for the judge's errors.",
+            title="Requested and seen",
+            figure="matrix",
+            caption="The share of synthetic faces in which the judge sees each attribute (rows), of those that were "
+            "requested to show another or not to show it (columns); not corrected for the judge's errors.",
             section=Adherence.name,
         ),
     ]
@@ -411,16 +422,18 @@ def _leakage_tables(
 
 def _classification(context: Context, view: _View) -> Findings:
     """The classification accuracy score of one attribute, beside that of as many real training faces of each kind."""
-    assert context.train is not None
-    name, train = view.attribute, _Faces.of(context.train, view.attribute)
-    counts = {value: int(min((side.labels == value).sum() for side in (view.made, train))) for value in (True, False)}
+    learnt_from = require(context.train)
+    name, train = view.attribute, _Faces.of(learnt_from, view.attribute)
+    counts = {
+        value: int(min((side.labels == value).sum() for side in (view.synthetic, train))) for value in (True, False)
+    }
     if min(counts.values()) < MINIMUM:
-        reason = f"classification score of {name}: fewer than {MINIMUM} made or training faces of one kind."
-        return Findings([], skipped=[Skipped(evaluator=Adherence.name, reason=reason)])
+        reason = f"classification score of {name}: fewer than {MINIMUM} synthetic or training faces of one class."
+        return Findings(skipped=[Adherence.skip(reason)])
     tested = context.features(context.reference)[view.real.rows]
     random = random_generator(context.seed, "classification score", name)
     decisions = []
-    for data, side in ((context.synthetic, view.made), (context.train, train)):
+    for data, side in ((context.samples, view.synthetic), (learnt_from, train)):
         chosen = np.concatenate(
             [random.choice(np.flatnonzero(side.labels == value), counts[value], replace=False) for value in counts]
         )
@@ -430,7 +443,6 @@ def _classification(context: Context, view: _View) -> Findings:
     protocol = {
         **context.space().protocol,
         "seed": context.seed,
-        "attribute": name,
         "classifier": f"logistic regression on features, both kinds weighted alike, strength {STRENGTH}",
         "learns_from": {f"{'' if value else 'no '}{name}": count for value, count in counts.items()},
         "interval": "over test people",
@@ -441,14 +453,16 @@ def _classification(context: Context, view: _View) -> Findings:
             Measurement(
                 evaluator=Adherence.name,
                 name="classification_accuracy_score",
-                value=scores.made.value,
-                low=scores.made.low,
-                high=scores.made.high,
+                label="Classification accuracy score",
+                attribute=name,
+                value=scores.synthetic.value,
+                low=scores.synthetic.low,
+                high=scores.synthetic.high,
                 direction="higher",
                 baseline=baseline,
-                verdict="warn" if scores.made.high < scores.real.low else "pass",
-                meaning=f"Balanced accuracy in telling {name} on held-out real faces after learning from made faces "
-                "alone; the baseline learnt from as many real ones.",
+                verdict="warn" if scores.synthetic.high < scores.real.low else "pass",
+                meaning=f"Balanced accuracy in telling {name} on held-out real faces after learning from synthetic "
+                "faces alone; the baseline learnt from as many real ones.",
                 n_real=n_real,
                 n_fake=learnt,
                 protocol=protocol,
@@ -456,11 +470,13 @@ def _classification(context: Context, view: _View) -> Findings:
             Measurement(
                 evaluator=Adherence.name,
                 name="classification_score_ratio",
+                label="Classification score, next to that of real faces",
+                attribute=name,
                 value=scores.ratio.value,
                 low=scores.ratio.low,
                 high=scores.ratio.high,
                 direction="higher",
-                meaning=f"What learning {name} from made faces achieves, as a share of what as many real ones achieve.",
+                meaning=f"What learning {name} from synthetic faces achieves, over what as many real ones achieve.",
                 n_real=n_real,
                 n_fake=learnt,
                 protocol=protocol,
@@ -469,10 +485,10 @@ def _classification(context: Context, view: _View) -> Findings:
     )
 
 
-def learnt_decisions(features: Features, labels: Mask, tested: Features) -> Mask:
+def learnt_decisions(features: Features, labels: Booleans, tested: Features) -> Booleans:
     """What a classifier that learns from some faces says of others.
 
-    A linear one on frozen features: a few hundred faces are enough for it, so that the score tells about the labels and
+    A linear one on frozen features: a few hundred faces are enough for it, so that the score is about the labels and
     not about how many there are; training is convex, so that two scores differ by their faces alone.
 
     Args:
@@ -488,22 +504,22 @@ def learnt_decisions(features: Features, labels: Mask, tested: Features) -> Mask
 
 
 def _wrong_faces(context: Context, views: Mapping[str, _View], shown: Sequence[str]) -> list[Artifact]:
-    """The made faces that are most surely not what was asked for, a row an attribute."""
+    """The synthetic faces that are most surely not what was requested, a row an attribute."""
     rows = {}
     for name in shown:
         view = views[name]
-        seen = view.made_seen[name].to_numpy(dtype=np.float64)
-        wrong = np.where(view.made.labels, 1 - seen, seen)
+        seen = view.synthetic_seen[name].to_numpy(dtype=np.float64)
+        wrong = np.where(view.synthetic.labels, 1 - seen, seen)
         worst = most_of(np.where(wrong > 0.5, wrong, np.nan), SHOWN)
         if len(worst):
-            rows[name] = context.synthetic.images[view.made.rows[worst]]
+            rows[name] = context.samples.images[view.synthetic.rows[worst]]
     if not rows:
         return []
     return [
         image_grid(
             list(rows.values()),
-            name="not-as-asked",
-            title="Made faces that are most surely not what was asked for",
+            name="not-as-requested",
+            title="Synthetic faces that are most surely not what was requested",
             caption=f"From the top: {', '.join(rows)}. The judge is surest of the first in each row that they show it "
             "where they should not, or do not where they should.",
             section=Adherence.name,

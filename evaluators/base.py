@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -12,15 +12,13 @@ from typing import ClassVar, Literal
 import pandas as pd
 
 from augface.data.dataset import FaceDataset
-from augface.evaluators.judge import Judge
-from augface.evaluators.sides import Sides
+from augface.downstream.settings import DownstreamSettings
+from augface.evaluators._judge import Judge
+from augface.evaluators._sides import Sides
 from augface.features import DEFAULT_SPACE, create_feature_space
 from augface.features.base import Features, FeatureSpace
 from augface.features.extraction import features_in_spaces
-from augface.results import Artifact, Measurement, Skipped
-
-Downstream = Literal["frozen", "full"]
-"""`frozen`: a linear head on features of the default space; `full`: a network on pixels, trained from nothing."""
+from augface.results import Artifact, Measurement, Section, Skipped
 
 
 @dataclass(frozen=True)
@@ -29,38 +27,40 @@ class Context:
 
     reference: FaceDataset
     """Held-out real faces: the other side of generator measures."""
-    synthetic: FaceDataset
-    """Made faces as they came out of the generator, before any gate."""
+    samples: FaceDataset
+    """Synthetic faces as they came out of the generator, unfiltered."""
     train: FaceDataset | None = None
     """The real faces that the generator learnt from."""
     valid: FaceDataset | None = None
+    """Real faces on which the downstream classifier is selected."""
     test: FaceDataset | None = None
-    """Real faces for the downstream classifier: to choose on, and to score on."""
-    made: FaceDataset | None = None
-    """The made faces that passed the gates and would be added to `train`."""
-    outside: FaceDataset | None = None
-    """Real faces of another source, to score the downstream classifier on besides `test`."""
+    """Real faces on which the downstream classifier is scored."""
+    accepted: FaceDataset | None = None
+    """The synthetic faces that passed the filters and would be added to `train`."""
+    external_test: FaceDataset | None = None
+    """Real faces of another source, on which the downstream classifier is scored besides `test`."""
     targets: tuple[str, ...] = ()
-    """The attributes that were asked for."""
-    downstream: Downstream = "frozen"
-    """How the downstream classifier learns."""
-    network: str = "small"
-    """What is trained where it learns from pixels; see `augface.downstream.full.Full`."""
-    shared_people: bool = False
-    """Whether the downstream question may be asked although the splits have people in common."""
+    """The attributes that were requested."""
+    by: tuple[str, ...] = ()
+    """The attributes whose combinations are measured each for itself, besides the subgroups of single attributes."""
+    downstream: DownstreamSettings = field(default_factory=DownstreamSettings)
+    """How the downstream question is asked."""
+    copies_on_purpose: bool = False
+    """Whether the generator repeats training faces and says so (capability `copies`)."""
     seed: int = 0
     show_real: bool = True
+    """Whether pictures may show real faces."""
     spaces: tuple[str, ...] = (DEFAULT_SPACE,)
-    """The feature spaces to measure in, the one for pictures first."""
-    by: tuple[str, ...] = ()
-    """The attributes whose joint groups are measured each for itself, besides the groups of single attributes."""
+    """The feature spaces to measure in; the pictures are of the first."""
+    missing_spaces: Mapping[str, str] = field(default_factory=dict)
+    """Spaces that would be measured in if their weights were here, with the reasons why they are not."""
     folder: Path | None = None
     """Where an evaluator may keep what is of use later, such as a detector; None where nothing is kept."""
 
     @cached_property
     def sides(self) -> Sides:
         """Which rows are compared with which."""
-        return Sides(self.reference, self.synthetic, self.train, self.seed)
+        return Sides(self.reference, self.samples, self.train, self.seed)
 
     def space(self, name: str = DEFAULT_SPACE) -> FeatureSpace:
         """A feature space, ready to extract."""
@@ -71,7 +71,7 @@ class Context:
     def features(self, data: FaceDataset, space: str = DEFAULT_SPACE) -> Features:
         """Features of a set, computed once; those of the compared sides in all spaces from one decoding."""
         if (id(data), space) not in self._features:
-            compared = data in (self.reference, self.synthetic, self.sides.other)
+            compared = data in (self.reference, self.samples, self.sides.other)
             names = list(dict.fromkeys([space, *(self.spaces if compared else ())]))
             computed = features_in_spaces(data, [self.space(name) for name in names])
             for name, features in zip(names, computed, strict=True):
@@ -80,7 +80,7 @@ class Context:
 
     @cached_property
     def judge(self) -> Judge | None:
-        """Tells what faces show, learnt from the labelled faces of `train`; None where there are none."""
+        """The judge of attributes, trained on the labelled faces of `train`; None where there are none."""
         if self.train is None or not self.train.attributes.notna().to_numpy().any():
             return None
         return Judge.train(self.train, self.features(self.train), seed=self.seed)
@@ -88,7 +88,7 @@ class Context:
     def judged(self, data: FaceDataset) -> pd.DataFrame | None:
         """What the judge sees: one column of float32 probabilities an attribute, N rows; None without a judge.
 
-        Of faces of `train`, which it has learnt from, it is surer than of others.
+        It is surer of faces of `train`, on which it was trained, than of others.
         """
         if self.judge is None:
             return None
@@ -114,39 +114,96 @@ class Context:
 class Findings:
     """What an evaluator found."""
 
-    measurements: list[Measurement]
+    measurements: list[Measurement] = field(default_factory=list)
     artifacts: list[Artifact] = field(default_factory=list)
     skipped: list[Skipped] = field(default_factory=list)
 
+    def add(self, other: Findings) -> None:
+        """Take over what another found, after what is there."""
+        self.measurements.extend(other.measurements)
+        self.artifacts.extend(other.artifacts)
+        self.skipped.extend(other.skipped)
 
-NEEDS: Mapping[str, str] = {
-    "labels": "an attribute that was asked for, with labels (give it as `attr`)",
-    "train": "the real faces that the generator learnt from (give them as `train`)",
-    "valid": "a valid split of the real data",
-    "test": "a test split of the real data",
-    "made": "made faces with labels, to be added to the training faces",
+
+@dataclass(frozen=True)
+class Argument:
+    """What measurements say about using the synthetic faces.
+
+    One argument against decides against them; else one in favour decides for them; `undecided` says that the question
+    was asked and has no answer; a caveat goes with whatever is decided, unless that is against the faces.
+    """
+
+    side: Literal["for", "against", "undecided", "caveat"]
+    text: str
+    """One or more whole sentences."""
+
+
+NEEDS: Mapping[str, tuple[Callable[[Context], bool], str]] = {
+    "labels": (
+        lambda context: bool(context.targets),
+        "an attribute that was requested, with labels (give it as `attr`)",
+    ),
+    "train": (
+        lambda context: context.train is not None,
+        "the real faces that the generator learnt from (give them as `train`)",
+    ),
+    "valid": (lambda context: context.valid is not None, "a valid split of the real data"),
+    "test": (lambda context: context.test is not None, "a test split of the real data"),
+    "accepted": (
+        lambda context: context.accepted is not None,
+        "synthetic faces with labels, to be added to the training faces",
+    ),
+    "downstream": (
+        lambda context: context.downstream.mode != "off",
+        "the downstream question to be asked, and it was switched off",
+    ),
+    "no copies on purpose": (
+        lambda context: not context.copies_on_purpose,
+        "a generator that does not repeat training faces on purpose",
+    ),
 }
+"""What an evaluator may need: whether a context has it, and what it is."""
 
 
 class Evaluator(ABC):
-    """Measures one side of a synthetic set. Where its needs are not met, it is listed as skipped."""
+    """Measures one side of a synthetic set, and owns all that is said of it.
 
+    A subclass declares its `section`, whose key is the name that it is registered by, and fills in `evaluate`.
+    """
+
+    section: ClassVar[Section]
+    """Title, meaning and key measures, as results and reports have them."""
     name: ClassVar[str]
+    """The key of the section; filled in from it."""
     needs: ClassVar[frozenset[str]] = frozenset()
-    """Keys of `NEEDS`."""
+    """Keys of `NEEDS`. Where one is not met the evaluator is listed as skipped, with the reason."""
+    caveat_if_missing: ClassVar[str] = ""
+    """A sentence that goes with a verdict in favour of the faces where this was not measured."""
+
+    def __init_subclass__(cls, **options: object) -> None:
+        super().__init_subclass__(**options)
+        if "section" in cls.__dict__:
+            cls.name = cls.section.key
 
     @abstractmethod
     def evaluate(self, context: Context) -> Findings:
         """Measure. The same context gives the same findings."""
 
+    @classmethod
+    def skip(cls, reason: str) -> Skipped:
+        """A note that something was not measured, and why."""
+        return Skipped(evaluator=cls.name, reason=reason)
 
-def missing_needs(needs: Iterable[str], context: Context) -> list[str]:
-    """Which of these needs (keys of `NEEDS`) a context does not meet."""
-    parts = {"train": context.train, "valid": context.valid, "test": context.test, "made": context.made}
-    missing = {need for need in needs if need in parts and parts[need] is None}
-    if "labels" in needs and not context.targets:
-        missing.add("labels")
-    return sorted(missing, key=list(NEEDS).index)
+    @classmethod
+    def unmet_needs(cls, context: Context) -> str:
+        """Why this cannot be measured in a context, as the rest of a sentence; empty where it can."""
+        unmet = [what for need, (is_met, what) in NEEDS.items() if need in cls.needs and not is_met(context)]
+        return f"needs {'; '.join(unmet)}." if unmet else ""
+
+    @classmethod
+    def arguments(cls, measurements: Sequence[Measurement]) -> list[Argument]:
+        """What this evaluator's own measurements say for or against using the faces; nothing unless it overrides it."""
+        return []
 
 
 def check_evaluator(kind: type[Evaluator], context: Context) -> None:
@@ -159,19 +216,26 @@ def check_evaluator(kind: type[Evaluator], context: Context) -> None:
     Raises:
         AssertionError: a part of the contract does not hold; the text says which.
     """
-    assert kind.name, "the class has no name"
+    assert getattr(kind, "section", None) is not None, "the class declares no section"
+    section = kind.section
+    assert section.title, "the section has no title"
+    assert section.meaning, "the section must say what its numbers mean"
     assert kind.needs <= NEEDS.keys(), f"unknown needs {set(kind.needs) - NEEDS.keys()}"
-    missing = missing_needs(kind.needs, context)
-    assert not missing, f"the context lacks {missing}"
+    assert not (unmet := kind.unmet_needs(context)), f"the context does not do: the evaluator {unmet}"
     findings = kind().evaluate(context)
     assert findings.measurements or findings.skipped, "an evaluator must measure something or say why not"
     for measurement in findings.measurements:
         assert measurement.evaluator == kind.name, f"{measurement.name} must name its evaluator {kind.name!r}"
+        assert measurement.label, f"{measurement.name} must have a label for people"
         assert measurement.protocol, f"{measurement.name} must carry its protocol"
         assert measurement.meaning, f"{measurement.name} must say what it means"
         if measurement.low is not None and measurement.high is not None and measurement.value is not None:
             assert measurement.low <= measurement.value <= measurement.high, (
                 f"{measurement.name} is outside its interval"
             )
+    for artifact in findings.artifacts:
+        assert artifact.section == kind.name, f"{artifact.name} must name its section {kind.name!r}"
+    for argument in kind.arguments(findings.measurements):
+        assert argument.text.endswith("."), f"an argument is whole sentences, not {argument.text!r}"
     again = kind().evaluate(context)
     assert again.measurements == findings.measurements, "the same context must give the same numbers"

@@ -1,23 +1,23 @@
-"""How far the made faces are from held-out real ones, beside how far real ones are from each other."""
+"""How far the synthetic faces are from held-out real ones, beside how far real ones are from each other."""
 
 from __future__ import annotations
 
 from typing import ClassVar
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
-from augface.artifacts import image_grid, table
+from augface.arrays import Floats64
+from augface.evaluators._compared import GROUP_MINIMUM, Compared, compared_groups, most_of, small_groups
 from augface.evaluators.base import Context, Evaluator, Findings
-from augface.evaluators.compared import GROUP_MINIMUM, Compared, compared_groups, most_of, small_groups
 from augface.features.base import Features
 from augface.features.inception import InceptionSpace
 from augface.metrics.frechet import ENOUGH, FrechetEstimate, corrected_frechet, frechet_estimate
 from augface.metrics.inception_score import inception_score
 from augface.metrics.intervals import Interval, clustered_variance, normal_interval, squared_interval, t_quantile
 from augface.metrics.kernel import KernelEstimate, kernel_estimate, kernel_test
-from augface.results import Artifact, Measurement, Skipped
+from augface.results import Artifact, Measurement, Section
+from augface.results.artifacts import image_grid, table
 from augface.seeds import random_generator
 
 TESTED = 2_000
@@ -37,21 +37,30 @@ FRECHET = {"interval": "delta method; wider than need be below 10 D faces"}
 
 
 class Fidelity(Evaluator):
-    """Fréchet and kernel distance in each feature space, of all faces and of each kind.
+    """Fréchet and kernel distance in each feature space, of all faces and of each subgroup.
 
     In Inception's space also FID, KID and Inception score of all images, as other tools give them.
     """
 
-    name: ClassVar[str] = "fidelity"
+    section: ClassVar[Section] = Section(
+        key="fidelity",
+        title="Fidelity",
+        meaning="How far the synthetic faces are from real ones as a set. The baseline is the distance that real faces "
+        "have from other real faces, which no generator can be expected to beat.",
+        key_measures=("fid", "kid", "frechet_distance", "kernel_distance"),
+        headline=(("fid", "frechet_distance", "kernel_distance"),),
+        by_group="kernel_distance",
+        depends_on_n=True,
+    )
 
     def evaluate(self, context: Context) -> Findings:
         """All distances at one n, with the same distances between real faces; what n does not allow is skipped."""
         match = context.sides.match()
         if len(match) < MINIMUM:
-            halves = " (half of the reals are the baseline)" if context.train is None else ""
+            halves = " (half of the real faces are the baseline)" if context.train is None else ""
             reason = f"{len(match)} faces on each side are too few; at least {MINIMUM} are needed{halves}."
-            return Findings([], skipped=[_skipped(reason)])
-        findings = Findings([])
+            return Findings(skipped=[self.skip(reason)])
+        findings = Findings()
         for space in context.spaces:
             everything = Compared(self.name, context, space, match)
             kernel = _kernel(everything, findings, test=True)
@@ -65,35 +74,35 @@ class Fidelity(Evaluator):
             enough = ENOUGH * everything.dimension
             for group in compared_groups(self.name, context, space, least=enough, most=enough):
                 _frechet(group, findings)
+        if InceptionSpace.name in context.missing_spaces:
+            reason = context.missing_spaces[InceptionSpace.name]
+            findings.skipped.append(self.skip(f"FID, KID and Inception score: {reason}"))
         if small := small_groups(context):
             shown = "; ".join(small[:6]) + ("; …" if len(small) > 6 else "")
             reason = f"fewer than {GROUP_MINIMUM} faces on a side, no numbers of their own: {shown}."
-            findings.skipped.append(_skipped(reason))
+            findings.skipped.append(self.skip(reason))
         return findings
 
 
-def _skipped(reason: str) -> Skipped:
-    return Skipped(evaluator=Fidelity.name, reason=reason)
-
-
 def _kernel(compared: Compared, findings: Findings, *, test: bool = False) -> KernelEstimate:
-    fake, reference, persons = compared.fake, compared.reference, compared.reference_people
-    headline = kernel_estimate(fake, reference, None, persons)
-    null = kernel_estimate(compared.other, reference, compared.other_people, persons)
+    synthetic, reference, people = compared.synthetic, compared.reference, compared.reference_people
+    headline = kernel_estimate(synthetic, reference, None, people)
+    null = kernel_estimate(compared.other, reference, compared.other_people, people)
     p_value = None
     if test:
-        # two faces of one person are more alike than two made ones, whoever made them: one of each is tested
-        strangers = np.arange(len(reference)) if persons is None else np.sort(np.unique(persons, return_index=True)[1])
+        # two faces of one person are more alike than two of different people: one of each person is tested
+        one_each = np.arange(len(reference)) if people is None else np.sort(np.unique(people, return_index=True)[1])
         random = random_generator(compared.context.seed, "kernel test", compared.space)
-        p_value = kernel_test(fake[:TESTED], reference[strangers[:TESTED]], random)
+        p_value = kernel_test(synthetic[:TESTED], reference[one_each[:TESTED]], random)
     findings.measurements.append(
         compared.measurement(
             "kernel_distance",
-            squared_interval(headline.value, headline.standard_error),
+            label="Kernel distance",
+            number=squared_interval(headline.value, headline.standard_error),
             null=squared_interval(null.value, null.standard_error),
             p_value=p_value,
             protocol={**KERNEL, **({"tested": TESTED} if test else {})},
-            meaning="How unlike real faces the made ones are as a whole; 0 would be perfect.",
+            meaning="How unlike real faces the synthetic ones are as a whole; 0 would be perfect.",
         )
     )
     return headline
@@ -101,38 +110,40 @@ def _kernel(compared: Compared, findings: Findings, *, test: bool = False) -> Ke
 
 def _frechet(compared: Compared, findings: Findings) -> FrechetEstimate | None:
     """The raw distance, what it has more than that of real faces, and what is left of it without bias."""
-    n, dimension, persons = len(compared), compared.dimension, compared.reference_people
+    n, dimension, people = len(compared), compared.dimension, compared.reference_people
     if n < ENOUGH * dimension:
         reason = (
             f"Fréchet distance with a baseline: {n:,} faces on each side are fewer than twice the {dimension:,} "
             f"dimensions of the {compared.space} space, where it is mostly bias; the kernel distance serves instead."
         )
-        findings.skipped.append(_skipped(reason))
+        findings.skipped.append(Fidelity.skip(reason))
         return None
-    fake, reference, other = compared.fake, compared.reference, compared.other
-    headline, null = frechet_estimate(fake, reference), frechet_estimate(other, reference)
-    error = headline.standard_error(None, persons)
-    null_error = null.standard_error(compared.other_people, persons)
+    synthetic, reference, other = compared.synthetic, compared.reference, compared.other
+    headline, null = frechet_estimate(synthetic, reference), frechet_estimate(other, reference)
+    error = headline.standard_error(None, people)
+    null_error = null.standard_error(compared.other_people, people)
     findings.measurements.append(
         compared.measurement(
             "frechet_distance",
-            normal_interval(headline.value, error),
+            label="Fréchet distance",
+            number=normal_interval(headline.value, error),
             null=normal_interval(null.value, null_error),
             protocol={**FRECHET, "estimator": "raw, biased by n"},
-            meaning="How unlike real faces the made ones are; real ones among themselves are at the baseline.",
+            meaning="How unlike real faces the synthetic ones are; real ones among themselves are at the baseline.",
         )
     )
     excess_variance = (
         clustered_variance(headline.x_influence)
         + clustered_variance(null.x_influence, compared.other_people)
-        + clustered_variance(headline.y_influence - null.y_influence, persons)  # both are held against these
+        + clustered_variance(headline.y_influence - null.y_influence, people)  # both are compared with these
     )
     findings.measurements.append(
         compared.measurement(
             "frechet_excess",
-            normal_interval(headline.value - null.value, float(np.sqrt(excess_variance))),
+            label="Fréchet distance beyond that of real faces",
+            number=normal_interval(headline.value - null.value, float(np.sqrt(excess_variance))),
             protocol={**FRECHET, "estimator": "distance less that of real faces at the same n"},
-            meaning="What the made faces add to the Fréchet distance that real faces have among themselves.",
+            meaning="What the synthetic faces add to the Fréchet distance that real faces have among themselves.",
         )
     )
     if n >= 2 * ENOUGH * dimension and not compared.group:
@@ -140,10 +151,11 @@ def _frechet(compared: Compared, findings: Findings) -> FrechetEstimate | None:
         findings.measurements.append(
             compared.measurement(
                 "frechet_corrected",
-                normal_interval(corrected_frechet(fake, reference, random), error),
+                label="Fréchet distance without bias",
+                number=normal_interval(corrected_frechet(synthetic, reference, random), error),
                 null=normal_interval(corrected_frechet(other, reference, random), null_error),
                 protocol={**FRECHET, "estimator": "extrapolated in 1/n from halves"},
-                meaning="The Fréchet distance that infinitely many faces would have, as far as these can tell.",
+                meaning="The Fréchet distance that infinitely many faces would have, as far as these show.",
             )
         )
     return headline
@@ -153,14 +165,15 @@ def _as_other_tools(compared: Compared, findings: Findings) -> None:
     """FID, KID and Inception score: the first two of all images, without a baseline, as published ones are."""
     context = compared.context
     real = context.features(context.reference, compared.space)
-    fake = context.features(context.synthetic, compared.space)
-    persons, sizes = context.reference.identity, (len(real), len(fake))
+    synthetic = context.features(context.samples, compared.space)
+    people, sizes = context.reference.identity, (len(real), len(synthetic))
     if min(sizes) >= ENOUGH * compared.dimension:
-        fid = frechet_estimate(fake, real)
+        fid = frechet_estimate(synthetic, real)
         findings.measurements.append(
             compared.measurement(
                 "fid",
-                normal_interval(fid.value, fid.standard_error(None, persons)),
+                label="FID",
+                number=normal_interval(fid.value, fid.standard_error(None, people)),
                 protocol={**FRECHET, "estimator": "raw, biased by n"},
                 meaning="Fréchet Inception distance of all images on both sides, as other tools give it.",
                 sizes=sizes,
@@ -171,12 +184,13 @@ def _as_other_tools(compared: Compared, findings: Findings) -> None:
             f"FID: {min(sizes):,} images on the smaller side are fewer than {ENOUGH * compared.dimension:,}, twice the "
             "dimensions of Inception's features, where it is mostly bias; the KID serves instead."
         )
-        findings.skipped.append(_skipped(reason))
-    kid = kernel_estimate(fake, real, None, persons)
+        findings.skipped.append(Fidelity.skip(reason))
+    kid = kernel_estimate(synthetic, real, None, people)
     findings.measurements.append(
         compared.measurement(
             "kid",
-            squared_interval(kid.value, kid.standard_error),
+            label="KID",
+            number=squared_interval(kid.value, kid.standard_error),
             protocol=KERNEL,
             meaning="Kernel Inception distance of all images on both sides; not multiplied by anything.",
             sizes=sizes,
@@ -196,10 +210,11 @@ def _inception_score(compared: Compared) -> Measurement:
 
     return compared.measurement(
         "inception_score",
-        score(compared.fake),
+        label="Inception score",
+        number=score(compared.synthetic),
         null=score(compared.reference),
         direction="higher",
-        decides=False,
+        verdict="info",
         protocol={"splits": SPLITS, "interval": "t over splits"},
         meaning="How sure an ImageNet classifier is of each image, and how varied its answers are. It knows no faces: "
         "read it only beside that of real ones.",
@@ -207,24 +222,24 @@ def _inception_score(compared: Compared) -> Measurement:
 
 
 def _costliest(compared: Compared, kernel: KernelEstimate, frechet: FrechetEstimate | None) -> list[Artifact]:
-    """The made faces that raise the distance most, as pictures and by name."""
-    cost: npt.NDArray[np.float64] = kernel.x_witness if frechet is None else frechet.x_influence
+    """The synthetic faces that raise the distance most, as pictures and by name."""
+    cost: Floats64 = kernel.x_witness if frechet is None else frechet.x_influence
     distance = "kernel distance" if frechet is None else "Fréchet distance"
     worst = most_of(cost, SHOWN)
-    made, rows = compared.context.synthetic, compared.match.synthetic[worst]
+    faces, rows = compared.context.samples, compared.match.synthetic[worst]
     return [
         image_grid(
-            made.images[rows],
+            faces.images[rows],
             name="costliest",
-            title="The made faces that cost most",
-            caption=f"The {len(rows)} made faces without which the {distance} would fall most, the worst first.",
+            title="The synthetic faces that cost most",
+            caption=f"The {len(rows)} synthetic faces without which the {distance} would fall most, the worst first.",
             section=Fidelity.name,
             columns=min(12, len(rows)),
         ),
         table(
-            pd.DataFrame({"file": made.names[rows], "influence": cost[worst]}),
+            pd.DataFrame({"file": faces.names[rows], "influence": cost[worst]}),
             name="costliest-names",
-            title="The made faces that cost most, by name",
+            title="The synthetic faces that cost most, by name",
             caption=f"Influence: how fast the {distance} grows with the weight of this face.",
             section=Fidelity.name,
         ),

@@ -1,4 +1,4 @@
-"""How many made faces look real, and how much of real variety they cover: precision, recall, density, coverage."""
+"""How many synthetic faces look real, and how much of real variety they cover: precision, recall, density, coverage."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import ClassVar
 import numpy as np
 import pandas as pd
 
-from augface.artifacts import image_grid, table
+from augface.evaluators._compared import Compared, compared_groups, most_of
 from augface.evaluators.base import Context, Evaluator, Findings
-from augface.evaluators.compared import Compared, compared_groups, most_of
 from augface.metrics.manifolds import REPLICATES, NeighbourScores, neighbour_scores, prdc_intervals
-from augface.results import Artifact, Skipped
+from augface.results import Artifact, Section
+from augface.results.artifacts import image_grid, table
 from augface.seeds import random_generator
 
 K = 5
@@ -22,31 +22,39 @@ MINIMUM = 100
 SHOWN = 12
 
 MEANINGS: Mapping[str, str] = {
-    "precision": "The share of made faces that lie where real ones do: how many look real.",
-    "recall": "The share of real faces that lie where made ones do: how much of real variety is made.",
-    "density": "In how many real neighbourhoods a made face lies, over the number expected: about 1 for real faces.",
-    "coverage": "The share of real faces that have a made one near them: how much of real variety is made.",
+    "precision": "The share of synthetic faces that lie where real ones do: how many look real.",
+    "recall": "The share of real faces that lie where synthetic ones do: how much of real variety is generated.",
+    "density": "In how many real neighbourhoods a synthetic face lies, over the number expected: 1 or so for real.",
+    "coverage": "The share of real faces that have a synthetic one near them: how much of real variety is generated.",
 }
 
 
 class Prdc(Evaluator):
     """Precision and recall (Kynkäänniemi et al. 2019), density and coverage (Naeem et al. 2020), in each space."""
 
-    name: ClassVar[str] = "prdc"
+    section: ClassVar[Section] = Section(
+        key="prdc",
+        title="Precision and coverage",
+        meaning="How many synthetic faces look real, and how much of real variety they cover.",
+        key_measures=("precision", "recall", "density", "coverage"),
+        headline=(("precision",), ("recall",)),
+        by_group="coverage",
+        depends_on_n=True,
+    )
 
     def evaluate(self, context: Context) -> Findings:
         """All four at one n, with those of other real faces; the faces at the ends of realism and rarity are shown."""
         match = context.sides.match()
         if len(match) < MINIMUM:
             reason = f"{len(match)} faces on each side are too few for neighbourhoods; at least {MINIMUM} are needed."
-            return Findings([], skipped=[Skipped(evaluator=self.name, reason=reason)])
-        findings = Findings([])
+            return Findings(skipped=[self.skip(reason)])
+        findings = Findings()
         for space in context.spaces:
             everything = Compared(self.name, context, space, match)
             for compared in (everything, *compared_groups(self.name, context, space, least=MINIMUM)):
                 _measure(compared, findings)
             if space == context.spaces[0]:
-                scores = neighbour_scores(everything.reference, everything.fake, K)
+                scores = neighbour_scores(everything.reference, everything.synthetic, K)
                 findings.artifacts.extend([*_extremes(everything, scores), *_missed(everything, scores)])
         return findings
 
@@ -58,16 +66,17 @@ def _measure(compared: Compared, findings: Findings) -> None:
             side,
             K,
             real_groups=compared.reference_people,
-            fake_groups=persons,
+            fake_groups=people,
             random=random_generator(compared.context.seed, "prdc groups"),
         )
-        for side, persons in ((compared.fake, None), (compared.other, compared.other_people))
+        for side, people in ((compared.synthetic, None), (compared.other, compared.other_people))
     )
     for name, number in numbers.items():
         findings.measurements.append(
             compared.measurement(
                 name,
                 number,
+                label=name.capitalize(),
                 null=nulls[name],
                 direction="higher",
                 protocol={
@@ -80,8 +89,8 @@ def _measure(compared: Compared, findings: Findings) -> None:
 
 
 def _extremes(compared: Compared, scores: NeighbourScores) -> list[Artifact]:
-    """The most and the least realistic made faces and the rarest, as pictures and by name."""
-    made = compared.context.synthetic
+    """The most and the least realistic synthetic faces and the rarest, as pictures and by name."""
+    faces = compared.context.samples
     kinds = {
         "most realistic": (scores.realism, "realism"),
         "least realistic": (-scores.realism, "realism"),
@@ -91,21 +100,21 @@ def _extremes(compared: Compared, scores: NeighbourScores) -> list[Artifact]:
     for kind, (values, score) in kinds.items():
         if len(best := most_of(values, SHOWN)):
             rows[kind] = compared.match.synthetic[best]
-            parts.append(pd.DataFrame({"kind": kind, "file": made.names[rows[kind]], score: abs(values[best])}))
+            parts.append(pd.DataFrame({"kind": kind, "file": faces.names[rows[kind]], score: abs(values[best])}))
     return [
         image_grid(
-            [made.images[chosen] for chosen in rows.values()],
+            [faces.images[chosen] for chosen in rows.values()],
             name="extremes",
-            title="The most and the least realistic made faces",
-            caption=f"Made faces, from the top: {', '.join(rows)}. Realism tells how deep a face lies among real ones, "
-            "rarity how few of them are near; the rarest that lie among real ones at all are shown.",
+            title="The most and the least realistic synthetic faces",
+            caption=f"Synthetic faces, from the top: {', '.join(rows)}. Realism is how deep a face lies among real "
+            "ones, rarity how few of them are near; the rarest that lie among real ones at all are shown.",
             section=Prdc.name,
             row_labels=list(rows),
         ),
         table(
             pd.concat(parts).reindex(columns=["kind", "file", "realism", "rarity"]),
             name="extremes-names",
-            title="The most and the least realistic made faces, by name",
+            title="The most and the least realistic synthetic faces, by name",
             caption="Realism (Kynkäänniemi et al. 2019) is above 1 inside the real faces' neighbourhoods. Rarity (Han "
             "et al. 2022) is the radius of the smallest neighbourhood that holds the face.",
             section=Prdc.name,
@@ -114,7 +123,7 @@ def _extremes(compared: Compared, scores: NeighbourScores) -> list[Artifact]:
 
 
 def _missed(compared: Compared, scores: NeighbourScores) -> list[Artifact]:
-    """The real faces that are farthest from any made one for their place, with that one below."""
+    """The real faces that are farthest from any synthetic one for their place, with that one below."""
     if not compared.context.show_real:
         return []
     context = compared.context
@@ -124,14 +133,14 @@ def _missed(compared: Compared, scores: NeighbourScores) -> list[Artifact]:
         image_grid(
             [
                 context.reference.images[compared.match.reference[missed]],
-                context.synthetic.images[compared.match.synthetic[nearest]],
+                context.samples.images[compared.match.synthetic[nearest]],
             ],
             name="missed",
             title="The real faces that are missed most",
-            caption="From the top: real faces whose nearest made face is farthest, for how near other real ones are; "
-            "that nearest made face.",
+            caption="From the top: real faces whose nearest synthetic face is farthest, for how near other real ones "
+            "are; that nearest synthetic face.",
             section=Prdc.name,
-            row_labels=["real", "nearest made"],
+            row_labels=["real", "nearest synthetic"],
             shows_real_people=context.reference.shows_people,
         )
     ]

@@ -1,4 +1,4 @@
-"""Can a classifier that knows nothing of the generator tell made faces from real ones, and by what?"""
+"""Can a classifier that knows nothing of the generator distinguish synthetic faces from real ones, and by what?"""
 
 from __future__ import annotations
 
@@ -6,22 +6,22 @@ from typing import ClassVar
 
 import matplotlib as mpl
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 from PIL import Image
 
-from augface.artifacts import image_grid, series, table
-from augface.classifier import AttributeClassifier
-from augface.data.dataset import FaceDataset, Pixels
+from augface.arrays import Floats64, Integers, Pixels
+from augface.classifiers.attributes import AttributeClassifier
+from augface.classifiers.detector import COMPRESSION, Detector, compression_normalised
+from augface.data.dataset import FaceDataset
 from augface.data.splits import near_duplicates
-from augface.detector import WASHING, Detector, washed
+from augface.evaluators._compared import Compared, most_of
 from augface.evaluators.base import Context, Evaluator, Findings
-from augface.evaluators.compared import Compared, most_of
 from augface.features.base import Features
 from augface.features.extraction import features_of
 from augface.metrics.classification import TwoSampleTest, auc_interval, roc_at, two_sample_test
 from augface.metrics.spectrum import radial_spectrum
-from augface.results import Artifact, Measurement, Skipped
+from augface.results import Artifact, Measurement, Section
+from augface.results.artifacts import image_grid, series, table
 from augface.seeds import derive_seed, random_generator
 
 MINIMUM = 100
@@ -29,7 +29,7 @@ MINIMUM = 100
 PEOPLE = 20
 """Separate people on each side, below which half of them are too few to learn from."""
 MOST = 2_000
-"""Faces of each side: washed ones have no features yet, and take time."""
+"""Faces of each side: compression-normalised ones have no features yet, and take time."""
 NETWORK_IMAGES = 20_000
 """Images that the small network is shown while it learns."""
 SHOWN = 12
@@ -40,43 +40,50 @@ PROTOCOL = {
     "interval": "placement values, those of a person together, in Wilson's form",
     "most": MOST,
 }
-WASHED = {"input": "washed images", **{f"washing_{name}": value for name, value in WASHING.items()}}
+NORMALISED = {
+    "input": "compression-normalised images",
+    **{f"compression_{name}": value for name, value in COMPRESSION.items()},
+}
 
-Scores = npt.NDArray[np.float64]
-People = npt.NDArray[np.int64] | None
+People = Integers | None
 
 
 class RealVsFake(Evaluator):
     """The classifier two-sample test (Lopez-Paz & Oquab 2017) on frozen features and on pixels; it decides nothing."""
 
-    name: ClassVar[str] = "real_vs_fake"
+    section: ClassVar[Section] = Section(
+        key="real_vs_fake",
+        title="Real or synthetic?",
+        meaning="How well a classifier distinguishes the two. It decides nothing by itself.",
+        key_measures=("detection_auc",),
+    )
 
     def evaluate(self, context: Context) -> Findings:
-        """Test washed faces and those in the files beside other real ones; leave a detector in the context's folder."""
+        """Test compression-normalised faces and those of the files; leave a detector in the context's folder."""
         match = context.sides.match(most=MOST)
         if len(match) < MINIMUM:
-            return _skipped(
+            return self._too_few(
                 f"{len(match)} faces on each side are too few to learn from; at least {MINIMUM} are needed."
             )
         compared = Compared(self.name, context, context.spaces[0], match)
         reference = context.reference.select(match.reference)
-        synthetic = context.synthetic.select(match.synthetic)
+        synthetic = context.samples.select(match.synthetic)
         other = context.sides.other.select(match.other)
-        people, made_people, other_people = _people(reference), synthetic.identity, _people(other, len(reference))
-        known = min(len(np.unique(side)) for side in (people, made_people, other_people) if side is not None)
+        people, synthetic_people, other_people = _people(reference), synthetic.identity, _people(other, len(reference))
+        known = min(len(np.unique(side)) for side in (people, synthetic_people, other_people) if side is not None)
         if known < PEOPLE:
-            return _skipped(f"the faces of a side are of {known} people; to test on others, {PEOPLE} are needed.")
+            return self._too_few(f"the faces of a side are of {known} people; to test on others, {PEOPLE} are needed.")
 
-        pixels = [washed(np.asarray(side.images)) for side in (reference, synthetic, other)]
+        pixels = [compression_normalised(np.asarray(side.images)) for side in (reference, synthetic, other)]
         features = [_features(compared, images) for images in pixels]
-        clean = _test(context, features[0], features[1], people, made_people)
+        clean = _test(context, features[0], features[1], people, synthetic_people)
         null = _test(context, features[0], features[2], people, other_people)
-        raw = _test(context, compared.reference, compared.fake, people, made_people)
+        raw = _test(context, compared.reference, compared.synthetic, people, synthetic_people)
         raw_null = _test(context, compared.reference, compared.other, people, other_people)
         network = _network(context, pixels[0], pixels[1], clean)
         seen = _log_odds(network, pixels[0][clean.real_tested]), _log_odds(network, pixels[1][clean.fake_tested])
         network_auc, network_p_value = auc_interval(
-            *seen, people[clean.real_tested], None if made_people is None else made_people[clean.fake_tested]
+            *seen, people[clean.real_tested], None if synthetic_people is None else synthetic_people[clean.fake_tested]
         )
 
         if context.folder is not None:
@@ -87,15 +94,15 @@ class RealVsFake(Evaluator):
                 space=context.space(compared.space),
                 size=reference.size,
                 real_spec=context.reference.source.spec,
-                synthetic_spec=context.synthetic.source.spec,
+                synthetic_spec=context.samples.source.spec,
             )
             detector.save(context.folder / "detector")
 
         chances = np.linspace(0, 1, 101)
         curves = {
-            "made": roc_at(chances, *clean.tested_scores),
-            "made, files as they are": roc_at(chances, *raw.tested_scores),
-            "made, by the small network": roc_at(chances, *seen),
+            "synthetic": roc_at(chances, *clean.tested_scores),
+            "synthetic, files as they are": roc_at(chances, *raw.tested_scores),
+            "synthetic, by the small network": roc_at(chances, *seen),
             "other real faces": roc_at(chances, *null.tested_scores),
         }
         findings = Findings(
@@ -103,46 +110,51 @@ class RealVsFake(Evaluator):
                 compared.measurement(
                     "detection_auc",
                     clean.auc,
+                    label="Distinguished from real faces (AUC)",
                     null=null.auc,
                     p_value=clean.p_value,
-                    decides=False,
-                    protocol={**PROTOCOL, **WASHED},
-                    meaning="How often a classifier finds a made face less real than a real one, of people it has not "
-                    "seen and with the traces of files washed off; 0.5 is guessing. Far below it, made faces repeat "
-                    "real ones.",
+                    verdict="info",
+                    protocol={**PROTOCOL, **NORMALISED},
+                    meaning="How often a classifier finds a synthetic face less real than a real one, of people it has "
+                    "not seen and with the traces of compression covered; 0.5 is guessing. Far below it, synthetic "
+                    "faces repeat real ones.",
                 ),
                 compared.measurement(
                     "detection_accuracy",
                     clean.accuracy,
+                    label="Distinguished from real faces (accuracy)",
                     null=null.accuracy,
-                    decides=False,
-                    protocol={**PROTOCOL, **WASHED},
-                    meaning="The share of washed faces, as many real as made, that the classifier calls rightly.",
+                    verdict="info",
+                    protocol={**PROTOCOL, **NORMALISED},
+                    meaning="The share of compression-normalised faces, as many real as synthetic, that the classifier "
+                    "gets right.",
                 ),
                 compared.measurement(
                     "detection_auc_raw",
                     raw.auc,
+                    label="Distinguished by the files as they are (AUC)",
                     null=raw_null.auc,
                     p_value=raw.p_value,
-                    decides=False,
+                    verdict="info",
                     protocol=PROTOCOL,
-                    meaning="The same of the files as they are: what is above the washed one may come from format, "
-                    "size or compression rather than from faces.",
+                    meaning="The same of the files as they are: what it has more than the normalised one may come from "
+                    "format, size or compression rather than from faces.",
                 ),
                 Measurement(
                     evaluator=self.name,
                     name="detection_auc_network",
+                    label="Distinguished by a network (AUC)",
                     value=network_auc.value,
                     low=network_auc.low,
                     high=network_auc.high,
                     p_value=network_p_value,
                     direction="lower",
-                    meaning="The same by a small network that learns from the washed pixels themselves.",
+                    meaning="The same by a small network trained on the compression-normalised pixels.",
                     n_real=len(match),
                     n_fake=len(match),
                     protocol={
                         **PROTOCOL,
-                        **WASHED,
+                        **NORMALISED,
                         "classifier": "small convolutional network",
                         "network_images": NETWORK_IMAGES,
                         "size": reference.size,
@@ -159,22 +171,23 @@ class RealVsFake(Evaluator):
         if network_auc.low > 0.5:
             findings.artifacts.append(_where_it_looks(synthetic, pixels[1], network, clean))
         else:
-            reason = "where the network looks: it tells made faces from real ones no better than by guessing."
-            findings.skipped.append(Skipped(evaluator=self.name, reason=reason))
+            reason = "where the network looks: it distinguishes synthetic faces from real ones no better than chance."
+            findings.skipped.append(self.skip(reason))
         return findings
 
+    def _too_few(self, reason: str) -> Findings:
+        return Findings(skipped=[self.skip(reason)])
 
-def _skipped(reason: str) -> Findings:
-    return Findings([], skipped=[Skipped(evaluator=RealVsFake.name, reason=reason)])
 
-
-def _people(faces: FaceDataset, first: int = 0) -> npt.NDArray[np.int64]:
-    """(N,) who is on each face; where that is not known, copies of a picture belong together, numbered from `first`."""
+def _people(faces: FaceDataset, first: int = 0) -> Integers:
+    """(N,) the person on each face; where that is not known, copies of a picture share a number, from `first` on."""
     return near_duplicates(faces) + first if faces.identity is None else faces.identity
 
 
 def _features(compared: Compared, images: Pixels) -> Features:
-    return features_of(FaceDataset.from_arrays(images, spec="washed"), compared.context.space(compared.space))
+    return features_of(
+        FaceDataset.from_arrays(images, spec="compression-normalised"), compared.context.space(compared.space)
+    )
 
 
 def _test(context: Context, real: Features, fake: Features, real_people: People, fake_people: People) -> TwoSampleTest:
@@ -185,19 +198,21 @@ def _test(context: Context, real: Features, fake: Features, real_people: People,
 
 def _network(context: Context, real: Pixels, fake: Pixels, test: TwoSampleTest) -> AttributeClassifier:
     """A small network that learns on the learning half of a test; its threshold is not used."""
-    both = FaceDataset.from_arrays(np.concatenate([real, fake]), {"made": [False] * len(real) + [True] * len(fake)})
+    both = FaceDataset.from_arrays(
+        np.concatenate([real, fake]), {"synthetic": [False] * len(real) + [True] * len(fake)}
+    )
     tested = np.concatenate([test.real_tested, test.fake_tested])
     seed = derive_seed(context.seed, "real against made")
     return AttributeClassifier.train(both, tested, seed=seed, images=NETWORK_IMAGES)
 
 
-def _log_odds(network: AttributeClassifier, images: Pixels) -> Scores:
-    """(N,) of being made."""
+def _log_odds(network: AttributeClassifier, images: Pixels) -> Floats64:
+    """(N,) log-odds of being synthetic."""
     return network.log_odds(FaceDataset.from_arrays(images, content_hash="").images)[:, 0].astype(np.float64)
 
 
 def _most_and_least_convincing(synthetic: FaceDataset, test: TwoSampleTest) -> list[Artifact]:
-    """Each made face is scored by a classifier that did not learn on it."""
+    """Each synthetic face is scored by a classifier that did not learn on it."""
     kinds = {"most convincing": -test.fake_scores, "least convincing": test.fake_scores}
     rows = {kind: most_of(scores, SHOWN) for kind, scores in kinds.items()}
     names = [
@@ -208,46 +223,47 @@ def _most_and_least_convincing(synthetic: FaceDataset, test: TwoSampleTest) -> l
         image_grid(
             [synthetic.images[best] for best in rows.values()],
             name="convincing",
-            title="The most and the least convincing made faces",
-            caption="Made faces that the classifier takes for real most readily (top) and least readily (bottom), each "
-            "judged by one that had not seen it.",
+            title="The most and the least convincing synthetic faces",
+            caption="Synthetic faces that the classifier takes for real most readily (top) and least readily (bottom), "
+            "each judged by one that had not seen it.",
             section=RealVsFake.name,
             row_labels=list(rows),
         ),
         table(
             pd.concat(names),
             name="convincing-names",
-            title="The most and the least convincing made faces, by name",
-            caption="Log-odds of being made, at even odds beforehand; below 0 the classifier takes the face for real.",
+            title="The most and the least convincing synthetic faces, by name",
+            caption="Log-odds of being synthetic, at even prior odds; below 0 the classifier takes the face for real.",
             section=RealVsFake.name,
         ),
     ]
 
 
-def _roc(chances: Scores, curves: dict[str, Scores]) -> Artifact:
+def _roc(chances: Floats64, curves: dict[str, Floats64]) -> Artifact:
     return series(
         chances,
         curves,
         name="roc",
-        title="How many made faces are found, and at what price",
-        caption="Share of made faces that are found over the share of real faces that are taken for made ones, of "
-        "people whom the classifiers had not seen. The diagonal is guessing, where other real faces should lie.",
+        title="How many synthetic faces are found, and at what price",
+        caption="Share of synthetic faces that are found over the share of real faces that are taken for synthetic "
+        "ones, of people whom the classifiers had not seen. The diagonal is guessing, where other real faces should "
+        "lie.",
         section=RealVsFake.name,
-        x_label="share of real faces called made",
-        y_label="share of made faces found",
+        x_label="share of real faces taken for synthetic",
+        y_label="share of synthetic faces found",
     )
 
 
 def _spectra(reference: FaceDataset, synthetic: FaceDataset, other: FaceDataset) -> Artifact:
-    sides = {"held-out real": reference, "made": synthetic, "other real": other}
+    sides = {"held-out real": reference, "synthetic": synthetic, "other real": other}
     spectra = {label: radial_spectrum(np.asarray(side.images)) for label, side in sides.items()}
     return series(
-        spectra["made"][0],
+        spectra["synthetic"][0],
         {label: power for label, (_, power) in spectra.items()},
         name="spectrum",
         title="How much fine detail there is",
-        caption="Power of the grey pictures by frequency, averaged over all directions, before any washing. Generators "
-        "often have too much or too little at the highest frequencies (Durall et al. 2020).",
+        caption="Power of the grey pictures by frequency, averaged over all directions, before any normalisation. "
+        "Generators often have too much or too little at the highest frequencies (Durall et al. 2020).",
         section=RealVsFake.name,
         x_label="cycles per image",
         y_label="log10 of mean power",
@@ -257,7 +273,7 @@ def _spectra(reference: FaceDataset, synthetic: FaceDataset, other: FaceDataset)
 def _where_it_looks(
     synthetic: FaceDataset, pixels: Pixels, network: AttributeClassifier, test: TwoSampleTest
 ) -> Artifact:
-    """Made faces of the tested half that the network is sure of, and what it loses where a part of them is hidden."""
+    """Synthetic faces of the tested half that the network is sure of, and what it loses where a part is hidden."""
     tested = np.flatnonzero(test.fake_tested)
     shown = tested[most_of(_log_odds(network, pixels[tested]), SHOWN)]
     faces, maps = synthetic.images[shown], occlusion_maps(network, pixels[shown])
@@ -265,14 +281,14 @@ def _where_it_looks(
         [faces, np.stack([_overlaid(face, heat) for face, heat in zip(faces, maps, strict=True)])],
         name="where",
         title="Where the network looks",
-        caption="Made faces of which the small network is surest, and below each the same face in grey with a map laid "
-        "over it: the brighter yellow, the more of its certainty goes when the details of that place are hidden.",
+        caption="Synthetic faces of which the small network is surest, and below each the same face in grey with a map "
+        "laid over it: the brighter yellow, the more of its certainty goes when the details of that place are hidden.",
         section=RealVsFake.name,
-        row_labels=["made", "what gives it away"],
+        row_labels=["synthetic", "what gives it away"],
     )
 
 
-def occlusion_maps(network: AttributeClassifier, images: Pixels) -> npt.NDArray[np.float64]:
+def occlusion_maps(network: AttributeClassifier, images: Pixels) -> Floats64:
     """What a place contributes to the network's certainty (Zeiler & Fergus 2014, arXiv:1311.2901, section 4.2).
 
     A patch of a quarter of the side slides over the picture and is replaced by its coarse content, which has no edges
@@ -304,8 +320,8 @@ def occlusion_maps(network: AttributeClassifier, images: Pixels) -> npt.NDArray[
     return maps
 
 
-def _overlaid(face: Pixels, heat: npt.NDArray[np.float64]) -> Pixels:
-    """A face in grey under its map, in colours that the colour-blind can tell too; blue where nothing is lost."""
+def _overlaid(face: Pixels, heat: Floats64) -> Pixels:
+    """A face in grey under its map, in colours for the colour-blind too; blue where nothing is lost."""
     share = (heat / max(heat.max(), 1e-6)).clip(0, 1)
     colours = (255 * mpl.colormaps["cividis"](share)[..., :3]).astype(np.uint8)
     layer = Image.fromarray(colours).resize(face.shape[1::-1], Image.Resampling.BICUBIC)

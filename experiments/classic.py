@@ -8,9 +8,9 @@ networks, Adam at 2e-4 with a momentum of 0.5, weights drawn with a spread of 0.
 no labels. Both train in bfloat16 where that is faster, and with images laid out channels last. The two take turns. The
 classic recipe has no schedule, so that one training is looked at after each of several budgets (15m,60m).
 
-Prints, for ungated samples, as many as there are valid faces: the kernel distance to the valid split, and the Fréchet
-distance to it minus that of as many real training faces. And how well a classifier that learnt from real faces alone
-tells faces asked with an attribute from faces asked without it, beside what it makes of real valid faces.
+Prints, for unfiltered samples, as many as there are valid faces: the kernel distance to the valid split, and the
+Fréchet distance to it minus that of as many real training faces. And how well a classifier that learnt from real faces
+alone tells faces asked with an attribute from faces asked without it, beside what it makes of real valid faces.
 """
 
 from __future__ import annotations
@@ -32,14 +32,15 @@ from torch import Tensor, nn
 from torch.nn.functional import leaky_relu, softplus
 
 import augface
-from augface.classifier import AttributeClassifier
-from augface.data.dataset import FaceDataset, Pixels
+from augface.arrays import Pixels
+from augface.classifiers.attributes import AttributeClassifier
+from augface.data.dataset import FaceDataset
 from augface.data.splits import inner_fold
 from augface.features import create_feature_space
 from augface.features.extraction import features_of
+from augface.generators._networks import DiscriminatorNetwork, GeneratorNetwork
+from augface.generators._tensors import to_pixels
 from augface.generators.base import Generator
-from augface.generators.networks import DiscriminatorNetwork, GeneratorNetwork
-from augface.generators.rendering import to_pixels
 from augface.metrics import TooFewRowsWarning, frechet_distance, kernel_distance
 from augface.training.budget import parse_budget
 from augface.training.loop import uses_bf16

@@ -19,20 +19,20 @@ from sklearn.decomposition import PCA
 
 import augface
 from augface.data.dataset import signed_labels
+from augface.downstream.analysis import compare_arms, effect_on, people_of
 from augface.downstream.arms import ALL, ARMS
+from augface.downstream.data import ExperimentData, Part
 from augface.downstream.experiment import Experiment, best_arm
 from augface.downstream.frozen import Frozen
-from augface.downstream.material import Material, Part
-from augface.downstream.question import answer, effect_on, people_of
 from augface.features import create_feature_space
 from augface.features.extraction import features_of
 from augface.metrics import proportion_interval
 from augface.metrics.effects import LEVEL
 from augface.seeds import random_generator
 
-SHARES = {"real": 0.25, "valid": 0.15, "test": 0.25, "made": 0.35}
+SHARES = {"real": 0.25, "valid": 0.15, "test": 0.25, "synthetic": 0.35}
 POSITIVES = 25
-MADE = 300
+ADDED = 300
 DIMENSIONS = 32
 NULL_DRAWS = 200
 """Of the bootstrap over people in each repeat of the null; the rate of alarms does not need more."""
@@ -68,25 +68,28 @@ def report(name: str, verdicts: list[str]) -> None:
     print(f"| {name} | {len(verdicts):,} | {' | '.join(cells)} |", flush=True)
 
 
-def planted(everyone: Part, plant: str, repeat: int) -> Material:
+def planted(everyone: Part, plant: str, repeat: int) -> ExperimentData:
     """A question whose answer is known. Few real faces to learn from show the attribute."""
     random = random_generator(repeat, "planted")
     rows = parts(everyone, random)
     shown = everyone.labels[:, 0] > 0
     few = random.choice(rows["real"][shown[rows["real"]]], POSITIVES, replace=False)
     real = np.concatenate([few, rows["real"][~shown[rows["real"]]]])
-    made = {
-        "real faces of the rare kind": rows["made"][shown[rows["made"]]],
-        "wrong labels": rows["made"][~shown[rows["made"]]],
+    synthetic = {
+        "real faces of the rare kind": rows["synthetic"][shown[rows["synthetic"]]],
+        "wrong labels": rows["synthetic"][~shown[rows["synthetic"]]],
         "duplicates": few,  # each as often as any other: drawn at random, some would weigh more, which is a change
     }[plant]
-    made = random.choice(made, MADE, replace=False) if len(made) > MADE else np.resize(made, MADE)
-    material = question(everyone, {**rows, "real": real})
-    return replace(material, made=Part(everyone.inputs[made], np.ones((MADE, 1), np.float32), -1 - np.arange(MADE)))
+    synthetic = (
+        random.choice(synthetic, ADDED, replace=False) if len(synthetic) > ADDED else np.resize(synthetic, ADDED)
+    )
+    data = question(everyone, {**rows, "real": real})
+    added = Part(everyone.inputs[synthetic], np.ones((ADDED, 1), np.float32), -1 - np.arange(ADDED))
+    return replace(data, synthetic=added)
 
 
-def verdict(material: Material, seed: int) -> str:
-    found = answer(Experiment(Frozen(material), seed))
+def verdict(data: ExperimentData, seed: int) -> str:
+    found = compare_arms(Experiment(Frozen(data), seed))
     if found.best.p_helps <= LEVEL:
         return "helps"
     return "harms" if min(found.best.p_harms, found.of_all.p_harms) <= LEVEL / 2 else "no evidence"
@@ -95,18 +98,20 @@ def verdict(material: Material, seed: int) -> str:
 def null(everyone: Part, repeat: int) -> str:
     """The same arms against each other, each side with its own draws; the best of either side is chosen on valid."""
     rows = parts(everyone, random_generator(repeat, "null"))
-    material = question(everyone, rows)
-    sides = [Experiment(Frozen(material), 2 * repeat + side).run(NULL_ARMS) for side in (0, 1)]
-    chosen = [side[best_arm(material.valid, side, [arm.name for arm in NULL_ARMS])] for side in sides]
-    found = effect_on(material.test, *chosen, seed=repeat, draws=NULL_DRAWS)
+    data = question(everyone, rows)
+    sides = [Experiment(Frozen(data), 2 * repeat + side).run(NULL_ARMS) for side in (0, 1)]
+    chosen = [side[best_arm(data.valid, side, [arm.name for arm in NULL_ARMS])] for side in sides]
+    found = effect_on(data.test, *chosen, seed=repeat, draws=NULL_DRAWS)
     return "helps" if found.p_helps <= LEVEL else "harms" if found.p_harms <= LEVEL else "no evidence"
 
 
-def question(everyone: Part, rows: dict[str, Rows]) -> Material:
+def question(everyone: Part, rows: dict[str, Rows]) -> ExperimentData:
     """Real faces of four sets of people."""
     taken = {name: everyone.take(chosen) for name, chosen in rows.items()}
     held_out = {name: taken[name] for name in ("valid", "test")}
-    return Material(["target"], taken["real"], taken["made"], np.zeros(len(rows["real"]), np.int64), held_out)
+    return ExperimentData(
+        ["target"], taken["real"], taken["synthetic"], np.zeros(len(rows["real"]), np.int64), held_out
+    )
 
 
 def parts(everyone: Part, random: np.random.Generator) -> dict[str, Rows]:

@@ -23,8 +23,8 @@ import torch
 
 from augface.data.dataset import FaceDataset, signed_labels
 from augface.data.toyfaces import load_toyfaces
+from augface.generators._networks import DiscriminatorNetwork, GeneratorNetwork
 from augface.generators.cgan import CGAN, CGANConfig
-from augface.generators.networks import DiscriminatorNetwork, GeneratorNetwork
 from augface.training.augmentation import augment, mirror
 from augface.training.loop import uses_bf16
 from augface.training.losses import attribute_loss, discriminator_loss, generator_loss, gradient_penalty, noise_loss

@@ -20,12 +20,13 @@ import numpy.typing as npt
 from PIL import Image, ImageFilter
 
 import augface
-from augface.comparison import compare
-from augface.data.dataset import FaceDataset, Pixels, concatenate
+from augface.arrays import Pixels
+from augface.data.dataset import FaceDataset, concatenate
 from augface.data.toyfaces import load_toyfaces
 from augface.files import atomic_write
 from augface.report import render_comparison
 from augface.results import Evaluation
+from augface.results.comparison import compare
 from augface.seeds import random_generator
 
 ATTRIBUTE = "Narrow_Eyes"

@@ -27,21 +27,22 @@ from scipy import stats
 from sklearn.cluster import KMeans
 from tqdm import trange
 
-from augface.copies import CANDIDATES, CopyFinder
+from augface.classifiers.copies import CANDIDATES, CopyFinder
 from augface.data import load_data
 from augface.data.dataset import FaceDataset
-from augface.evaluators.judge import Judge
-from augface.evaluators.memorisation import CROWD, STRANGERS
-from augface.evaluators.modes import GROUP_FACES
+from augface.evaluators._judge import Judge
+from augface.evaluators.memorisation import CROWD, NON_MATES_NEARER
+from augface.evaluators.modes import DUPLICATES_LEVEL, GROUP_FACES
 from augface.features import DEFAULT_SPACE, create_feature_space
 from augface.features.extraction import features_of
 from augface.metrics import kernel_estimate, prdc_intervals, squared_interval
-from augface.metrics.adherence import MINIMUM, Asked, adherence_test, holm
+from augface.metrics.bin_shares import share_test
 from augface.metrics.classification import two_sample_test
+from augface.metrics.copying import Nearest, copied_share, copy_test, nearest_distance_ratio
 from augface.metrics.duplicates import duplicate_test
-from augface.metrics.memorisation import Nearest, copied_share, copy_test, isolation
-from augface.metrics.modes import family, mode_test
+from augface.metrics.multiple_testing import holm, weighted_bonferroni
 from augface.metrics.neighbours import Neighbours
+from augface.metrics.prevalence import MINIMUM, Requested, adherence_test
 
 Rows = npt.NDArray[np.int64]
 Image8 = npt.NDArray[np.uint8]
@@ -206,7 +207,7 @@ def split(world: World, random: np.random.Generator) -> Split:
 
 
 Plant = Callable[[World, Split, float, int, np.random.Generator], Rows]
-"""From a split, a dose and a number of faces to the rows of made faces."""
+"""From a split, a dose and a number of faces to the rows of synthetic faces."""
 
 
 def perfect(world: World, parts: Split, dose: float, count: int, random: np.random.Generator) -> Rows:
@@ -214,7 +215,7 @@ def perfect(world: World, parts: Split, dose: float, count: int, random: np.rand
 
 
 def copies(kind: str | None) -> Plant:
-    """A share of the made faces are training faces, as they are or changed."""
+    """A share of the synthetic faces are training faces, as they are or changed."""
 
     def plant(world: World, parts: Split, dose: float, count: int, random: np.random.Generator) -> Rows:
         rows = perfect(world, parts, dose, count, random)
@@ -233,7 +234,7 @@ def versions(world: World, kind: str, of: Rows) -> Rows:
 
 
 def spoiled(kind: str) -> Plant:
-    """A share of the made faces are blurred, noisy or recompressed strangers."""
+    """A share of the made faces are blurred, noisy or recompressed non-mates."""
 
     def plant(world: World, parts: Split, dose: float, count: int, random: np.random.Generator) -> Rows:
         changed = versions(world, kind, parts.pool)
@@ -272,7 +273,7 @@ def few_faces(world: World, parts: Split, dose: float, count: int, random: np.ra
 
 
 def duplicates(world: World, parts: Split, dose: float, count: int, random: np.random.Generator) -> Rows:
-    """A share of the made faces repeats another made face, in another brightness."""
+    """A share of the synthetic faces repeats another synthetic face, in another brightness."""
     rows = perfect(world, parts, dose, count, random)
     again = versions(world, "gamma", parts.pool)
     again = random.choice(again, round(dose * len(rows)), replace=False)
@@ -314,9 +315,9 @@ class Trial:
 
     Attributes:
         fakes: rows of the world.
-        people: who is on them; each is somebody else where faces repeat each other, as nobody knows of made ones.
-        asked: their labels as they were asked for.
-        reference, other: as many held-out faces, and training faces, as the made ones are compared with.
+        people: who is on them; each is somebody else where faces repeat each other, as nobody knows of synthetic ones.
+        asked: their labels as they were requested.
+        reference, other: as many held-out faces, and training faces, as the synthetic ones are compared with.
     """
 
     world: World
@@ -358,18 +359,18 @@ def memorisation(trial: Trial) -> dict[str, Answer]:
     share = len(parts.train) / (len(parts.train) + len(parts.held_out))
     real = np.zeros(len(world.labels), dtype=np.int8)
     real[parts.held_out], real[parts.train] = 1, 2
-    strangers = trial.random.choice(parts.held_out, 600, replace=False)
+    non_mates = trial.random.choice(parts.held_out, 600, replace=False)
     spaces, shares = [], []
     for near, distance, crowd in (
         (world.near, world.distance, CANDIDATES),
         (world.near_features, world.distance_features, CROWD),
     ):
         rows, scores = nearest_real(near[trial.fakes], distance[trial.fakes], real > 0, crowd)
-        others = world.person[near[strangers]] != world.person[strangers][:, None]
-        _, of_strangers = nearest_real(near[strangers], np.where(others, distance[strangers], np.inf), real > 0, crowd)
+        others = world.person[near[non_mates]] != world.person[non_mates][:, None]
+        _, of_strangers = nearest_real(near[non_mates], np.where(others, distance[non_mates], np.inf), real > 0, crowd)
         from_train = real[rows] == 2
         spaces.append(Nearest(scores, 2 * world.person[rows] + from_train, from_train))
-        shares.append(copied_share(spaces[-1], float(np.quantile(of_strangers, STRANGERS)), share))
+        shares.append(copied_share(spaces[-1], float(np.quantile(of_strangers, NON_MATES_NEARER)), share))
     test = copy_test(spaces, share, trial.random)
     truth = float(np.isin(world.base[trial.fakes], parts.train).mean())
     value, low, high = shares[0]
@@ -379,10 +380,10 @@ def memorisation(trial: Trial) -> dict[str, Answer]:
 def nearest_real(
     near: Rows, distance: npt.NDArray[np.float32], real: npt.NDArray[np.bool_], crowd: int
 ) -> tuple[Rows, npt.NDArray[np.floating]]:
-    """The real face nearest to each made one, and its isolation, from those that are listed."""
+    """The real face nearest to each synthetic one, and its isolation, from those that are listed."""
     there = real[near] & np.isfinite(distance)
     listed = np.where(there & (there.cumsum(axis=1) <= crowd), distance, np.inf)
-    scores, places = isolation(listed)
+    scores, places = nearest_distance_ratio(listed)
     return near[np.arange(len(near)), places], scores
 
 
@@ -392,7 +393,7 @@ def modes(trial: Trial) -> dict[str, Answer]:
         [space[rows] for space in (world.features, world.pixels)]
         for rows in (trial.reference, trial.fakes, trial.other)
     )
-    test = mode_test(
+    test = share_test(
         reference,
         fake,
         other,
@@ -407,7 +408,9 @@ def modes(trial: Trial) -> dict[str, Answer]:
         fake_people=trial.people,
         real_people=[world.person[trial.reference], world.person[trial.other]],
     )
-    p_value, duplicates_p_value = family(test.p_value, repeated.p_value)
+    p_value, duplicates_p_value = weighted_bonferroni(
+        (test.p_value, 1 - DUPLICATES_LEVEL), (repeated.p_value, DUPLICATES_LEVEL)
+    )
     missing = test.spaces[0].missing
     return {
         "modes": Answer(min(p_value, duplicates_p_value) < 0.05, missing.value),
@@ -476,7 +479,7 @@ def adherence(trial: Trial) -> dict[str, Answer]:
             fake_people=trial.people,
         )
         ours, others = trial.reference[half], trial.reference[~half]
-        base: Mapping[bool, Asked] = {}
+        base: Mapping[bool, Requested] = {}
         if min(labels[others].sum(), (~labels[others]).sum()) >= MINIMUM:
             base = adherence_test(
                 judged[ours],
@@ -485,10 +488,10 @@ def adherence(trial: Trial) -> dict[str, Answer]:
                 labels[others],
                 people=world.person[others],
                 fake_people=world.person[ours],
-            ).asked
+            ).requested
         truth = float((trial.asked[name] == labels[world.base[trial.fakes]]).mean())
         value, low, high = test.share
-        for kind, asked in test.asked.items():
+        for kind, asked in test.requested.items():
             p_values[name, kind] = asked.p_value
             worse[name, kind] = asked.share.value < (min(base[kind].share.low, 1) if kind in base else 1)
         answers[f"adherence, {name}"] = Answer(False, 1 - value, float(low <= truth <= high), (high - low) / 2)
@@ -570,7 +573,7 @@ def main() -> None:
     parser.add_argument("data", help="celeba:DIR or toy:N, with identities")
     parser.add_argument("--repeats", type=int, default=20, help="splits of each failure and dose")
     parser.add_argument("--null", type=int, default=1000, help="splits with nothing planted")
-    parser.add_argument("--count", type=int, default=1000, help="made faces, and as many real ones")
+    parser.add_argument("--count", type=int, default=1000, help="synthetic faces, and as many real ones")
     parser.add_argument("--only", nargs="*", default=[], help="evaluators")
     parser.add_argument("--plants", nargs="*", default=list(PLANTS), help="failures")
     parser.add_argument("--out", type=Path, default=Path("runs/proofs"), help="likenesses, rows and the figure")

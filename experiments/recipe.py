@@ -3,9 +3,9 @@
     python experiments/recipe.py celeba:/data/celeba --budget 30k
     python experiments/recipe.py celeba:/data/celeba --budget 5m --size 128 --only channels
 
-Prints a table: kernel distance of ungated samples to the valid split (and that of real training faces); how much faces
-that are asked for with the same labels differ among themselves (the distance of two in feature space, by that of two
-real faces); images a second; how well a classifier trained on real faces tells samples asked with Eyeglasses from
+Prints a table: kernel distance of unfiltered samples to the valid split (and that of real training faces); how much
+faces that are requested with the same labels differ among themselves (the distance of two in feature space, by that of
+two real faces); images a second; how well a classifier trained on real faces tells samples asked with Eyeglasses from
 samples asked without.
 """
 
@@ -21,7 +21,7 @@ import numpy as np
 from sklearn.metrics import roc_auc_score
 
 import augface
-from augface.classifier import AttributeClassifier
+from augface.classifiers.attributes import AttributeClassifier
 from augface.data.dataset import FaceDataset
 from augface.data.splits import inner_fold
 from augface.features import create_feature_space
@@ -37,7 +37,7 @@ RECIPES: dict[str, dict[str, Any]] = {
     "cross-entropy": {"loss": "bce"},
     "hinge": {"loss": "hinge"},
     "hinge, spectral norms, no R1": {"loss": "hinge", "spectral_norm": True, "gradient_penalty_weight": 0.0},
-    "R1 and R2 of 2 each": {"gradient_penalty_weight": 2.0, "made_gradient_penalty_weight": 2.0},
+    "R1 and R2 of 2 each": {"gradient_penalty_weight": 2.0, "generated_gradient_penalty_weight": 2.0},
     "noise not looked for": {"noise_weight": 0.0},
     "noise looked for thrice as much": {"noise_weight": 3.0},
     "translated, colours changed": {"augmentations": ("colour", "translate")},

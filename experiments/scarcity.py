@@ -1,4 +1,5 @@
-"""Do made faces help where real ones are few? Cuts the positives down, trains a generator on what is left, and asks.
+"""Do synthetic faces help where real ones are few? Cuts the positives down, trains a generator on what is left, and
+asks.
 
     python experiments/scarcity.py celeba:/data/celeba --positives 50 --out runs/scarcity
     python experiments/scarcity.py celeba:/data/celeba --positives 50 --mode full --seeds 2 --out runs/scarcity
@@ -23,27 +24,29 @@ import numpy as np
 import numpy.typing as npt
 
 import augface
-from augface.data.dataset import FaceDataset, ImageRows
+from augface.data.dataset import FaceDataset
+from augface.data.groups import Subgroup
+from augface.data.pixels import ImageRows
 from augface.data.toyfaces import load_toyfaces
-from augface.downstream.arms import ALL, ARMS, Arm, twin_of
+from augface.downstream.analysis import ArmComparison, experiment_data
+from augface.downstream.arms import ALL, ARMS, Arm, matched_control
+from augface.downstream.data import ExperimentData, Part
 from augface.downstream.experiment import Experiment, Learner, best_arm, precisions
 from augface.downstream.frozen import Frozen
 from augface.downstream.full import Full
-from augface.downstream.material import Material, Part
-from augface.downstream.question import Contest, new_material
 from augface.features import create_feature_space
 from augface.features.base import Features
 from augface.features.extraction import features_of
 from augface.files import atomic_path, atomic_write
-from augface.gates import Gates
 from augface.generators import load_generator
 from augface.generators.base import Generator
-from augface.making import make_faces
 from augface.metrics.effects import LEVEL, Effect, paired_effect
-from augface.sampling import Group
+from augface.rebalancing.drawing import draw_accepted
+from augface.rebalancing.filters import Filters
+from augface.rebalancing.strategy import SubgroupPlan
 from augface.seeds import derive_seed, random_generator
 
-CEILING = Arm("ceiling", "the real faces that were removed, added again", made=1.0)
+CEILING = Arm("ceiling", "the real faces that were removed, added again", synthetic=1.0)
 FULL_ARMS = (
     *("plain", "oversampled", "flip and crop", "mixup"),
     *("synthetic 25%", ALL, "synthetic first"),
@@ -69,7 +72,7 @@ class Fold:
     @property
     def twin(self) -> str:
         """The recipe of `ours` with repeated real faces; the rival where it has none."""
-        twin = twin_of(self.ours)
+        twin = matched_control(self.ours)
         return twin if twin in self.precisions else self.rival
 
 
@@ -136,13 +139,13 @@ class Study:
         return generator
 
     def made(self, name: str) -> FaceDataset:
-        """Faces that passed the gates, which have seen no more than the generator."""
+        """Faces that passed the filters, which have seen no more than the generator."""
         path = self.out / self.name / f"{name}.npz"
         if not path.is_file():
-            group = Group({name: True}, int(self.left.matching({name: True}).sum()), MADE)
-            gates = Gates(self.left, seed=self.draw)
-            faces = make_faces(self.generator(), gates, group, seed=self.draw, max_draws=10).faces
-            assert faces is not None, "no face passed the gates"
+            plan = SubgroupPlan(Subgroup({name: True}), int(self.left.matching({name: True}).sum()), MADE)
+            filters = Filters(self.left, seed=self.draw)
+            faces = draw_accepted(self.generator(), filters, plan, seed=self.draw, max_draws=10).faces
+            assert faces is not None, "no face passed the filters"
             labels = faces.attributes.astype("Int8").fillna(-1).to_numpy(dtype=np.int8)
             with atomic_path(path) as temporary, temporary.open("wb") as file:
                 np.savez(file, images=np.asarray(faces.images), labels=labels)
@@ -156,8 +159,8 @@ class Study:
         whole = {part: _split(self.data, part) for part in ("valid", "test")}
         rows = {part: self.few_to_choose_on(faces, name) for part, faces in whole.items()}
         if mode == "full":  # networks choose nothing on valid, so one training serves both folds
-            material, decisions = self.run(name, Full, whole, seeds)
-            parts = material.held_out
+            data, decisions = self.run(name, Full, whole, seeds)
+            parts = data.held_out
             return [
                 _fold(
                     parts[choose].take(rows[choose]),
@@ -173,27 +176,27 @@ class Study:
         folds = []
         for choose, score in FOLDS:
             held_out = {"valid": whole[choose].select(rows[choose]), "test": whole[score]}
-            material, decisions = self.run(name, Frozen, held_out, seeds)
-            folds.append(_fold(material.valid, material.test, decisions, score))
+            data, decisions = self.run(name, Frozen, held_out, seeds)
+            folds.append(_fold(data.valid, data.test, decisions, score))
         return folds
 
     def run(
         self, name: str, kind: type[Frozen] | type[Full], held_out: dict[str, FaceDataset], seeds: int
-    ) -> tuple[Material, dict[str, list[dict[str, Decisions]]]]:
+    ) -> tuple[ExperimentData, dict[str, list[dict[str, Decisions]]]]:
         """The decisions of all arms, and of the ceiling where there are real faces for it."""
         frozen = kind is Frozen
         decisions: dict[str, list[dict[str, Decisions]]] = {}
-        arms = [arm for arm in ARMS if kind.can(arm) and (frozen or arm.name in FULL_ARMS)]
+        arms = [arm for arm in ARMS if kind.supports(arm) and (frozen or arm.name in FULL_ARMS)]
         removed = self.removed(name)
         for extra, some in ((removed, [CEILING] if len(removed) else []), (self.made(name), arms)):
             inputs = self.features if frozen else _images
-            material = new_material(name, self.left, extra, held_out, inputs, ["Male"])
-            learner: Learner = Frozen(material) if frozen else Full(material)
+            data = experiment_data(name, self.left, extra, held_out, inputs, ["Male"])
+            learner: Learner = Frozen(data) if frozen else Full(data)
             decisions |= Experiment(learner, self.draw, seeds, self.out / self.name / "runs").run(some)
-        return material, decisions
+        return data, decisions
 
     def removed(self, name: str) -> FaceDataset:
-        """Real faces for the ceiling: those that were taken away; of drawn ones as many new ones as made faces."""
+        """Real faces for the ceiling: those that were taken away; of drawn ones as many new ones as synthetic faces."""
         train = _split(self.data, "train")
         if not train.shows_people:
             new = load_toyfaces(20 * MADE, self.data.size, seed=1000 + self.draw)
@@ -264,7 +267,9 @@ def summary(draws: list[list[Fold]], people: int) -> tuple[str, dict[str, dict[s
         numbers[name] = {"score": score, **vars(more), "gap": gap}
         cells = ["", ""] if name == "plain" else [_text(more), f"{more.value / gap:.0%}" if gap > 0 else ""]
         lines.append(f"| {name} | {score:.3f} | {' | '.join(cells)} |")
-    best = Contest("the best", over(lambda fold: (fold.ours, fold.rival)), over(lambda fold: (fold.ours, fold.twin)))
+    best = ArmComparison(
+        "the best", over(lambda fold: (fold.ours, fold.rival)), over(lambda fold: (fold.ours, fold.twin))
+    )
     numbers["best against best"] = vars(best.effect)
     pairs = Counter(f"{fold.ours} against {fold.rival}" for folds in draws for fold in folds)
     chosen = "; ".join(f"{pair}, {times} of {pairs.total()} times" for pair, times in pairs.most_common())

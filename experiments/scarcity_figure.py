@@ -14,7 +14,7 @@ import seaborn as sns
 
 mpl.use("Agg")
 NOT_DRAWN = ("plain", "best against best", "synthetic only")
-"""Made faces alone are so much worse that beside them nothing else could be told apart."""
+"""Synthetic faces alone are so much worse that beside them nothing else could be distinguished."""
 COLOURS = {"real": "#5f6b7a", "made": "#b4531f", "ceiling": "#1f6f5c"}
 
 

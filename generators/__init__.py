@@ -10,6 +10,8 @@ from augface.registry import Registry
 if TYPE_CHECKING:
     from augface.generators.base import Generator
 
+DEFAULT_GENERATOR = "cgan"
+
 GENERATORS: Registry[type[Generator]] = Registry("generator", "augface.generators")
 GENERATORS.register(
     "cgan",

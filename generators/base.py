@@ -1,4 +1,4 @@
-"""What a generator is, and the check that every one must pass: built in or from outside."""
+"""What a generator is, and the check that every one must pass: built in or of another package."""
 
 from __future__ import annotations
 
@@ -17,15 +17,17 @@ from pydantic import BaseModel, ConfigDict, ValidationError, ValidationInfo, fie
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save
 
-from augface.data.dataset import FaceDataset, Pixels, concatenate
-from augface.errors import DataError, UnknownNameError, UsageError
+from augface.arrays import Pixels
+from augface.data.dataset import FaceDataset, concatenate
+from augface.data.groups import Subgroup
+from augface.errors import DataError, UnknownNameError, UsageError, require
 from augface.files import atomic_path
 from augface.seeds import random_generator
 
 CHUNK = 256
-"""Faces made in one go. Each chunk has its own random stream, so a long run begins with the faces of a short one."""
+"""Faces generated at once. Each chunk has its own random stream, so a long run begins with the faces of a short one."""
 
-CAPABILITIES = frozenset({"conditional", "trainable", "latent", "invertible", "copies"})
+CAPABILITIES = frozenset({"conditional", "trainable", "latent", "copies"})
 
 Arrays = dict[str, np.ndarray[Any, Any]]
 
@@ -48,9 +50,9 @@ class GeneratorConfig(BaseModel):
 class Generator(ABC):
     """Makes faces. A subclass names itself, its settings and its capabilities, and fills in four methods.
 
-    Capabilities: `conditional` (it can be asked for attributes, those in `askable`), `trainable` (fit takes its whole
-    budget), `latent` (it makes faces of noise, which can be held, scaled and mixed: a `LatentGenerator`), `invertible`
-    (it can find the noise of a given face), `copies` (it repeats training faces, and says so).
+    Capabilities: `conditional` (it can be requested attributes, those in `conditionable`), `trainable` (fit takes its
+    whole budget), `latent` (it generates faces from noise, which can be held, scaled and mixed: a `LatentGenerator`),
+    `copies` (it repeats training faces, and says so).
     """
 
     name: ClassVar[str]
@@ -75,8 +77,8 @@ class Generator(ABC):
             raise UsageError(f"Setting {first['loc'][0]} of the {cls.name} generator: {first['msg']}.") from error
 
     @property
-    def askable(self) -> frozenset[str]:
-        """The attributes that faces can be asked for: all those of the training faces, or a part, or none."""
+    def conditionable(self) -> frozenset[str]:
+        """The attributes that faces can be requested: all those of the training faces, or a part, or none."""
         if self.labels is None or "conditional" not in self.capabilities:
             return frozenset()
         return frozenset(map(str, self.labels.columns))
@@ -100,10 +102,10 @@ class Generator(ABC):
         """
 
     @abstractmethod
-    def _make(self, labels: pd.DataFrame, seed: int, chunk: int) -> Pixels:
+    def _generate(self, labels: pd.DataFrame, seed: int, chunk: int) -> Pixels:
         """Faces for these attribute rows (at most `CHUNK`), uint8 (N, H, W, 3), from the chunk's own random stream.
 
-        The index of `labels` tells which training faces the rows are of.
+        The index of `labels` says which training faces the rows are of.
         """
 
     @abstractmethod
@@ -127,8 +129,8 @@ class Generator(ABC):
 
         Args:
             n: how many.
-            where: the attributes asked for; the others follow the joint distribution of the training faces that have
-                these. A generator that is not conditional can only be asked for nothing.
+            where: the attributes requested; the others follow the joint distribution of the training faces that have
+                these. A generator that is not conditional can only be requested nothing.
             seed: the same seed gives the same faces.
             psi: what the noise is multiplied by: 1 changes nothing; less gives faces that are more alike and more
                 typical, as the truncation of StyleGAN (Karras et al. 2019, arXiv:1812.04948, appendix B, here of the
@@ -137,11 +139,11 @@ class Generator(ABC):
                 the same attributes but for those that `where` names, in any combination. `seed` is of no matter then.
 
         Returns:
-            The faces; `attributes` are those asked for, missing where the generator cannot be asked for them; `factors`
-            tells each face's seed and number, and its psi where the generator is `latent`.
+            The faces; `attributes` are those requested, missing where they are not conditionable; `factors`
+            give each face's seed and number, and its psi where the generator is `latent`.
 
         Raises:
-            UsageError: nothing was learnt yet, or what is asked for cannot be made, or not so often; `psi` or `like` of
+            UsageError: nothing was learnt yet, or what is requested cannot be made, or not so often; `psi` or `like` of
                 a generator that is not `latent`.
         """
         if n < 1:
@@ -166,7 +168,7 @@ class Generator(ABC):
             numbers = np.arange(start, start + len(labels))
             names = [f"{number:06d}.png" for number in numbers]
             factors = pd.DataFrame({"seed": seed, "number": numbers})
-            yield self._faces(self._make(labels, seed, chunk), labels, names, factors)
+            yield self._faces(self._generate(labels, seed, chunk), labels, names, factors)
             start += len(labels)
 
     def interpolate(self, first: FaceDataset, second: FaceDataset, steps: int) -> FaceDataset:
@@ -181,7 +183,7 @@ class Generator(ABC):
 
         Returns:
             N times `steps` faces, way after way. Attributes that the ends have not in common are missing between them;
-            `factors` tells the seed, number and psi of both ends, and the `share` of the way from 0 to 1.
+            `factors` give the seed, number and psi of both ends, and the `share` of the way from 0 to 1.
 
         Raises:
             UsageError: the generator is not `latent`, or the sets are not of `sample`, or not equal in number.
@@ -189,17 +191,14 @@ class Generator(ABC):
         self._refuse_steering()
 
     def _refuse_steering(self) -> NoReturn:
-        from augface.generators import GENERATORS
-
-        able = [name for name, entry in GENERATORS.entries().items() if "latent" in entry.capabilities]
         raise UsageError(
             f"The {self.name} generator has no noise that could be held, scaled or mixed, so it cannot be steered by "
-            f"psi, like or interpolate. Those that can: {', '.join(able)}."
+            "psi, like or interpolate. Those that can are called latent by `augface list generators`."
         )
 
     def _faces(self, pixels: Pixels, labels: pd.DataFrame, names: Sequence[str], factors: pd.DataFrame) -> FaceDataset:
-        """Made faces as a data set; labels that could not be asked for are not known."""
-        known = np.broadcast_to(labels.columns.isin(list(self.askable)), labels.shape)
+        """Synthetic faces as a data set; labels that could not be requested are not known."""
+        known = np.broadcast_to(labels.columns.isin(list(self.conditionable)), labels.shape)
         return FaceDataset.from_arrays(
             pixels, labels.where(known), names=names, factors=factors, spec=self.name, content_hash=""
         )
@@ -209,35 +208,35 @@ class Generator(ABC):
         table = self._matching_labels(where)
         if not len(table):
             raise UsageError(
-                f"No training face has {asked(where)}, so there is nothing to draw its other attributes from."
+                f"No training face has {Subgroup(where).label}, so there is nothing to draw its other attributes from."
             )
         for chunk, start in enumerate(range(0, n, CHUNK)):
             rows = random_generator(seed, "labels", chunk).integers(0, len(table), CHUNK)
             yield table.iloc[rows[: min(CHUNK, n - start)]]
 
     def _matching_labels(self, where: Mapping[str, bool]) -> pd.DataFrame:
-        labels = self._check_askable(where)
+        labels = self._check_conditionable(where)
         mask = np.ones(len(labels), dtype=bool)
         for attribute, value in where.items():
             mask &= (labels[attribute] == value).fillna(False).to_numpy(dtype=bool)
         return labels[mask]
 
-    def _check_askable(self, where: Mapping[str, bool]) -> pd.DataFrame:
-        """Refuse attributes that cannot be asked for; return those of the training faces."""
+    def _check_conditionable(self, where: Mapping[str, bool]) -> pd.DataFrame:
+        """Refuse attributes that cannot be requested; return those of the training faces."""
         if self.labels is None:
-            raise UsageError(f"The {self.name} generator has not learnt anything yet: call fit or load first.")
-        if where and not self.askable:
+            raise UsageError(f"The {self.name} generator is not fitted yet: call fit or load first.")
+        if where and not self.conditionable:
             raise UsageError(
-                f"The {self.name} generator cannot be asked for attributes. Use a conditional one (augface list "
-                "generators), or rebalance, which picks the wanted faces out of its samples."
+                f"The {self.name} generator is not conditional, so attributes cannot be requested. Use a conditional "
+                "one (augface list generators), or rebalance, which picks the wanted faces out of its samples."
             )
         for attribute in where:
             if attribute not in self.labels:
                 raise UnknownNameError("attribute", attribute, self.labels.columns)
-            if attribute not in self.askable:
+            if attribute not in self.conditionable:
                 raise UsageError(
                     f"The {self.name} generator cannot be asked for {attribute}, only for "
-                    f"{', '.join(sorted(self.askable))}."
+                    f"{', '.join(sorted(self.conditionable))}."
                 )
         return self.labels
 
@@ -252,18 +251,17 @@ class Generator(ABC):
 
     def _all_arrays(self) -> Arrays:
         if self.labels is None:
-            raise UsageError(f"The {self.name} generator has not learnt anything yet: call fit first.")
+            raise UsageError(f"The {self.name} generator is not fitted yet: call fit first.")
         labels = self.labels.astype("Int8").fillna(-1).to_numpy(dtype=np.int8)
         return {"labels": labels, **{f"model.{key}": array for key, array in self._arrays().items()}}
 
     def save(self, directory: str | Path) -> None:
         """Write the generator to a folder: `config.json` and `weights.safetensors`, whole or not at all."""
         arrays = {key: np.ascontiguousarray(array) for key, array in self._all_arrays().items()}
-        assert self.labels is not None
         header = {
             "name": self.name,
             "config": self.config.model_dump(mode="json"),
-            "attributes": list(self.labels.columns),
+            "attributes": list(require(self.labels).columns),
         }
         with atomic_path(Path(directory)) as temporary:
             temporary.mkdir()
@@ -288,15 +286,6 @@ class Generator(ABC):
         except (OSError, SafetensorError, KeyError, ValueError, RuntimeError) as error:
             raise DataError(f"The generator in {directory} cannot be read: {error}. Was it cut short?") from error
         return generator
-
-
-def asked(where: Mapping[str, bool]) -> str:
-    """What is asked for, for people.
-
-    >>> asked({"Eyeglasses": True, "Male": False})
-    'Eyeglasses=True, Male=False'
-    """
-    return ", ".join(f"{name}={value}" for name, value in where.items())
 
 
 def _read_header(directory: Path) -> dict[str, Any]:
@@ -341,8 +330,10 @@ def check_generator(kind: type[Generator], data: FaceDataset, config: Mapping[st
     generator.fit(data, budget="64", seed=1)
     faces = generator.sample(9, seed=3)
     assert len(faces) == 9, "sample(9) must give 9 faces"
-    assert faces.images.shape[1:] == data.images.shape[1:], "made faces must have the size of the training faces"
-    assert list(faces.attributes.columns) == list(data.attributes.columns), "made faces must carry the same attributes"
+    assert faces.images.shape[1:] == data.images.shape[1:], "synthetic faces must have the size of the training faces"
+    assert list(faces.attributes.columns) == list(data.attributes.columns), (
+        "synthetic faces must carry the same attributes"
+    )
     pixels = np.asarray(faces.images)
     assert np.array_equal(pixels, np.asarray(generator.sample(9, seed=3).images)), (
         "the same seed must give the same faces"
@@ -354,20 +345,22 @@ def check_generator(kind: type[Generator], data: FaceDataset, config: Mapping[st
     streamed = np.concatenate([np.asarray(part.images) for part in generator.iter_samples(9, seed=3)])
     assert np.array_equal(pixels, streamed), "iter_samples must give the faces of sample"
     attribute = next(str(name) for name in data.attributes if data.attributes[name].nunique() == 2)
-    assert "conditional" in kind.capabilities or not generator.askable, "what can be asked is conditional"
-    assert generator.askable <= set(data.attributes), "only attributes of the data can be asked for"
-    if attribute in generator.askable:
+    assert "conditional" in kind.capabilities or not generator.conditionable, (
+        "only a conditional generator has conditionable attributes"
+    )
+    assert generator.conditionable <= set(data.attributes), "only attributes of the data can be requested"
+    if attribute in generator.conditionable:
         for value in (True, False):
-            asked = generator.sample(4, where={attribute: value}, seed=0).attributes[attribute]
-            assert (asked == value).all(), f"faces asked with {attribute}={value} must be labelled so"
+            requested = generator.sample(4, where={attribute: value}, seed=0).attributes[attribute]
+            assert (requested == value).all(), f"faces requested with {attribute}={value} must be labelled so"
     else:
         try:
             generator.sample(1, where={attribute: True})
         except UsageError:
             pass
         else:
-            raise AssertionError("a generator must refuse `where` with UsageError for what it cannot be asked for")
-        assert faces.attributes[attribute].isna().all(), "labels that cannot be asked for cannot be known"
+            raise AssertionError("a generator must refuse `where` with UsageError for what cannot be requested")
+        assert faces.attributes[attribute].isna().all(), "labels that cannot be requested cannot be known"
     _check_steering(generator, faces, attribute)
     with tempfile.TemporaryDirectory() as folder:
         directory = Path(folder) / "generator"
@@ -397,7 +390,7 @@ def _check_steering(generator: Generator, faces: FaceDataset, attribute: str) ->
     assert len(np.unique(np.asarray(alike.images), axis=0)) <= kinds, "psi=0: one face for each kind of face"
     way = np.asarray(generator.interpolate(faces.select([0]), faces.select([8]), 3).images)
     assert np.array_equal(way[[0, 2]], pixels[[0, 8]]), "the ends of a way must be the two faces"
-    if attribute in generator.askable:
+    if attribute in generator.conditionable:
         turned = generator.sample(9, like=faces, where={attribute: True})
         assert turned.attributes[attribute].all(), "faces made again with an attribute must be labelled so"
         others = faces.attributes.columns.drop(attribute)

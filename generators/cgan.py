@@ -1,16 +1,16 @@
-"""A GAN that is asked for attributes."""
+"""A GAN conditioned on attributes."""
 
 from __future__ import annotations
 
 from typing import ClassVar
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 from pydantic import Field
 
+from augface.arrays import Floats64
 from augface.errors import UnknownNameError
-from augface.generators.adversarial import AdversarialConfig, AdversarialGenerator
+from augface.generators._adversarial import AdversarialConfig, AdversarialGenerator
 from augface.generators.base import GeneratorConfig
 
 
@@ -31,7 +31,7 @@ class CGAN(AdversarialGenerator):
     Config: ClassVar[type[GeneratorConfig]] = CGANConfig
     config: CGANConfig
 
-    def _weights(self, labels: pd.DataFrame) -> npt.NDArray[np.float64]:
+    def _weights(self, labels: pd.DataFrame) -> Floats64:
         weights = np.ones(len(labels))
         for name in self.config.balance:
             if name not in labels:

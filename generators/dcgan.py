@@ -1,10 +1,10 @@
-"""An unconditional DCGAN: it makes faces, but cannot be asked for a kind of face."""
+"""An unconditional DCGAN: no attributes can be requested."""
 
 from __future__ import annotations
 
 from typing import ClassVar
 
-from augface.generators.adversarial import AdversarialGenerator
+from augface.generators._adversarial import AdversarialGenerator
 
 
 class DCGAN(AdversarialGenerator):

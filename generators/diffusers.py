@@ -18,15 +18,15 @@ from pydantic import Field
 from torch import Tensor
 
 from augface.errors import DataError, UsageError
+from augface.generators._external import ExternalNetwork, ExternalNetworkConfig, last_line, optional_package
 from augface.generators.base import GeneratorConfig
-from augface.generators.elsewhere import ForeignNetwork, ForeignNetworkConfig, last_line, optional_package
 from augface.seeds import derive_seed
 
 INDEX = "model_index.json"
 PICKLES = {".bin", ".ckpt", ".pt", ".pth", ".pkl"}
 
 
-class DiffusersConfig(ForeignNetworkConfig):
+class DiffusersConfig(ExternalNetworkConfig):
     """Settings of a diffusers pipeline."""
 
     steps: int = Field(default=0, ge=0)
@@ -59,7 +59,7 @@ class DiffusersConfig(ForeignNetworkConfig):
         return found
 
 
-class Diffusers(ForeignNetwork):
+class Diffusers(ExternalNetwork):
     """An unconditional pipeline that `save_pretrained` wrote."""
 
     name: ClassVar[str] = "diffusers"
@@ -115,7 +115,7 @@ class Diffusers(ForeignNetwork):
         random = torch.Generator().manual_seed(derive_seed(seed, "noise", *stream))
         steps = {"num_inference_steps": self.config.steps} if self.config.steps else {}
         try:
-            made = self._pipeline(batch_size=self.config.batch, generator=random, output_type="np", **steps).images
+            images = self._pipeline(batch_size=self.config.batch, generator=random, output_type="np", **steps).images
         except Exception as error:  # whatever a pipeline raises
             raise UsageError(f"The pipeline {self.config.path} fails: {last_line(error)}") from error
-        return torch.from_numpy(made).permute(0, 3, 1, 2)
+        return torch.from_numpy(images).permute(0, 3, 1, 2)

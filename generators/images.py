@@ -1,4 +1,4 @@
-"""Faces that were made already, in a folder or zip: each is given once."""
+"""Synthetic faces that are there already, in a folder or zip: each is given once."""
 
 from __future__ import annotations
 
@@ -9,20 +9,23 @@ from typing import ClassVar
 
 import pandas as pd
 
+from augface.arrays import Pixels
 from augface.data import load_data, recognise
-from augface.data.containers import open_container, some
-from augface.data.dataset import FaceDataset, ImageRows, Pixels
-from augface.data.sources import MADE, of_source
+from augface.data.dataset import FaceDataset
+from augface.data.groups import Subgroup
+from augface.data.pixels import ImageRows
+from augface.data.readers.containers import open_container, some
+from augface.data.sources import SYNTHETIC, of_source
 from augface.errors import UsageError
 from augface.files import sha256_of_file
-from augface.generators.base import CHUNK, Arrays, Generator, GeneratorConfig, asked
-from augface.generators.elsewhere import ElsewhereConfig, check_unchanged
+from augface.generators._external import ExternalConfig, check_unchanged
+from augface.generators.base import CHUNK, Arrays, Generator, GeneratorConfig
 from augface.seeds import random_generator
 
 log = logging.getLogger("augface")
 
 
-class ImagesConfig(ElsewhereConfig):
+class ImagesConfig(ExternalConfig):
     """Settings of images that are there already; `path` is whatever `load_data` takes."""
 
     @classmethod
@@ -54,14 +57,14 @@ class Images(Generator):
         """
         path = Path(self.config.path).expanduser()
         check_unchanged(self.config, {name: sha256_of_file(file) for name, file in self.config.files(path).items()})
-        faces = of_source(load_data(path, size=data.size), MADE)
+        faces = of_source(load_data(path, size=data.size), SYNTHETIC)
         if others := [str(name) for name in faces.attributes if name not in data.attributes]:
-            log.warning("%s", f"{self.config.path}: the data have no attributes {some(others)}; they are left out.")
+            log.warning(f"{self.config.path}: the data have no attributes {some(others)}; they are left out.")
         self.labels = faces.attributes.reindex(columns=data.attributes.columns).astype("boolean")
         self._images: ImageRows | Pixels = faces.images
 
     @property
-    def askable(self) -> frozenset[str]:
+    def conditionable(self) -> frozenset[str]:
         """The attributes that at least one image has a label of."""
         return frozenset() if self.labels is None else frozenset(self.labels.columns[self.labels.notna().any()])
 
@@ -70,19 +73,19 @@ class Images(Generator):
         return len(self._matching_labels(where or {}))
 
     def _label_chunks(self, n: int, where: Mapping[str, bool], seed: int) -> Iterator[pd.DataFrame]:
-        """The labels of `n` images that match `where`; their index tells which they are."""
+        """The labels of `n` images that match `where`; their index says which they are."""
         table = self._matching_labels(where)
         if n > len(table):
-            those = f"with {asked(where)} " if where else ""
+            those = f"with {Subgroup(where).label} " if where else ""
             raise UsageError(
-                f"{n:,} images {those}are asked for, but {self.config.path} holds {len(table):,}, and none is given "
+                f"{n:,} images {those}are requested, but {self.config.path} holds {len(table):,}, and none is given "
                 "twice. Ask for fewer, or add more images."
             )
         order = random_generator(seed, "order").permutation(len(table))
         for start in range(0, n, CHUNK):
             yield table.iloc[order[start : min(start + CHUNK, n)]]
 
-    def _make(self, labels: pd.DataFrame, seed: int, chunk: int) -> Pixels:
+    def _generate(self, labels: pd.DataFrame, seed: int, chunk: int) -> Pixels:
         return self._images[labels.index.to_numpy()]
 
     def _arrays(self) -> Arrays:

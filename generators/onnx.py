@@ -14,14 +14,14 @@ from pydantic import Field
 from torch import Tensor
 
 from augface.errors import DataError, UsageError
+from augface.generators._external import LatentNetwork, LatentNetworkConfig, last_line, optional_package
 from augface.generators.base import GeneratorConfig
-from augface.generators.elsewhere import LatentNetwork, LatentNetworkConfig, last_line, optional_package
 
 TYPES = {"tensor(float)": np.float32, "tensor(double)": np.float64, "tensor(float16)": np.float16}
 
 
 class OnnxConfig(LatentNetworkConfig):
-    """Settings of an ONNX network. The latent shape and a fixed batch are read from the file where it tells them."""
+    """Settings of an ONNX network. The latent shape and a fixed batch are read from the file where it has them."""
 
     threads: int = Field(default=1, ge=1)
     """Cores to use. The number may change the last digits, and so single grey levels."""
@@ -69,11 +69,11 @@ class Onnx(LatentNetwork):
         self._declare(batch, latent)
 
     def _declare(self, batch: int | str | None, latent: list[int | str | None]) -> None:
-        """Take the shapes that the file tells, and refuse settings that contradict them."""
+        """Take the shapes that the file gives, and refuse settings that contradict them."""
         known = tuple(length for length in latent if isinstance(length, int))
         whole = known if len(known) == len(latent) else ()
         if not (whole or self.config.latent):
-            raise UsageError(f"{self.config.path} does not tell the shape of its noise: give it by the setting latent.")
+            raise UsageError(f"{self.config.path} does not give the shape of its noise: give it by the setting latent.")
         if whole and self.config.latent and whole != self.config.latent:
             raise UsageError(f"{self.config.path} takes noise of the shape {whole}, not {self.config.latent} (latent).")
         declared = {"latent": whole or self.config.latent, "batch": batch if isinstance(batch, int) else None}

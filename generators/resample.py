@@ -8,7 +8,8 @@ from typing import ClassVar
 import numpy as np
 import pandas as pd
 
-from augface.data.dataset import FaceDataset, Pixels
+from augface.arrays import Pixels
+from augface.data.dataset import FaceDataset
 from augface.generators.base import CHUNK, Arrays, Generator
 from augface.seeds import random_generator
 
@@ -26,7 +27,7 @@ class Resample(Generator):
         self.labels = data.attributes
         self._images = np.asarray(data.images)
 
-    def _make(self, labels: pd.DataFrame, seed: int, chunk: int) -> Pixels:
+    def _generate(self, labels: pd.DataFrame, seed: int, chunk: int) -> Pixels:
         mirrored = random_generator(seed, "mirror", chunk).random(CHUNK)[: len(labels)] < 0.5
         faces: Pixels = self._images[labels.index.to_numpy()]
         faces[mirrored] = faces[mirrored, :, ::-1]

@@ -21,8 +21,8 @@ from pydantic import Field
 from torch import Tensor
 
 from augface.errors import DataError
+from augface.generators._external import LatentNetwork, LatentNetworkConfig, last_line
 from augface.generators.base import GeneratorConfig
-from augface.generators.elsewhere import LatentNetwork, LatentNetworkConfig, last_line
 
 JIT: Any = torch.jit  # which is typed in part only
 OF_FILES = re.compile(rb"\b(save|from_file|load_tensor|read_file|write_file)\b")
@@ -33,7 +33,7 @@ class TorchScriptConfig(LatentNetworkConfig):
     """Settings of a TorchScript network."""
 
     latent: tuple[int, ...] = Field(min_length=1)
-    """Shape of the noise of one face; the file does not tell."""
+    """Shape of the noise of one face, which the file does not give."""
 
 
 class TorchScript(LatentNetwork):

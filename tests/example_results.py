@@ -8,10 +8,13 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from augface import artifacts
-from augface.results import Baseline, Evaluation, Measurement, Skipped, Table, Verdict
+from augface.evaluation.evaluate import SAMPLES
+from augface.evaluators import EVALUATORS
+from augface.rebalancing.results import BALANCE, FILTERS, TRAINING
+from augface.results import Baseline, Evaluation, Measurement, Skipped, Table, Verdict, artifacts
 
 HOSTILE = "\"><script>alert(1)</script>'&{{7*7}} 👓 \u202eمرحبا $x^ \x1b[31m"
+SECTIONS = [BALANCE, FILTERS, SAMPLES, *(EVALUATORS.get(name).section for name in EVALUATORS), TRAINING]
 ARMS = ("plain", "class-weighted", "oversampled", "synthetic 0.5", "synthetic 1.0")
 
 
@@ -45,7 +48,9 @@ def realistic_evaluation(*, shows_real_people: bool = True, decision: Any = "no 
     measurements = [
         Measurement(
             evaluator="rebalance",
+            section="filters" if name.startswith("yield") else "balance",
             name=name,
+            label=label,
             value=value,
             low=low,
             high=high,
@@ -55,15 +60,42 @@ def realistic_evaluation(*, shows_real_people: bool = True, decision: Any = "no 
             group=glasses,
             n_fake=n_fake,
         )
-        for name, value, low, high, unit, meaning, n_fake in (
-            ("share_before", 0.0652, None, None, "%", "Faces with Eyeglasses among the training faces.", None),
-            ("share_after", 0.4879, None, None, "%", "The same, with the made faces added.", None),
-            ("made", 4950.0, None, None, "", "Made faces that passed every gate.", None),
-            ("wanted", 5218.0, None, None, "", "Made faces that a full balance takes.", None),
-            ("yield_attribute", 0.713, 0.706, 0.72, "%", "A classifier sees the glasses.", 17400),
-            ("yield_copy", 0.998, 0.997, 0.999, "%", "No training face is closer than real faces are.", 12406),
-            ("yield_plausible", 0.4, 0.391, 0.409, "%", "As typical as 99 % of real faces.", 12381),
-            ("yield", 0.2845, 0.278, 0.291, "%", "Of all draws, the share that was kept.", 17400),
+        for name, label, value, low, high, unit, meaning, n_fake in (
+            (
+                "share_before",
+                "Share before",
+                0.0652,
+                None,
+                None,
+                "%",
+                "Faces with Eyeglasses among the training faces.",
+                None,
+            ),
+            ("share_after", "Share after", 0.4879, None, None, "%", "The same, with the synthetic faces added.", None),
+            ("made", "Faces generated", 4950.0, None, None, "", "Synthetic faces that passed every filter.", None),
+            ("wanted", "Faces wanted", 5218.0, None, None, "", "Synthetic faces that a full balance takes.", None),
+            (
+                "yield_attribute",
+                "Shows the attribute",
+                0.713,
+                0.706,
+                0.72,
+                "%",
+                "A classifier sees the glasses.",
+                17400,
+            ),
+            (
+                "yield_copy",
+                "Is no copy",
+                0.998,
+                0.997,
+                0.999,
+                "%",
+                "No training face is closer than real faces are.",
+                12406,
+            ),
+            ("yield_plausible", "Looks plausible", 0.4, 0.391, 0.409, "%", "As typical as 99 % of real faces.", 12381),
+            ("yield", "Passed all filters", 0.2845, 0.278, 0.291, "%", "Of all draws, the share that was kept.", 17400),
         )
     ]
     protocol = {"resize": "bicubic 224", "weights": "sha256:0a1b2c3d", "seed": 0, "comparison": "held-out real"}
@@ -71,6 +103,7 @@ def realistic_evaluation(*, shows_real_people: bool = True, decision: Any = "no 
         Measurement(
             evaluator="fidelity",
             name="frechet_distance",
+            label="Fréchet distance",
             value=231.4,
             low=224.9,
             high=238.2,
@@ -87,6 +120,7 @@ def realistic_evaluation(*, shows_real_people: bool = True, decision: Any = "no 
         Measurement(
             evaluator="fidelity",
             name="kernel_distance",
+            label="Kernel distance",
             value=0.01824,
             low=0.0169,
             high=0.0195,
@@ -103,6 +137,8 @@ def realistic_evaluation(*, shows_real_people: bool = True, decision: Any = "no 
         Measurement(
             evaluator="downstream",
             name="effect",
+            label="Effect of added faces",
+            signed=True,
             value=-0.0041,
             low=-0.0127,
             high=0.0049,
@@ -127,12 +163,14 @@ def realistic_evaluation(*, shows_real_people: bool = True, decision: Any = "no 
                 Measurement(
                     evaluator="downstream",
                     name=score,
+                    label=score.replace("_", " ").capitalize(),
+                    arm=arm,
                     value=mean,
                     low=mean - 0.011,
                     high=mean + 0.012,
                     direction="higher",
                     n_real=1509,
-                    protocol={"arm": arm, "seeds": 5, "features": "efficientnet-lite0", "steps": 2000},
+                    protocol={"seeds": 5, "features": "efficientnet-lite0", "steps": 2000},
                 )
             )
         for seed in range(5):
@@ -143,18 +181,18 @@ def realistic_evaluation(*, shows_real_people: bool = True, decision: Any = "no 
         artifacts.image_grid(
             [painted_faces(8, 1), painted_faces(8, 2), painted_faces(8, 3)],
             name="samples",
-            title="Real, made, and the real face nearest to each made one",
-            caption="Three rows of eight random faces with Eyeglasses: real ones, made ones, and for each made face "
-            "its nearest training face.",
+            title="Real, synthetic, and the real face nearest to each synthetic one",
+            caption="Three rows of eight random faces with Eyeglasses: real ones, synthetic ones, and for each "
+            "synthetic face its nearest training face.",
             section="samples",
-            row_labels=["real minority", "made minority", "nearest real neighbour"],
+            row_labels=["real minority", "synthetic minority", "nearest real neighbour"],
             shows_real_people=shows_real_people,
         ),
         artifacts.image_grid(
             painted_faces(32, 4),
             name="made",
-            title="Random made faces",
-            caption="Thirty-two made faces before the gates, in the order they were drawn.",
+            title="Random synthetic faces",
+            caption="Thirty-two synthetic faces before the filters, in the order they were drawn.",
             section="samples",
             columns=8,
         ),
@@ -171,10 +209,11 @@ def realistic_evaluation(*, shows_real_people: bool = True, decision: Any = "no 
     return Evaluation(
         verdict=Verdict(
             decision=decision,
-            reason="Adding the made faces changed average precision by −0.004 (95 %: −0.013 to +0.005) against "
+            reason="Adding the synthetic faces changed average precision by −0.004 (95 %: −0.013 to +0.005) against "
             "oversampling the real ones. This test could have seen an effect of 0.012.",
         ),
         measurements=measurements,
+        sections=SECTIONS,
         skipped=[
             Skipped(evaluator="adherence", reason="The data have no second labelled attribute."),
             Skipped(evaluator="memorisation", reason="Needs the training faces; give them with --train."),
@@ -186,6 +225,7 @@ def realistic_evaluation(*, shows_real_people: bool = True, decision: Any = "no 
                 title="Faces of each class",
                 caption="Training faces with and without Eyeglasses, before and after.",
                 section="balance",
+                figure="before and after",
                 columns=["class", "before", "after"],
                 rows=[["Eyeglasses", 389, 5339], ["no Eyeglasses", 5607, 5607]],
             ),
@@ -197,6 +237,7 @@ def realistic_evaluation(*, shows_real_people: bool = True, decision: Any = "no 
                 title="Every seed of every arm",
                 caption="Scores on the test faces.",
                 section="downstream",
+                figure="seeds",
             ),
             artifacts.series(
                 steps,
@@ -239,9 +280,10 @@ def hostile_evaluation() -> Evaluation:
     content = realistic_evaluation().model_dump(by_alias=True)
     for measurement in content["measurements"]:
         measurement |= {"meaning": HOSTILE, "space": HOSTILE, "unit": HOSTILE, "group": {HOSTILE: True}}
+        measurement |= {"label": HOSTILE, "attribute": HOSTILE, "found": {HOSTILE: HOSTILE}}
         measurement["protocol"] |= {HOSTILE: HOSTILE}
-        if "arm" in measurement["protocol"]:
-            measurement["protocol"]["arm"] += HOSTILE
+        if measurement["arm"]:
+            measurement["arm"] += HOSTILE
             measurement["group"] = {}
     for artifact in content["artifacts"]:
         artifact |= {"title": HOSTILE, "caption": HOSTILE, "name": HOSTILE}
@@ -252,6 +294,7 @@ def hostile_evaluation() -> Evaluation:
         if artifact["kind"] == "series":
             artifact |= {"x_label": HOSTILE, "y_label": HOSTILE, "lines": {HOSTILE: artifact["lines"]["generator"]}}
     content["measurements"].append(content["measurements"][-1] | {"evaluator": HOSTILE, "name": HOSTILE})
+    content["sections"] += [{**content["sections"][0], "key": HOSTILE, "title": HOSTILE, "meaning": HOSTILE}]
     content["skipped"] = [{"evaluator": HOSTILE, "reason": HOSTILE}]
     content["verdict"]["reason"] = HOSTILE
     content["provenance"] = {HOSTILE: HOSTILE, "title": HOSTILE, "command": HOSTILE, "warnings": HOSTILE}

@@ -18,16 +18,16 @@ from augface.data.dataset import FaceDataset
 from augface.data.toyfaces import label, load_toyfaces, render
 from augface.errors import DataError
 from augface.evaluators import EVALUATORS, base
+from augface.evaluators._judge import STRENGTH, Judge, LinearProbe
 from augface.evaluators.adherence import learnt_decisions
 from augface.evaluators.base import Context, Findings, check_evaluator
-from augface.evaluators.judge import STRENGTH, Judge, LinearProbe
 from augface.features.pixels import PixelSpace
-from augface.metrics.adherence import (
+from augface.metrics.multiple_testing import holm
+from augface.metrics.prevalence import (
     MINIMUM,
     AdherenceEstimate,
     adherence_test,
     classification_scores,
-    holm,
     leakage_test,
 )
 from augface.results import ImageGrid, Measurement, Table
@@ -79,7 +79,7 @@ class TestEstimate:
             found = estimate(fake, real, flipped(random, fake.truth, dose))
             hits.append(found.share.low <= 1 - dose <= found.share.high)
             widths.append(found.share.high - found.share.low)
-            alarms.append(min(asked.p_value for asked in found.asked.values()) < 0.01)
+            alarms.append(min(asked.p_value for asked in found.requested.values()) < 0.01)
         assert 0.91 <= np.mean(hits) <= 0.99
         assert np.mean(widths) < 0.16
         assert np.mean(alarms) > 0.9
@@ -90,7 +90,7 @@ class TestEstimate:
         p_values = []
         for _ in range(200):
             found = estimate(draw(random, 200, apart), draw(random, 300, apart))
-            p_values += [asked.p_value for asked in found.asked.values()]
+            p_values += [asked.p_value for asked in found.requested.values()]
         assert least <= np.mean(np.array(p_values) < 0.05) < 0.075
         assert np.mean(np.array(p_values) < 0.01) < 0.022
 
@@ -110,7 +110,7 @@ class TestEstimate:
         found = adherence_test(truth.astype(float), asked, truth.astype(float), truth)
         assert found.share.value == pytest.approx(0.9)
         assert (found.sensitivity.value, found.specificity.value) == (1, 1)
-        assert found.asked[True].faces == found.asked[True].real_faces == 50
+        assert found.requested[True].faces == found.requested[True].real_faces == 50
 
     def test_a_judge_that_guesses_says_nothing(self) -> None:
         random = np.random.default_rng(4)
@@ -132,8 +132,8 @@ class TestEstimate:
         fake, real = draw(random, 300), draw(random, 300)
         asked = np.arange(300) < MINIMUM - 1
         found = estimate(fake, real, asked)
-        assert set(found.asked) == {False}
-        assert found.share == found.asked[False].share
+        assert set(found.requested) == {False}
+        assert found.share == found.requested[False].share
         with pytest.raises(DataError, match="Fewer than 20 of the real faces"):
             adherence_test(fake.probabilities, fake.truth, real.probabilities, asked)
 
@@ -142,7 +142,7 @@ class TestEstimate:
         made, real = np.full(300, 0.9999), np.full(600, 0.9999)
         made[:5], real[300:] = 0.0001, 0.0001
         found = adherence_test(made, np.ones(300), real, np.arange(600) < 300)
-        assert 0.015 < found.asked[True].p_value < 0.04
+        assert 0.015 < found.requested[True].p_value < 0.04
 
     def test_holm_is_that_of_statsmodels(self) -> None:
         p_values = dict(zip("abcde", (0.03, 0.001, 0.2, 0.01, 0.9), strict=True))
@@ -155,7 +155,7 @@ class TestLeakage:
         asked, truth = np.arange(400) % 2 == 0, np.arange(600) % 3 == 0
         real_seen = np.where(truth, 0.6, 0.3) + random.normal(0, 0.05, 600)
         alike = leakage_test(np.where(asked, 0.6, 0.3) + random.normal(0, 0.05, 400), asked, real_seen, truth)
-        assert alike.made.value == pytest.approx(0.3, abs=0.03)
+        assert alike.synthetic.value == pytest.approx(0.3, abs=0.03)
         assert alike.p_value > 0.01
         more = leakage_test(np.where(asked, 0.8, 0.3) + random.normal(0, 0.05, 400), asked, real_seen, truth)
         assert more.excess.low < 0.2 < more.excess.high
@@ -174,9 +174,9 @@ class TestClassificationScore:
         truth = random.random(500) < 0.2
         made, real = (truth ^ (random.random(500) < error) for error in (0.3, 0.1))
         scores = classification_scores(truth, made, real, people=np.arange(500) // 2)
-        assert scores.made.value == pytest.approx(balanced_accuracy_score(truth, made))
+        assert scores.synthetic.value == pytest.approx(balanced_accuracy_score(truth, made))
         assert scores.real.value == pytest.approx(balanced_accuracy_score(truth, real))
-        assert scores.ratio.value == pytest.approx(scores.made.value / scores.real.value)
+        assert scores.ratio.value == pytest.approx(scores.synthetic.value / scores.real.value)
         assert scores.ratio.high < 1
 
     def test_its_intervals_hold_the_truth(self) -> None:
@@ -186,7 +186,9 @@ class TestClassificationScore:
             truth = random.random(300) < 0.3
             made, real = (truth ^ (random.random(300) < error) for error in (0.3, 0.1))
             scores = classification_scores(truth, made, real)
-            hits.append([scores.made.low < 0.7 < scores.made.high, scores.ratio.low < 0.7 / 0.9 < scores.ratio.high])
+            hits.append(
+                [scores.synthetic.low < 0.7 < scores.synthetic.high, scores.ratio.low < 0.7 / 0.9 < scores.ratio.high]
+            )
         assert (np.mean(hits, axis=0) >= 0.92).all()
 
     @pytest.fixture
@@ -248,7 +250,7 @@ def context() -> Context:
         patch.setattr(base, "create_feature_space", lambda name="": PixelSpace())
         whole = Context(
             reference=drawn(500, 8),
-            synthetic=drawn(400, 9),
+            samples=drawn(400, 9),
             train=drawn(700, 7),
             targets=(TARGET,),
         )
@@ -265,11 +267,11 @@ def changed(context: Context, **parts: Any) -> Context:
 
 
 def with_labels(context: Context, attributes: Any) -> Context:
-    return changed(context, synthetic=dataclasses.replace(context.synthetic, attributes=attributes))
+    return changed(context, samples=dataclasses.replace(context.samples, attributes=attributes))
 
 
 def mislabelled(context: Context, dose: float) -> Context:
-    table = context.synthetic.attributes.copy()
+    table = context.samples.attributes.copy()
     table[TARGET] = flipped(np.random.default_rng(0), table[TARGET].to_numpy(dtype=bool), dose)
     return with_labels(context, table)
 
@@ -282,7 +284,7 @@ def found(findings: Findings, name: str = "adherence", group: dict[str, bool] | 
     (only,) = [
         one
         for one in findings.measurements
-        if one.name == name and one.group == (group or {}) and one.protocol["attribute"] == TARGET
+        if one.name == name and one.group == (group or {}) and one.attribute == TARGET
     ]
     return only
 
@@ -312,7 +314,7 @@ class TestEvaluator:
         wrong = mislabelled(context, 0.1)
         findings = evaluate(wrong)
         share = found(findings)
-        truth = (wrong.synthetic.attributes[TARGET] == context.synthetic.attributes[TARGET]).mean()
+        truth = (wrong.samples.attributes[TARGET] == context.samples.attributes[TARGET]).mean()
         assert share.verdict == "fail"
         assert share.low is not None
         assert share.high is not None
@@ -333,19 +335,19 @@ class TestEvaluator:
         assert ratio < 0.75
 
     def test_attributes_that_were_not_asked_for_raise_no_alarm(self, context: Context) -> None:
-        table = context.synthetic.attributes.copy()
+        table = context.samples.attributes.copy()
         table["Male"] = ~table["Male"]
         findings = evaluate(with_labels(context, table))
-        male = [one for one in findings.measurements if one.name == "adherence" and one.protocol["attribute"] == "Male"]
+        male = [one for one in findings.measurements if one.name == "adherence" and one.attribute == "Male"]
         assert {one.verdict for one in male} == {"warn"}
         everything = evaluate(changed(with_labels(context, table), targets=()))
-        assert "fail" in {one.verdict for one in everything.measurements if one.protocol["attribute"] == "Male"}
+        assert "fail" in {one.verdict for one in everything.measurements if one.attribute == "Male"}
 
     def test_what_comes_along_is_named(self, context: Context) -> None:
         """Only men were given glasses."""
-        men = context.synthetic.matching({"Male": True})
-        glasses = context.synthetic.matching({TARGET: True})
-        findings = evaluate(changed(context, synthetic=context.synthetic.select(men | ~glasses)))
+        men = context.samples.matching({"Male": True})
+        glasses = context.samples.matching({TARGET: True})
+        findings = evaluate(changed(context, samples=context.samples.select(men | ~glasses)))
         leakage = found(findings, "leakage")
         assert leakage.verdict == "warn"
         assert "Male" in leakage.meaning.split("otherwise than among real faces")[1]
@@ -353,23 +355,23 @@ class TestEvaluator:
         assert table.columns == ["seen", TARGET, f"not {TARGET}"]
 
     def test_faces_all_alike_with_both_labels_fail(self, context: Context) -> None:
-        alike = context.synthetic.images[np.zeros(200, dtype=int)]
+        alike = context.samples.images[np.zeros(200, dtype=int)]
         fakes = FaceDataset.from_arrays(alike, {TARGET: [True, False] * 100})
-        assert found(evaluate(changed(context, synthetic=fakes))).verdict == "fail"
+        assert found(evaluate(changed(context, samples=fakes))).verdict == "fail"
 
     def test_the_training_faces_themselves_pass(self, context: Context) -> None:
         assert context.train is not None
-        assert found(evaluate(changed(context, synthetic=context.train))).verdict == "pass"
+        assert found(evaluate(changed(context, samples=context.train))).verdict == "pass"
 
     def test_labels_of_one_kind_are_judged_by_what_they_asked(self, context: Context) -> None:
-        glasses = context.synthetic.select(context.synthetic.matching({TARGET: True}))
-        findings = evaluate(changed(context, synthetic=glasses))
+        glasses = context.samples.select(context.samples.matching({TARGET: True}))
+        findings = evaluate(changed(context, samples=glasses))
         assert found(findings).value == found(findings, group={TARGET: True}).value
         reasons = [skipped.reason for skipped in findings.skipped]
         assert any(reason.startswith(f"leakage of {TARGET}") for reason in reasons)
         assert any(reason.startswith(f"classification score of {TARGET}") for reason in reasons)
 
-    @pytest.mark.parametrize("side", ["synthetic", "reference", "train"])
+    @pytest.mark.parametrize("side", ["samples", "reference", "train"])
     def test_sides_without_labels_are_said(self, side: str, context: Context) -> None:
         data = getattr(context, side)
         parts: dict[str, Any] = {side: FaceDataset.from_arrays(data.images), "targets": ()}
@@ -378,16 +380,16 @@ class TestEvaluator:
         assert "no attribute has labels on all" in findings.skipped[0].reason
 
     def test_few_faces_and_empty_sides_are_said(self, context: Context) -> None:
-        few = evaluate(changed(context, synthetic=context.synthetic.select(slice(0, 15))))
+        few = evaluate(changed(context, samples=context.samples.select(slice(0, 15))))
         assert not few.measurements
-        assert f"fewer than {MINIMUM} made faces" in few.skipped[0].reason
-        for side in ("synthetic", "reference"):
+        assert f"fewer than {MINIMUM} synthetic faces" in few.skipped[0].reason
+        for side in ("samples", "reference"):
             none = evaluate(changed(context, **{side: getattr(context, side).select(slice(0, 0))}))
             assert not none.measurements
             assert none.skipped
 
     def test_missing_labels_are_left_out(self, context: Context) -> None:
-        table = context.synthetic.attributes.copy()
+        table = context.samples.attributes.copy()
         table.loc[::4, TARGET] = pd.NA
         assert found(evaluate(with_labels(context, table))).n_fake == 300
 
@@ -431,7 +433,7 @@ class TestJudge:
 @pytest.mark.real_data
 def test_the_judge_tells_smiles_of_real_faces(real_data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from augface.data import load_data
-    from augface.evaluators import judge
+    from augface.evaluators import _judge as judge
 
     monkeypatch.setattr(judge, "MOST", 2_500)
     faces = load_data(real_data / "celeba-mini", size=SIZE)

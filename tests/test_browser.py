@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 from example_results import HOSTILE, hostile_evaluation, realistic_evaluation
 
-from augface.comparison import compare
 from augface.report import render, render_comparison
 from augface.results import Evaluation
+from augface.results.comparison import compare
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed")

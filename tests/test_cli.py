@@ -104,17 +104,20 @@ def stand_ins(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, faces: FaceDatase
     found.module("augface.data", load_data=found.note("load_data", faces))
     found.module(
         "augface.generators",
+        DEFAULT_GENERATOR="cgan",
         GENERATORS=generators,
         create_generator=found.note("create_generator", generator),
         load_generator=found.note("load_generator", generator),
     )
     found.module("augface.evaluators", EVALUATORS=evaluators)
-    found.module("augface.evaluation", evaluate=found.note("evaluate", evaluation), choose_spaces=found.note("spaces"))
-    found.module("augface.faces", open_faces=found.note("open_faces", (faces, faces, None)))
     found.module(
-        "augface.rebalancing",
+        "augface.evaluation.evaluate", evaluate=found.note("evaluate", evaluation), choose_spaces=found.note("spaces")
+    )
+    found.module("augface.evaluation.inputs", open_faces=found.note("open_faces", (faces, faces, None)))
+    found.module(
+        "augface.rebalancing.rebalance",
         plan_rebalance=found.note("plan", SimpleNamespace(describe=lambda: "THE PLAN")),
-        rebalance=found.note("rebalance", outcome),
+        carry_out=found.note("carry_out", outcome),
     )
     found.module(
         "augface.report",
@@ -213,7 +216,7 @@ def test_a_full_disk_is_an_error_for_people_wherever_it_is_met(
 def test_interruption_of_a_run_says_what_is_kept_and_how_to_go_on(
     stand_ins: StandIns, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    sys.modules["augface.rebalancing"].rebalance = stand_ins.note("rebalance", KeyboardInterrupt())  # type: ignore[attr-defined]
+    sys.modules["augface.rebalancing.rebalance"].carry_out = stand_ins.note("carry_out", KeyboardInterrupt())  # type: ignore[attr-defined]
     assert main(["rebalance", "--attr", "Eyeglasses"]) == 130
     said = capsys.readouterr().err
     assert "runs/rebalance-Eyeglasses" in said
@@ -272,28 +275,28 @@ def test_rebalance_hands_on_every_option(stand_ins: StandIns, capsys: pytest.Cap
     words = (
         "rebalance --attr Eyeglasses,Hat --attr Young --data folder:x --generator cgan --set latent=9 "
         "--set balance=Hat --ratio 0.5 --within Male --budget 200k --out here --size 32 --seed 7 --downstream full "
-        "--network resnet18 --outside folder:y --shared-people --no-real-images"
+        "--network resnet18 --external-test folder:y --allow-identity-overlap --no-real-images"
     )
     assert main(words.split()) == 0
     of_generator = {"latent": "9", "balance": "Hat"}
     assert stand_ins.calls[0] == ("create_generator", ("cgan",), of_generator)  # wrong ones fail before data are read
     assert stand_ins.calls[1] == ("load_data", ("folder:x",), {"size": 32})
-    settings = {
+    planned = stand_ins.called("plan")
+    assert planned.pop("external_test") is not None
+    assert planned == {
         "attr": ["Eyeglasses", "Hat", "Young"],
         "generator": "cgan",
+        "generator_settings": of_generator,
         "sampling_strategy": 0.5,
         "within": ["Male"],
         "budget": "200k",
         "seed": 7,
         "downstream": "full",
         "network": "resnet18",
-        "shared_people": True,
+        "allow_identity_overlap": True,
     }
-    assert stand_ins.called("plan") == settings
-    handed_on = stand_ins.called("rebalance")
-    assert handed_on.pop("outside") is not None
-    assert handed_on.pop("generator_settings") == of_generator
-    assert handed_on == {**settings, "run_dir": Path("here"), "resume": False, "real_images": False}
+    (carried_out,) = [(args[1:], kwargs) for name, args, kwargs in stand_ins.calls if name == "carry_out"]
+    assert carried_out == ((Path("here"),), {"resume": False, "real_images": False})
     output = capsys.readouterr().out
     assert output.index("THE PLAN") < output.index("THE SUMMARY") < output.index("runs/x/dataset")
     assert os.path.join("runs", "x", "report.html") in output
@@ -302,14 +305,29 @@ def test_rebalance_hands_on_every_option(stand_ins: StandIns, capsys: pytest.Cap
 def test_rebalance_has_defaults_for_all_but_the_attribute(stand_ins: StandIns) -> None:
     assert main(["rebalance", "--attr", "Eyeglasses", "--within", "Male"]) == 0
     assert stand_ins.calls[1] == ("load_data", ("toy",), {"size": 64})
-    handed_on = stand_ins.called("rebalance")
-    assert handed_on["run_dir"] == Path("runs/rebalance-Eyeglasses-within-Male")
-    assert handed_on["sampling_strategy"] == "auto"
-    assert handed_on["budget"] == "5m"
-    assert handed_on["downstream"] == "frozen"
-    assert handed_on["outside"] is None
-    assert handed_on["shared_people"] is False
-    assert handed_on["real_images"] is True
+    planned = stand_ins.called("plan")
+    assert planned["sampling_strategy"] == "auto"
+    assert planned["budget"] == "5m"
+    assert planned["downstream"] == "frozen"
+    assert planned["external_test"] is None
+    assert planned["allow_identity_overlap"] is False
+    (carried_out,) = [(args[1:], kwargs) for name, args, kwargs in stand_ins.calls if name == "carry_out"]
+    assert carried_out == (
+        (Path("runs/rebalance-Eyeglasses-within-Male"),),
+        {"resume": False, "real_images": True},
+    )
+
+
+def test_options_of_earlier_versions_are_taken_with_their_present_names(
+    stand_ins: StandIns, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["rebalance", "--attr", "Eyeglasses", "--outside=folder:y", "--shared-people"]) == 0
+    planned = stand_ins.called("plan")
+    assert planned["external_test"] is not None
+    assert planned["allow_identity_overlap"] is True
+    said = capsys.readouterr().err
+    assert "--outside is called --external-test now" in said
+    assert "--shared-people is called --allow-identity-overlap now" in said
 
 
 def test_dry_run_plans_and_stops(stand_ins: StandIns, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -347,7 +365,7 @@ def test_a_folder_that_is_not_empty_is_refused_before_any_work(
 def test_resume_takes_a_folder_that_is_not_empty(stand_ins: StandIns, tmp_path: Path) -> None:
     fill(tmp_path / "runs/rebalance-Eyeglasses")
     assert main(["rebalance", "--attr", "Eyeglasses", "--resume"]) == 0
-    assert stand_ins.called("rebalance")["resume"] is True
+    assert stand_ins.called("carry_out")["resume"] is True
 
 
 @pytest.mark.parametrize(

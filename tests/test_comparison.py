@@ -13,17 +13,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from example_results import HOSTILE, hostile_evaluation, painted_faces
+from example_results import HOSTILE, SECTIONS, hostile_evaluation, painted_faces
 from html_elements import Elements, assert_loads_nothing
 
-from augface import artifacts
 from augface.cli import main
 from augface.cli.compare import WIDTH, run_names
-from augface.comparison import Comparison, Row, compare
 from augface.report import leaderboard, render_comparison
 from augface.report.leaderboard import ComparisonPage, summarise_comparison
 from augface.report.words import quantity
-from augface.results import SCHEMA, Baseline, Evaluation, ImageGrid, Measurement, Skipped, Verdict
+from augface.results import SCHEMA, Baseline, Evaluation, ImageGrid, Measurement, Skipped, Verdict, artifacts
+from augface.results.comparison import Comparison, Row, compare
 
 DATA = {"spec": "celeba:/a", "content_hash": "a1" * 32}
 OTHER_DATA = {"spec": "folder:/b", "content_hash": "b2" * 32}
@@ -49,6 +48,7 @@ def run(*measurements: Measurement, **provenance: Any) -> Evaluation:
     return Evaluation(
         verdict=Verdict(decision="not assessed", reason="A test."),
         measurements=list(measurements),
+        sections=SECTIONS,
         provenance=provenance or {"job": "rebalance", "data": DATA},
     )
 
@@ -106,8 +106,7 @@ def test_a_group_is_held_against_its_best_and_the_next_rank_counts_all_before() 
 def test_without_intervals_only_equal_values_tie_and_a_note_says_so() -> None:
     row = compared(number(0.5, None), number(0.5, None), number(0.50001, 0.1))
     assert row.ranks == {"a": 1, "b": 1, "c": 3}
-    assert row.without_intervals == ("a", "b")
-    assert row.notes == ("without intervals, so no ties are told (a, b)",)
+    assert row.notes == ("without intervals, so no ties are reported (a, b)",)
 
 
 def test_runs_without_a_value_stand_aside() -> None:
@@ -174,7 +173,7 @@ def test_another_seed_is_a_note_wherever_it_stands() -> None:
 
 
 def test_what_is_found_with_the_number_is_no_difference() -> None:
-    row = compared(*(number(value, protocol={"smallest_visible_effect": value}) for value in (0.4, 0.5)))
+    row = compared(*(number(value, found={"smallest_visible_effect": value}) for value in (0.4, 0.5)))
     assert row.ranks == {"a": 1, "b": 2}
     assert row.notes == ()
 
@@ -227,8 +226,8 @@ def test_real_faces_that_nobody_knows_are_a_note(provenance: dict[str, Any]) -> 
         {"name": "frechet_distance"},
         {"group": {"Male": True}},
         {"space": "pixels"},
-        {"protocol": {"arm": "plain"}},
-        {"protocol": {"attribute": "Male"}},
+        {"arm": "plain"},
+        {"attribute": "Male"},
     ],
 )
 def test_numbers_about_different_things_stand_in_rows_of_their_own(changes: dict[str, Any]) -> None:
@@ -550,7 +549,7 @@ def test_the_leaderboard_has_the_key_measures_in_the_order_of_the_scorecard() ->
             number(value, evaluator="mine", name="group", group={"Male": True}),
             number(value, evaluator="mine", name="of_all"),
             number(value, evaluator="downstream", name="effect", group={"Male": True}),
-            number(value, evaluator="downstream", name="effect", protocol={"arm": "plain"}),
+            number(value, evaluator="downstream", name="effect", arm="plain"),
             number(value, name="kernel_distance", group={"Male": True}),
             number(value, name="other"),
             number(value, name="kernel_distance"),
@@ -562,22 +561,22 @@ def test_the_leaderboard_has_the_key_measures_in_the_order_of_the_scorecard() ->
 
     summary = summary_of(a=evaluation(0.5), b=evaluation(0.6))
     assert [line.label for line in summary.leaderboard] == [
-        "Fréchet distance",
+        "Frechet distance",
         "Kernel distance",
-        "Modes: share of real faces whose kind is missing (pixels)",
-        "Effect of the made faces (Male)",
-        "Mine: of all",
+        "Missing share (pixels)",
+        "Effect (Male)",
+        "Of all",
     ]
     others, groups = summary.tables
     assert [line.label for line in others.lines] == [
-        "Effect of the made faces (plain)",
+        "Effect (plain)",
         "Other",
-        "Modes: share of real faces whose kind is missing (clip)",
-        "Passed all gates",
-        "FID",
+        "Missing share (clip)",
+        "Yield",
+        "Fid",
     ]
-    assert [line.label for line in groups.lines] == ["Mine: group (Male)", "Kernel distance (Male)"]
-    assert [(remark.text, remark.subjects) for remark in summary.reasons] == [("unlike: 0.5 and 0.6", ["FID"])]
+    assert [line.label for line in groups.lines] == ["Group (Male)", "Kernel distance (Male)"]
+    assert [(remark.text, remark.subjects) for remark in summary.reasons] == [("unlike: 0.5 and 0.6", ["Fid"])]
 
 
 def test_strips_of_a_measure_have_one_scale_and_the_interval_of_the_best_behind_them() -> None:

@@ -13,10 +13,11 @@ from PIL import Image, ImageFilter
 from safetensors.numpy import load_file, save_file
 
 import augface
+from augface.arrays import Pixels
+from augface.classifiers.detector import Detector, Predictions, compression_normalised
 from augface.cli import main
-from augface.data.dataset import FaceDataset, Pixels
+from augface.data.dataset import FaceDataset
 from augface.data.toyfaces import load_toyfaces
-from augface.detector import Detector, Examined, washed
 from augface.errors import DataError
 from augface.evaluators import real_vs_fake
 from augface.features.pixels import PixelSpace
@@ -45,7 +46,9 @@ def fresh() -> FaceDataset:
 def detector() -> Detector:
     """Of blurred toy faces against sharp ones."""
     real, fake = load_toyfaces(800, SIZE), load_toyfaces(800, SIZE, seed=1)
-    features = [PixelSpace().extract(washed(pixels)) for pixels in (np.asarray(real.images), blurred(fake))]
+    features = [
+        PixelSpace().extract(compression_normalised(pixels)) for pixels in (np.asarray(real.images), blurred(fake))
+    ]
     assert fake.identity is not None
     test = two_sample_test(
         *features, real_people=real.identity, fake_people=fake.identity + 10_000, random=np.random.default_rng(0)
@@ -78,17 +81,17 @@ def detected(*words: str, capsys: pytest.CaptureFixture[str], code: int = 0) -> 
 
 
 def test_what_was_planted_is_detected_and_real_faces_are_not(fresh: FaceDataset, detector: Detector) -> None:
-    real, fake = (detector.examine(pixels, PixelSpace()) for pixels in (np.asarray(fresh.images), blurred(fresh)))
+    real, fake = (detector.predict(pixels, PixelSpace()) for pixels in (np.asarray(fresh.images), blurred(fresh)))
     assert (real.probabilities(0.5) < 0.5).mean() > 0.75
     assert (fake.probabilities(0.5) > 0.5).mean() > 0.75
-    assert real.unlike.mean() < 0.05
-    assert fake.unlike.mean() < 0.05
+    assert real.out_of_distribution.mean() < 0.05
+    assert fake.out_of_distribution.mean() < 0.05
 
 
 def test_probabilities_are_honest(fresh: FaceDataset, detector: Detector) -> None:
     """Of the pictures that are made with probability about p, about p are made."""
     pixels = np.concatenate([np.asarray(fresh.images), blurred(fresh)])
-    probability = detector.examine(pixels, PixelSpace()).probabilities(0.5)
+    probability = detector.predict(pixels, PixelSpace()).probabilities(0.5)
     made = np.repeat([False, True], len(fresh))
     for low, high in ((0, 0.25), (0.25, 0.75), (0.75, 1)):
         rows = (probability >= low) & (probability <= high)
@@ -96,25 +99,27 @@ def test_probabilities_are_honest(fresh: FaceDataset, detector: Detector) -> Non
 
 
 def test_noise_is_unlike_anything_known(detector: Detector) -> None:
-    examined = detector.examine(noise(50), PixelSpace())
-    assert examined.unlike.all()
-    assert np.isnan(examined.probabilities(0.5)).all()
+    predictions = detector.predict(noise(50), PixelSpace())
+    assert predictions.out_of_distribution.all()
+    assert np.isnan(predictions.probabilities(0.5)).all()
 
 
 def test_the_prior_moves_probabilities_as_bayes_says() -> None:
-    examined = Examined(np.log([4.0, 1.0, 0.25]), np.zeros(3, dtype=np.bool_))
-    assert examined.probabilities(0.5) == pytest.approx([0.8, 0.5, 0.2])
-    assert examined.probabilities(0.01) == pytest.approx([4 / 103, 0.01, 0.25 / 99.25])
+    predictions = Predictions(np.log([4.0, 1.0, 0.25]), np.zeros(3, dtype=np.bool_))
+    assert predictions.probabilities(0.5) == pytest.approx([0.8, 0.5, 0.2])
+    assert predictions.probabilities(0.01) == pytest.approx([4 / 103, 0.01, 0.25 / 99.25])
 
 
 def test_it_is_no_surer_than_the_faces_it_was_tested_on_allow(detector: Detector) -> None:
     sure = detector.model._replace(weights=1000 * detector.model.weights)
-    examined = Detector(detector.facts, sure, detector.familiar).examine(noise(20), PixelSpace())
-    assert np.exp(np.abs(examined.log_ratio)).max() == pytest.approx(detector.facts.people / 3)
+    predictions = Detector(detector.config, sure, detector.density).predict(noise(20), PixelSpace())
+    assert np.exp(np.abs(predictions.log_ratio)).max() == pytest.approx(detector.config.people / 3)
 
 
 def test_pixels_that_are_one_colour_are_no_trouble(detector: Detector) -> None:
-    assert detector.examine(np.zeros((1, SIZE, SIZE, 3), dtype=np.uint8), PixelSpace()).unlike.shape == (1,)
+    assert detector.predict(np.zeros((1, SIZE, SIZE, 3), dtype=np.uint8), PixelSpace()).out_of_distribution.shape == (
+        1,
+    )
 
 
 # The command
@@ -158,7 +163,7 @@ def test_people_are_told_what_it_was_trained_against_and_what_it_is_not(
         "Detector of the blurrer against toy:800, 800 faces of each",
         "its AUC was 0.",
         "Prior: 0.01",
-        "unlike anything I know (its middle square was looked at)",
+        "unlike all that it was trained on (its middle square was looked at)",
         "% likely synthetic\n",
         "no evidence about a person",
     ):
@@ -227,10 +232,10 @@ def test_what_is_wrong_is_one_line(
 def test_a_saved_detector_says_the_same(fresh: FaceDataset, detector: Detector, saved: Path) -> None:
     again = Detector.load(saved)
     pixels = fresh.images[:20]
-    first, second = detector.examine(pixels, PixelSpace()), again.examine(pixels, PixelSpace())
+    first, second = detector.predict(pixels, PixelSpace()), again.predict(pixels, PixelSpace())
     assert second.log_ratio == pytest.approx(first.log_ratio, abs=1e-4)
-    assert np.array_equal(first.unlike, second.unlike)
-    assert again.facts == detector.facts.model_copy(update={"weights_sha256": again.facts.weights_sha256})
+    assert np.array_equal(first.out_of_distribution, second.out_of_distribution)
+    assert again.config == detector.config.model_copy(update={"weights_sha256": again.config.weights_sha256})
     assert again.space().protocol == PixelSpace().protocol
     assert sorted(path.name for path in (saved / "detector").iterdir()) == ["config.json", "weights.safetensors"]
     detector.save(saved / "detector")  # replaces it

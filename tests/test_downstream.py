@@ -11,19 +11,20 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import average_precision_score
 
-from augface.data.dataset import FaceDataset, ImageRows
+from augface.data.dataset import FaceDataset
+from augface.data.pixels import ImageRows
 from augface.data.toyfaces import load_toyfaces
+from augface.downstream.analysis import compare_arms, experiment_data, group_masks
 from augface.downstream.arms import ALL, ARMS, Arm
+from augface.downstream.data import KEPT, ExperimentData, Part, TrainingSet, training_set
 from augface.downstream.experiment import Experiment, effect
 from augface.downstream.frozen import Frozen
 from augface.downstream.full import Full
 from augface.downstream.linear import fit_logistic
-from augface.downstream.material import KEPT, Material, Part, TrainingSet, training_set
-from augface.downstream.question import answer, group_masks, new_material
 from augface.errors import UnknownNameError, UsageError
 from augface.metrics.effects import Effect, paired_effect, people_weights
 from augface.metrics.scores import average_precisions, calibration_error, group_scores
-from augface.rebalancing import plan_rebalance, rebalance
+from augface.rebalancing.rebalance import plan_rebalance, rebalance
 
 BY_NAME = {arm.name: arm for arm in ARMS}
 
@@ -108,52 +109,52 @@ def part(count: int, seed: int, *, shift: float = 1.5, rate: float = 0.3, style:
     return Part(features, labels[:, None], np.arange(count) + 1000 * seed)
 
 
-def material(made: Part | None = None, real: Part | None = None) -> Material:
+def data(made: Part | None = None, real: Part | None = None) -> ExperimentData:
     real = real or part(120, 1)
     held_out = {"valid": part(150, 2), "test": part(400, 3)}
     groups = np.arange(len(real)) % 2
-    return Material(["target"], real, made or part(60, 4, rate=1.0), groups, held_out)
+    return ExperimentData(["target"], real, made or part(60, 4, rate=1.0), groups, held_out)
 
 
-def drawn(arm: str | Arm, question: Material, seed: int = 0) -> TrainingSet:
+def drawn(arm: str | Arm, question: ExperimentData, seed: int = 0) -> TrainingSet:
     return training_set(BY_NAME[arm] if isinstance(arm, str) else arm, question, seed, 0)
 
 
 class TestArms:
     def test_all_arms_learn_from_all_real_faces(self) -> None:
         """A generator has seen them all: an arm that saw fewer would be beaten by what it missed."""
-        question = material()
+        question = data()
         for arm in ("plain", "oversampled", "duplicates", ALL, "synthetic 25%"):
             assert (drawn(arm, question).shown[: len(question.real)] > 0).all()
 
-    def test_each_seed_draws_other_made_faces_and_all_arms_the_same(self) -> None:
-        question = material()
-        made = slice(len(question.real), None)
-        first, second = (drawn(ALL, question, seed).shown[made] for seed in (0, 1))
-        assert first.sum() == second.sum() == round(KEPT * len(question.made))
+    def test_each_seed_draws_other_synthetic_faces_and_all_arms_the_same(self) -> None:
+        question = data()
+        synthetic = slice(len(question.real), None)
+        first, second = (drawn(ALL, question, seed).shown[synthetic] for seed in (0, 1))
+        assert first.sum() == second.sum() == round(KEPT * len(question.synthetic))
         assert not np.array_equal(first, second)
-        assert np.array_equal(first, drawn("synthetic, refit", question).shown[made])
+        assert np.array_equal(first, drawn("synthetic, last-layer retraining", question).shown[synthetic])
 
     def test_ratios_nest(self) -> None:
-        question = material()
-        made = slice(len(question.real), None)
+        question = data()
+        synthetic = slice(len(question.real), None)
         quarter, half, all_of_them = (
-            drawn(arm, question).shown[made] for arm in ("synthetic 25%", "synthetic 50%", ALL)
+            drawn(arm, question).shown[synthetic] for arm in ("synthetic 25%", "synthetic 50%", ALL)
         )
         assert [int(each.sum()) for each in (quarter, half, all_of_them)] == [12, 24, 48]
         assert (quarter <= half).all()
         assert (half <= all_of_them).all()
 
     def test_balances(self) -> None:
-        question = material()
-        positive = np.concatenate([question.real.labels[:, 0], question.made.labels[:, 0]]) > 0
+        question = data()
+        positive = np.concatenate([question.real.labels[:, 0], question.synthetic.labels[:, 0]]) > 0
         weighted = drawn("class-weighted", question)
         both = weighted.shown * weighted.loss
         assert both[positive].sum() == pytest.approx(both[~positive].sum())
         repeated = drawn("oversampled", question).shown
         assert repeated[positive].sum() == repeated[~positive].sum()
         copies, plain = drawn("duplicates", question).shown, drawn("plain", question).shown
-        assert copies.sum() - plain.sum() == round(KEPT * len(question.made)) == (copies - plain)[positive].sum()
+        assert copies.sum() - plain.sum() == round(KEPT * len(question.synthetic)) == (copies - plain)[positive].sum()
         grouped = drawn("group-balanced", question).shown[: len(question.real)]
         cells = [
             grouped[(question.groups == group) & ((question.real.labels[:, 0] > 0) == value)].sum()
@@ -162,25 +163,25 @@ class TestArms:
         ]
         assert cells == pytest.approx([cells[0]] * 4)
 
-    def test_every_recipe_with_made_faces_has_its_twin_with_copies(self) -> None:
-        question = material()
+    def test_every_arm_with_synthetic_faces_has_its_matched_control_with_copies(self) -> None:
+        question = data()
         for arm in ARMS:
-            if arm.synthetic and arm.real:
-                twin = BY_NAME[arm.name.replace("synthetic", "duplicates")]
+            if arm.uses_synthetic and arm.real:
+                control = BY_NAME[arm.name.replace("synthetic", "duplicates")]
                 assert dataclasses.replace(
-                    twin, name="", meaning="", made=twin.copies, copies=0.0
+                    control, name="", meaning="", synthetic=control.copies, copies=0.0
                 ) == dataclasses.replace(arm, name="", meaning="")
-                assert drawn(arm, question).shown.sum() == drawn(twin, question).shown.sum()
+                assert drawn(arm, question).shown.sum() == drawn(control, question).shown.sum()
 
     def test_synthetic_only_keeps_the_real_faces_of_kinds_that_were_not_made(self) -> None:
-        question = material()
+        question = data()
         shown = drawn("synthetic only", question).shown[: len(question.real)]
         positive = question.real.labels[:, 0] > 0
         assert not shown[positive].any()
         assert shown[~positive].any()
 
     def test_made_first_is_real_later(self) -> None:
-        question = material()
+        question = data()
         found = drawn("synthetic first", question)
         assert found.shown[len(question.real) :].any()
         assert not found.later[len(question.real) :].any()
@@ -206,8 +207,8 @@ class TestLinear:
         assert np.abs(far[:-1] - prior[:-1]).max() > 0.2
 
 
-def verdict(question: Material) -> str:
-    found = answer(Experiment(Frozen(question)))
+def verdict(question: ExperimentData) -> str:
+    found = compare_arms(Experiment(Frozen(question)))
     return "helps" if found.best.p_helps <= 0.025 else "harms" if found.of_all.p_harms <= 0.025 else "no evidence"
 
 
@@ -215,16 +216,16 @@ class TestHarness:
     def test_what_is_missing_helps(self) -> None:
         few = part(120, 1, rate=0.02, shift=0.7)
         held_out = {"valid": part(300, 2, shift=0.7), "test": part(800, 3, shift=0.7)}
-        question = dataclasses.replace(material(part(400, 4, rate=1.0, shift=0.7), few), held_out=held_out)
+        question = dataclasses.replace(data(part(400, 4, rate=1.0, shift=0.7), few), held_out=held_out)
         assert verdict(question) == "helps"
 
     def test_wrong_labels_harm(self) -> None:
         wrong = part(400, 4)
-        assert verdict(material(dataclasses.replace(wrong, labels=-wrong.labels))) == "harms"
+        assert verdict(data(dataclasses.replace(wrong, labels=-wrong.labels))) == "harms"
 
     def test_nothing_new_is_no_evidence(self) -> None:
         real = part(300, 1)
-        assert verdict(material(dataclasses.replace(real), real)) == "no evidence"
+        assert verdict(data(dataclasses.replace(real), real)) == "no evidence"
 
     def test_harm_to_an_attribute_that_was_not_asked_for_is_seen(self) -> None:
         def two(count: int, seed: int, sign: float = 1.0) -> Part:
@@ -236,11 +237,13 @@ class TestHarness:
 
         held_out = {"valid": two(200, 2), "test": two(500, 3)}
         for sign, harmed in ((1.0, False), (-1.0, True)):
-            question = Material(["target", "other"], two(150, 1), two(300, 4, sign), np.zeros(150, np.int64), held_out)
-            (other,) = answer(Experiment(Frozen(question)), [BY_NAME["plain"], BY_NAME[ALL]]).others
+            question = ExperimentData(
+                ["target", "other"], two(150, 1), two(300, 4, sign), np.zeros(150, np.int64), held_out
+            )
+            (other,) = compare_arms(Experiment(Frozen(question)), [BY_NAME["plain"], BY_NAME[ALL]]).others
             assert other.attribute == "other"
             assert (other.effect.p_harms < 0.001) == harmed
-            assert (other.with_made < other.without - 0.1) == harmed
+            assert (other.with_synthetic < other.without - 0.1) == harmed
 
     def test_two_identical_arms_have_no_effect(self) -> None:
         shown = part(200, 3).labels[:, 0] > 0
@@ -250,27 +253,27 @@ class TestHarness:
         assert found.p_helps == pytest.approx(0.5)
 
     def test_help_and_harm_are_told_only_where_the_same_recipe_with_copies_says_so_too(self) -> None:
-        found = answer(Experiment(Frozen(material()), seeds=2))
-        for contest in (found.best, found.of_all):
-            assert contest.beyond_copies is not None
-            sure = dataclasses.replace(contest.effect, p_helps=0.001, p_harms=0.002)
-            unsure = dataclasses.replace(contest.effect, p_helps=0.4, p_harms=0.6)
+        found = compare_arms(Experiment(Frozen(data()), seeds=2))
+        for compared_with_controls in (found.best, found.of_all):
+            assert compared_with_controls.beyond_copies is not None
+            sure = dataclasses.replace(compared_with_controls.effect, p_helps=0.001, p_harms=0.002)
+            unsure = dataclasses.replace(compared_with_controls.effect, p_helps=0.4, p_harms=0.6)
             for pair in ((sure, unsure), (unsure, sure)):
-                told = dataclasses.replace(contest, effect=pair[0], beyond_copies=pair[1])
+                told = dataclasses.replace(compared_with_controls, effect=pair[0], beyond_copies=pair[1])
                 assert (told.p_helps, told.p_harms) == (0.4, 0.6)
-            alone = dataclasses.replace(contest, effect=sure, beyond_copies=None)
+            alone = dataclasses.replace(compared_with_controls, effect=sure, beyond_copies=None)
             assert (alone.p_helps, alone.p_harms) == (0.001, 0.002)
 
     def test_copies_that_lose_to_a_better_recipe_do_not_harm(self) -> None:
         real = part(300, 3, shift=0.5, rate=0.05)
         copies = real.take(np.repeat(np.flatnonzero(real.labels[:, 0] > 0), 20))
         held_out = {"valid": part(300, 12, shift=0.5), "test": part(1500, 13, shift=0.5)}
-        found = answer(Experiment(Frozen(dataclasses.replace(material(copies, real), held_out=held_out))))
+        found = compare_arms(Experiment(Frozen(dataclasses.replace(data(copies, real), held_out=held_out))))
         assert found.of_all.effect.p_harms < 0.001
         assert found.of_all.p_harms > 0.5
 
     def test_pixel_arms_are_dropped_and_named(self) -> None:
-        found = answer(Experiment(Frozen(material()), seeds=2))
+        found = compare_arms(Experiment(Frozen(data()), seeds=2))
         assert {arm.name for arm in found.left_out} == {"flip and crop", "RandAugment"}
 
 
@@ -293,12 +296,12 @@ class TestResume:
         monkeypatch.setattr(Counting, "learnt", 0)
         monkeypatch.setattr(Counting, "stop_at", 3)
         with pytest.raises(KeyboardInterrupt):
-            Experiment(Counting(material()), folder=tmp_path).run(arms)
+            Experiment(Counting(data()), folder=tmp_path).run(arms)
         monkeypatch.setattr(Counting, "stop_at", 10**9)
         monkeypatch.setattr(Counting, "learnt", 0)
-        resumed = Experiment(Counting(material()), folder=tmp_path).run(arms)
+        resumed = Experiment(Counting(data()), folder=tmp_path).run(arms)
         assert Counting.learnt == 2 * 5 - 3
-        fresh = Experiment(Frozen(material())).run(arms)
+        fresh = Experiment(Frozen(data())).run(arms)
         for name, runs in fresh.items():
             for first, second in zip(runs, resumed[name], strict=True):
                 assert np.array_equal(first["test"], second["test"])
@@ -306,11 +309,11 @@ class TestResume:
     def test_other_material_is_learnt_anew(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(Counting, "learnt", 0)
         for made in (part(60, 4), part(60, 5)):
-            Experiment(Counting(material(made)), seeds=2, folder=tmp_path).run([BY_NAME["plain"]])
+            Experiment(Counting(data(made)), seeds=2, folder=tmp_path).run([BY_NAME["plain"]])
         assert Counting.learnt == 4
 
     def test_a_run_that_was_cut_short_is_done_again(self, tmp_path: Path) -> None:
-        experiment = Experiment(Frozen(material()), seeds=1, folder=tmp_path)
+        experiment = Experiment(Frozen(data()), seeds=1, folder=tmp_path)
         first = experiment.run([BY_NAME["plain"]])["plain"][0]["test"]
         (kept,) = tmp_path.iterdir()
         kept.write_bytes(kept.read_bytes()[:40])
@@ -323,7 +326,7 @@ def faces() -> FaceDataset:
 
 
 @pytest.fixture(scope="module")
-def question(faces: FaceDataset) -> Material:
+def question(faces: FaceDataset) -> ExperimentData:
     def images(data: FaceDataset) -> ImageRows:
         return data.images
 
@@ -331,20 +334,20 @@ def question(faces: FaceDataset) -> Material:
     assert faces.valid is not None
     assert faces.test is not None
     made = load_toyfaces(60, 32, seed=5)
-    return new_material("Male", faces.train, made, {"valid": faces.valid, "test": faces.test}, images, ["Young"])
+    return experiment_data("Male", faces.train, made, {"valid": faces.valid, "test": faces.test}, images, ["Young"])
 
 
 class TestFull:
     @pytest.mark.parametrize(
         "arm", ["plain", "class-weighted", "flip and crop", "RandAugment", "mixup", "synthetic first"]
     )
-    def test_every_arm_learns(self, arm: str, question: Material) -> None:
+    def test_every_arm_learns(self, arm: str, question: ExperimentData) -> None:
         learner = Full(question, images=256)
         found = learner.learn(BY_NAME[arm], drawn(arm, question), [0, 1], np.random.default_rng(0))
         assert found["test"].shape == (len(question.test), 2)
         assert np.isfinite(found["valid"]).all()
 
-    def test_it_tells_what_it_learnt_and_the_same_seed_tells_the_same(self, question: Material) -> None:
+    def test_it_tells_what_it_learnt_and_the_same_seed_tells_the_same(self, question: ExperimentData) -> None:
         learner = Full(question, images=3200)
         plain, again = (
             learner.learn(BY_NAME["plain"], drawn("plain", question), [0], np.random.default_rng(0)) for _ in range(2)
@@ -354,18 +357,20 @@ class TestFull:
         assert np.array_equal(plain["test"], again["test"])
 
     @pytest.mark.parametrize("network", ["small", "test_resnet"])
-    def test_a_refit_leaves_the_other_attributes_alone(self, network: str, question: Material) -> None:
+    def test_last_layer_retraining_leaves_the_other_attributes_alone(
+        self, network: str, question: ExperimentData
+    ) -> None:
         learner = Full(question, network, images=640)
         before, after = (
             learner.learn(arm, drawn(arm, question), [0, 1], np.random.default_rng(0))
-            for arm in (BY_NAME["plain"], BY_NAME["refit"])
+            for arm in (BY_NAME["plain"], BY_NAME["last-layer retraining"])
         )
         assert after["test"][:, 1] == pytest.approx(before["test"][:, 1], abs=1e-4)
         rows, shown = question.valid.known(0)
         gain = average_precisions(shown, after["valid"][rows, 0]) - average_precisions(shown, before["valid"][rows, 0])
         assert gain[0] >= -1e-3
 
-    def test_a_misspelt_network_is_refused_with_the_near_ones(self, question: Material) -> None:
+    def test_a_misspelt_network_is_refused_with_the_near_ones(self, question: ExperimentData) -> None:
         with pytest.raises(UnknownNameError, match="resnet18"):
             Full(question, "resnet81")
 
@@ -374,25 +379,25 @@ class TestBadInput:
     def test_people_in_two_splits_are_refused_before_any_work(self, faces: FaceDataset) -> None:
         assert faces.identity is not None
         mixed = dataclasses.replace(faces, identity=faces.identity % 7)
-        with pytest.raises(UsageError, match=r"7 people are in both train and valid.*--shared-people"):
+        with pytest.raises(UsageError, match=r"7 people are in both train and valid.*--allow-identity-overlap"):
             plan_rebalance(mixed, attr="Male")
-        assert plan_rebalance(mixed, attr="Male", shared_people=True).wanted
+        assert plan_rebalance(mixed, attr="Male", allow_identity_overlap=True).wanted
         assert plan_rebalance(mixed, attr="Male", downstream="off").wanted
 
     def test_a_misspelt_network_is_refused_before_any_work(self, faces: FaceDataset) -> None:
         with pytest.raises(UnknownNameError, match="network"):
             plan_rebalance(faces, attr="Male", downstream="full", network="smal")
 
-    def test_faces_from_elsewhere_that_cannot_be_scored_are_refused_before_any_work(
+    def test_an_external_test_set_that_cannot_be_scored_are_refused_before_any_work(
         self, faces: FaceDataset, tmp_path: Path
     ) -> None:
         women = faces.select(faces.matching({"Male": False}))
         with pytest.raises(UsageError, match="with and without Male"):
-            rebalance(faces, attr="Male", run_dir=tmp_path / "run", outside=women)
+            rebalance(faces, attr="Male", run_dir=tmp_path / "run", external_test=women)
         assert not (tmp_path / "run").exists()
 
     def test_labels_that_are_not_known_count_nowhere(self) -> None:
-        question = material()
+        question = data()
         question.real.labels[:40] = 0
         assert not drawn("plain", question).shown[:40].any()
 

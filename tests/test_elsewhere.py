@@ -13,7 +13,7 @@ import warnings
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -24,18 +24,20 @@ from safetensors.numpy import load_file, save_file
 from torch import Tensor, nn
 
 import augface
-from augface import rebalancing
-from augface.classifier import AttributeClassifier
+from augface.classifiers.attributes import AttributeClassifier
 from augface.cli import main
 from augface.data.dataset import FaceDataset
+from augface.data.export.writer import write_dataset
+from augface.data.groups import Subgroup
 from augface.data.toyfaces import load_toyfaces
-from augface.data.writer import write_dataset
 from augface.errors import DataError, UnknownNameError, UsageError
 from augface.files import sha256_of_file
 from augface.generators import GENERATORS, create_generator, load_generator
 from augface.generators.base import CHUNK, Generator, check_generator
-from augface.making import make_faces
-from augface.sampling import Group
+from augface.rebalancing import rebalance as rebalancing
+from augface.rebalancing.drawing import draw_accepted
+from augface.rebalancing.filters import Filters
+from augface.rebalancing.strategy import SubgroupPlan
 
 SIZE, LATENT = 32, 8
 ATTRIBUTES = "Smiling,Male"
@@ -520,11 +522,17 @@ def test_what_the_network_does_not_take_cannot_be_asked_for(faces: FaceDataset, 
 
 
 def test_rebalancing_asks_only_for_what_can_be_asked(faces: FaceDataset, tmp_path: Path) -> None:
-    """The gates see to the rest."""
+    """The filters see to the rest."""
     path = str(scripted(Told(), tmp_path / "network.pt"))
     generator = fitted("torchscript", faces, path=path, latent=LATENT, attributes=ATTRIBUTES)
-    made = make_faces(generator, AllPass(), Group({"Smiling": True, "Bangs": False}, 1, 3), seed=0, max_draws=2)  # type: ignore[arg-type]
-    assert made.accepted == 3
+    made = draw_accepted(
+        generator,
+        cast(Filters, AllPass()),
+        SubgroupPlan(Subgroup({"Smiling": True, "Bangs": False}), 1, 3),
+        seed=0,
+        max_draws=2,
+    )
+    assert made.count == 3
 
 
 # ONNX
@@ -544,7 +552,7 @@ class TestOnnx:
         with pytest.raises(UsageError, match=r"takes noise of the shape \(8,\), not \(9,\)"):
             fitted("onnx", faces, path=path, latent=9)
         open_model = str(onnx_model(tmp_path / "open.onnx", ["width"]))
-        with pytest.raises(UsageError, match="does not tell the shape of its noise"):
+        with pytest.raises(UsageError, match="does not give the shape of its noise"):
             fitted("onnx", faces, path=open_model)
         assert len(fitted("onnx", faces, path=open_model, latent=LATENT).sample(2)) == 2
         with pytest.raises(UsageError, match=r"does not take inputs of the shape \(32, 9\)"):
@@ -688,14 +696,14 @@ class TestImages:
         generator = fitted("images", faces, **settings("images"))
         assert generator.available() == 300
         assert len(generator.sample(300)) == 300
-        with pytest.raises(UsageError, match=r"301 images are asked for, but .*images holds 300, .* Ask for fewer"):
+        with pytest.raises(UsageError, match=r"301 images are requested, but .*images holds 300, .* Ask for fewer"):
             generator.sample(301)
-        with pytest.raises(UsageError, match="images with Male=True are asked for"):
+        with pytest.raises(UsageError, match="images with Male=1 are requested"):
             generator.sample(300, where={"Male": True})
 
     def test_labels_that_some_attributes_lack(self, faces: FaceDataset, settings: Settings) -> None:
         generator = fitted("images", faces, **settings("images"))
-        assert generator.askable == {"Male", "Smiling"}
+        assert generator.conditionable == {"Male", "Smiling"}
         with pytest.raises(UsageError, match="cannot be asked for Bangs"):
             generator.sample(1, where={"Bangs": True})
         with pytest.raises(UnknownNameError, match="Did you mean 'Bangs'"):
@@ -704,7 +712,7 @@ class TestImages:
     def test_without_labels_nothing_can_be_asked_for(self, faces: FaceDataset, tmp_path: Path) -> None:
         path = image_folder(tmp_path / "bare", faces)
         check_generator(GENERATORS.get("images"), faces, {"path": str(path)})
-        with pytest.raises(UsageError, match="cannot be asked for attributes"):
+        with pytest.raises(UsageError, match="attributes cannot be requested"):
             fitted("images", faces, path=str(path)).sample(1, where={"Male": True})
 
     def test_class_folders_are_labels(
@@ -745,7 +753,7 @@ class TestImages:
 
 
 class AllPass:
-    """Gates that let everything through."""
+    """Filters that let everything through."""
 
     def check(self, faces: FaceDataset, where: Any, *, copies_allowed: bool) -> Any:
         every = np.ones(len(faces), dtype=np.bool_)
@@ -761,10 +769,12 @@ def test_making_stops_where_the_images_end(
     path = image_folder(tmp_path / "images", faces, faces.attributes if labelled else None)
     generator = fitted("images", faces, path=str(path))
     there = int(faces.attributes["Bangs"].sum()) if labelled else len(faces)
-    made = make_faces(generator, AllPass(), Group({"Bangs": True}, 1, 100), seed=0, max_draws=10)  # type: ignore[arg-type]
-    assert made.accepted == made.drawn == there
+    made = draw_accepted(
+        generator, cast(Filters, AllPass()), SubgroupPlan(Subgroup({"Bangs": True}), 1, 100), seed=0, max_draws=10
+    )
+    assert made.count == made.drawn == there
     assert (
-        f"{there} of 100 wanted faces passed the gates in {there} draws, and there are no more to draw" in caplog.text
+        f"{there} of 100 wanted faces passed the filters in {there} draws, and there are no more to draw" in caplog.text
     )
     assert made.faces is not None
     assert len({face.tobytes() for face in pixels(made.faces)}) == there
@@ -781,7 +791,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
         return learn(*data, seed=seed, images=1280)
 
     monkeypatch.setattr(AttributeClassifier, "train", learn_little)
-    monkeypatch.setattr(rebalancing, "MEASURED", ())
+    monkeypatch.setattr(rebalancing, "EVALUATORS", ())
 
 
 @pytest.mark.usefixtures("quick")
@@ -818,7 +828,7 @@ class TestRebalancing:
             assert main(words) == 1
         change(tmp_path / "images")
         assert main([*words, "--resume"]) == 2
-        assert "generator changed since" in capsys.readouterr().err
+        assert "generator.sha256 changed since" in capsys.readouterr().err
         first = tmp_path / "images" / "0000.png"
         first.write_bytes(first.read_bytes()[:-1])  # as it was
         assert main([*words, "--resume"]) == 0

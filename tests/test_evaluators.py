@@ -11,13 +11,17 @@ import pandas as pd
 import pytest
 
 import augface
-from augface.data.dataset import FaceDataset, Pixels
+from augface.arrays import Pixels
+from augface.data.dataset import FaceDataset
 from augface.data.toyfaces import load_toyfaces
 from augface.downstream import arms as all_arms
 from augface.downstream import linear
+from augface.downstream.settings import DownstreamSettings
 from augface.errors import DataError, UnknownNameError
-from augface.evaluation import decide, run_evaluators
-from augface.evaluators import EVALUATORS, base, downstream, judge, real_vs_fake
+from augface.evaluation.evaluate import run_evaluators
+from augface.evaluation.verdict import decide
+from augface.evaluators import EVALUATORS, base, downstream, real_vs_fake
+from augface.evaluators import _judge as judge
 from augface.evaluators.base import Context, check_evaluator
 from augface.features.base import Features, FeatureSpace
 from augface.features.pixels import PixelSpace
@@ -78,7 +82,7 @@ def context(faces: FaceDataset, fresh: FaceDataset) -> Context:
     assert valid is not None
     assert test is not None
     return Context(
-        reference=valid, synthetic=fresh, train=train, valid=valid, test=test, made=fresh, targets=(TARGET,), seed=2
+        reference=valid, samples=fresh, train=train, valid=valid, test=test, accepted=fresh, targets=(TARGET,), seed=2
     )
 
 
@@ -116,9 +120,11 @@ def test_the_contract_holds(name: str, context: Context) -> None:
 
 
 @pytest.mark.parametrize("name", list(EVALUATORS))
-def test_the_registry_tells_the_needs(name: str) -> None:
-    assert EVALUATORS.entries()[name].capabilities == EVALUATORS.get(name).needs
-    assert EVALUATORS.get(name).name == name
+def test_the_section_has_the_registered_name_and_key_measures(name: str) -> None:
+    evaluator = EVALUATORS.get(name)
+    assert evaluator.name == evaluator.section.key == name
+    assert evaluator.section.key_measures
+    assert {measure for group in evaluator.section.headline for measure in group} <= set(evaluator.section.key_measures)
 
 
 class TestFidelity:
@@ -135,7 +141,7 @@ class TestFidelity:
 
     @pytest.mark.parametrize("measure", ["kernel_distance", "frechet_distance"])
     def test_noise_is_worse_than_real_faces(self, measure: str, context: Context) -> None:
-        noisy = dataclasses.replace(context, synthetic=noise(200))
+        noisy = dataclasses.replace(context, samples=noise(200))
         measurement = only(noisy, "fidelity", measure)
         assert measurement.verdict == "warn"
         good = only(context, "fidelity", measure)
@@ -144,7 +150,7 @@ class TestFidelity:
         assert measurement.value > good.high
 
     def test_the_permutation_test_tells_noise_from_faces(self, context: Context) -> None:
-        noisy = dataclasses.replace(context, synthetic=noise(200))
+        noisy = dataclasses.replace(context, samples=noise(200))
         assert only(noisy, "fidelity", "kernel_distance").p_value == pytest.approx(1 / 501)
         p_value = only(context, "fidelity", "kernel_distance").p_value
         assert p_value is not None
@@ -152,7 +158,7 @@ class TestFidelity:
 
     def test_blurred_faces_are_worse_than_sharp_ones(self, monkeypatch: pytest.MonkeyPatch, context: Context) -> None:
         use_space(monkeypatch, PixelSpace)
-        blur = only(dataclasses.replace(context, synthetic=blurred(context.synthetic)), "fidelity", "kernel_distance")
+        blur = only(dataclasses.replace(context, samples=blurred(context.samples)), "fidelity", "kernel_distance")
         sharp = only(context, "fidelity", "kernel_distance")
         assert blur.value is not None
         assert sharp.value is not None
@@ -164,13 +170,13 @@ class TestFidelity:
         assert measurement.verdict == "pass"
 
     def test_too_few_faces_are_said(self, context: Context) -> None:
-        few = dataclasses.replace(context, synthetic=noise(19))
+        few = dataclasses.replace(context, samples=noise(19))
         findings = EVALUATORS.get("fidelity")().evaluate(few)
         assert not findings.measurements
         assert "19 faces on each side are too few" in findings.skipped[0].reason
 
     def test_no_frechet_distance_is_given_where_it_is_mostly_bias(self, context: Context) -> None:
-        few = dataclasses.replace(context, synthetic=noise(95))
+        few = dataclasses.replace(context, samples=noise(95))
         findings = EVALUATORS.get("fidelity")().evaluate(few)
         assert {measurement.name for measurement in findings.measurements} == {"kernel_distance"}
         assert "fewer than twice the 48 dimensions" in findings.skipped[0].reason
@@ -180,7 +186,7 @@ class TestGroups:
     def test_both_kinds_of_each_attribute_are_measured(self, context: Context) -> None:
         measured = EVALUATORS.get("fidelity")().evaluate(context).measurements
         (men,) = [one for one in measured if one.group == {TARGET: True} and one.name == "kernel_distance"]
-        sides = (context.reference, context.synthetic, context.sides.other)
+        sides = (context.reference, context.samples, context.sides.other)
         assert men.n_real == men.n_fake == min(int(side.matching({TARGET: True}).sum()) for side in sides)
         assert men.baseline is not None
         assert men.verdict == "pass"
@@ -211,7 +217,7 @@ class TestGroups:
         images = pixels(fresh).copy()
         images[men] = pixels(noise(int(men.sum())))
         spoilt = dataclasses.replace(
-            context, synthetic=FaceDataset.from_arrays(images, fresh.attributes), spaces=("any",)
+            context, samples=FaceDataset.from_arrays(images, fresh.attributes), spaces=("any",)
         )
         for name, measure in (("fidelity", "kernel_distance"), ("prdc", "precision")):
             found = {
@@ -228,7 +234,7 @@ class TestGroups:
 @pytest.fixture(scope="module")
 def halves(faces: FaceDataset) -> Context:
     """Reals enough for neighbourhoods: half against half."""
-    return Context(reference=faces.select(slice(0, 300)), synthetic=faces.select(slice(300, 600)))
+    return Context(reference=faces.select(slice(0, 300)), samples=faces.select(slice(300, 600)))
 
 
 class TestPrdc:
@@ -244,28 +250,28 @@ class TestPrdc:
         assert all(one.direction == "higher" and one.protocol["k"] == 5 for one in everything.values())
 
     def test_what_is_no_face_is_imprecise(self, halves: Context) -> None:
-        noisy = dataclasses.replace(halves, synthetic=confetti(200))
+        noisy = dataclasses.replace(halves, samples=confetti(200))
         for measure in ("precision", "coverage"):
             measurement = only(noisy, "prdc", measure)
             assert measurement.value == 0
             assert measurement.verdict == "warn"
 
     def test_few_kinds_of_faces_lose_recall_and_keep_precision(self, halves: Context) -> None:
-        few = halves.synthetic.select(np.arange(300) % 12)
-        narrow = dataclasses.replace(halves, synthetic=few)
+        few = halves.samples.select(np.arange(300) % 12)
+        narrow = dataclasses.replace(halves, samples=few)
         assert only(narrow, "prdc", "recall").verdict == "warn"
         assert only(narrow, "prdc", "coverage").verdict == "warn"
         assert only(narrow, "prdc", "precision").verdict == "pass"
 
     def test_the_extremes_are_shown_and_named(self, halves: Context) -> None:
-        images = pixels(halves.synthetic).copy()
+        images = pixels(halves.samples).copy()
         images[4:9] = pixels(confetti(5))
         spoilt = FaceDataset.from_arrays(images, names=[f"face-{number}" for number in range(len(images))])
-        findings = EVALUATORS.get("prdc")().evaluate(dataclasses.replace(halves, synthetic=spoilt))
+        findings = EVALUATORS.get("prdc")().evaluate(dataclasses.replace(halves, samples=spoilt))
         names = next(one for one in findings.artifacts if one.name == "extremes-names")
         assert isinstance(names, Table)
         worst = [row[1] for row in names.rows if row[0] == "least realistic"]
-        match = dataclasses.replace(halves, synthetic=spoilt).sides.match()
+        match = dataclasses.replace(halves, samples=spoilt).sides.match()
         drawn = set(spoilt.names[4:9].tolist()) & set(spoilt.names[match.synthetic].tolist())
         assert drawn
         assert set(worst[: len(drawn)]) == drawn
@@ -279,14 +285,14 @@ class TestPrdc:
         assert all(one.low is None and one.value is not None for one in findings.measurements)
 
     def test_too_few_faces_are_said(self, halves: Context) -> None:
-        findings = EVALUATORS.get("prdc")().evaluate(dataclasses.replace(halves, synthetic=noise(99)))
+        findings = EVALUATORS.get("prdc")().evaluate(dataclasses.replace(halves, samples=noise(99)))
         assert not findings.measurements
         assert "at least 100" in findings.skipped[0].reason
 
 
 class TestSides:
     def test_sides_are_of_one_size_and_share_nobody(self, faces: FaceDataset, fresh: FaceDataset) -> None:
-        sides = Context(reference=faces, synthetic=fresh).sides
+        sides = Context(reference=faces, samples=fresh).sides
         match = sides.match()
         assert len(match.reference) == len(match.synthetic) == len(match.other) == len(match)
         assert faces.identity is not None
@@ -324,7 +330,7 @@ def scarce(context: Context) -> Context:
 class TestDownstream:
     def test_the_missing_faces_help(self, scarce: Context, fresh: FaceDataset) -> None:
         men = fresh.select(fresh.matching({TARGET: True}))
-        effect = only(dataclasses.replace(scarce, made=men), "downstream", "effect")
+        effect = only(dataclasses.replace(scarce, accepted=men), "downstream", "effect")
         assert effect.value is not None
         assert effect.value > 0
         assert effect.verdict == "pass"
@@ -332,7 +338,7 @@ class TestDownstream:
 
     def test_wrong_labels_harm(self, context: Context, fresh: FaceDataset) -> None:
         wrong = FaceDataset.from_arrays(fresh.images, pd.DataFrame({TARGET: ~fresh.attributes[TARGET]}))
-        effect = only(dataclasses.replace(context, made=wrong), "downstream", "effect_of_all")
+        effect = only(dataclasses.replace(context, accepted=wrong), "downstream", "effect_of_all")
         assert effect.value is not None
         assert effect.value < 0
         assert effect.verdict == "fail"
@@ -341,28 +347,28 @@ class TestDownstream:
     def test_nothing_new_is_no_evidence(self, context: Context) -> None:
         assert context.train is not None
         copies = context.train.select(np.random.default_rng(0).choice(len(context.train), 60))
-        effect = only(dataclasses.replace(context, made=copies), "downstream", "effect")
+        effect = only(dataclasses.replace(context, accepted=copies), "downstream", "effect")
         assert effect.verdict == "info"
         verdict = decide([effect])
         assert verdict.decision == "no evidence"
         assert "would have been seen" in verdict.reason
 
-    def test_every_arm_is_told(self, context: Context) -> None:
+    def test_every_arm_is_reported(self, context: Context) -> None:
         findings = EVALUATORS.get("downstream")().evaluate(context)
-        arms = {m.protocol["arm"] for m in findings.measurements if m.name == "average_precision"}
+        arms = {m.arm for m in findings.measurements if m.name == "average_precision"}
         assert arms == {arm.name for arm in all_arms.ARMS} - {"flip and crop", "RandAugment"}
         assert any("flip and crop, RandAugment" in skip.reason for skip in findings.skipped)
         assert findings.artifacts
 
-    def test_groups_other_attributes_and_faces_from_elsewhere_are_told(self, context: Context) -> None:
-        elsewhere = load_toyfaces(120, SIZE, seed=4)
-        wide = dataclasses.replace(context, outside=elsewhere, by=(TARGET, "Young"))
+    def test_groups_other_attributes_and_an_external_test_set_are_reported(self, context: Context) -> None:
+        external = load_toyfaces(120, SIZE, seed=4)
+        wide = dataclasses.replace(context, external_test=external, by=(TARGET, "Young"))
         found = EVALUATORS.get("downstream")().evaluate(wide)
         by_name = {m.name: m for m in found.measurements}
         groups = [m.group for m in found.measurements if m.name == "group_effect"]
         assert groups
         assert all(list(group) == ["Young"] for group in groups)
-        assert by_name["effect_outside"].n_real == len(elsewhere)
+        assert by_name["effect_outside"].n_real == len(external)
         tables = {artifact.name: artifact for artifact in found.artifacts if isinstance(artifact, Table)}
         others = tables[f"downstream-others-{TARGET}"]
         assert TARGET not in [row[0] for row in others.rows]
@@ -373,7 +379,7 @@ class TestDownstream:
         shared = dataclasses.replace(context, test=context.train)
         findings = EVALUATORS.get("downstream")().evaluate(shared)
         assert "people are in both train and test" in findings.skipped[0].reason
-        wanted = dataclasses.replace(shared, shared_people=True)
+        wanted = dataclasses.replace(shared, downstream=DownstreamSettings(allow_identity_overlap=True))
         assert EVALUATORS.get("downstream")().evaluate(wanted).measurements
 
     def test_it_looks_at_the_labels_that_are_known(self, context: Context) -> None:
@@ -389,12 +395,12 @@ class TestDownstream:
         changed: dict[str, Any] = {split: one_kind.select(one_kind.matching({TARGET: True}))}
         findings = EVALUATORS.get("downstream")().evaluate(dataclasses.replace(context, **changed))
         assert not findings.measurements
-        assert f"the {split} split has faces of one kind of {TARGET} only" in findings.skipped[0].reason
+        assert f"the {split} split has faces of one class of {TARGET} only" in findings.skipped[0].reason
 
     def test_made_faces_without_labels_are_said(self, context: Context) -> None:
-        unlabelled = FaceDataset.from_arrays(context.synthetic.images, {TARGET: [None] * len(context.synthetic)})
-        findings = EVALUATORS.get("downstream")().evaluate(dataclasses.replace(context, made=unlabelled))
-        assert "no made face has a label of Male" in findings.skipped[0].reason
+        unlabelled = FaceDataset.from_arrays(context.samples.images, {TARGET: [None] * len(context.samples)})
+        findings = EVALUATORS.get("downstream")().evaluate(dataclasses.replace(context, accepted=unlabelled))
+        assert "no synthetic face has a label of Male" in findings.skipped[0].reason
 
 
 class TestDecision:
@@ -406,7 +412,8 @@ class TestDecision:
         high=0.03,
         direction="higher",
         verdict="pass",
-        protocol={"attribute": "Hat", "ours": "synthetic", "rival": "plain", "smallest_visible_effect": 0.01},
+        attribute="Hat",
+        found={"treatment": "synthetic", "control": "plain", "smallest_visible_effect": 0.01},
     )
     copies = Measurement(
         evaluator="memorisation", name="copied", value=0.3, low=0.2, high=0.4, direction="lower", verdict="fail"
@@ -415,7 +422,7 @@ class TestDecision:
     def test_memorisation_vetoes(self) -> None:
         verdict = decide([self.effect, self.copies])
         assert verdict.decision == "do not use"
-        assert "30.0% of the made faces repeat one (95 % interval 20.0% to 40.0%)" in verdict.reason
+        assert "30.0% of the synthetic faces repeat one (95 % interval 20.0% to 40.0%)" in verdict.reason
 
     def test_an_alarm_without_a_copy_to_show_is_told_and_decides_nothing(self) -> None:
         alarm = self.copies.model_copy(update={"value": 0.0, "low": 0.0, "high": 0.001, "p_value": 0.028})
@@ -425,9 +432,9 @@ class TestDecision:
         equal = self.copies.model_copy(update={"name": "exact_copies", "value": 1.0, "low": None, "high": None})
         assert decide([self.effect, equal]).decision == "do not use"
 
-    def test_what_gets_worse_elsewhere_is_told_with_the_help(self) -> None:
+    def test_what_gets_worse_otherwise_is_told_with_the_help(self) -> None:
         others = self.effect.model_copy(
-            update={"name": "effect_on_others", "verdict": "warn", "protocol": {"harmed": ["Bangs", "Young"]}}
+            update={"name": "effect_on_others", "verdict": "warn", "found": {"harmed": ["Bangs", "Young"]}}
         )
         assert "It does worse with Bangs, Young." in decide([self.effect, others]).reason
 
@@ -447,11 +454,11 @@ class TestDecision:
 
 class TestSkipping:
     def test_unmet_needs_are_said(self, context: Context) -> None:
-        bare = Context(reference=context.reference, synthetic=context.synthetic)
-        measurements, _, skipped = run_evaluators(bare, ["fidelity", "downstream"])
-        assert {measurement.evaluator for measurement in measurements} == {"fidelity"}
-        (reason,) = [skip.reason for skip in skipped if skip.evaluator == "downstream"]
-        for need in ("a test split", "a valid split", "give them as `train`", "give it as `attr`", "made faces"):
+        bare = Context(reference=context.reference, samples=context.samples)
+        findings, _ = run_evaluators(bare, ["fidelity", "downstream"])
+        assert {measurement.evaluator for measurement in findings.measurements} == {"fidelity"}
+        (reason,) = [skip.reason for skip in findings.skipped if skip.evaluator == "downstream"]
+        for need in ("a test split", "a valid split", "give them as `train`", "give it as `attr`", "synthetic faces"):
             assert need in reason
 
 
@@ -518,8 +525,11 @@ class TestEvaluate:
         people = pixels(faces)
         shown = augface.evaluate(people, fresh, evaluators="fidelity")
         hidden = augface.evaluate(people, fresh, evaluators="fidelity", real_images=False)
-        assert [grid.name for grid in shown.artifacts if grid.section == "samples"] == ["samples-made", "samples-real"]
-        assert [grid.name for grid in hidden.artifacts if grid.section == "samples"] == ["samples-made"]
+        assert [grid.name for grid in shown.artifacts if grid.section == "samples"] == [
+            "samples-synthetic",
+            "samples-real",
+        ]
+        assert [grid.name for grid in hidden.artifacts if grid.section == "samples"] == ["samples-synthetic"]
 
     def test_wrong_names_fail_before_any_work(self, faces: FaceDataset, fresh: FaceDataset) -> None:
         with pytest.raises(UnknownNameError, match="Did you mean 'fidelity'"):

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from augface.arrays import Pixels
 from augface.data import load_data
-from augface.data.dataset import FaceDataset, Pixels
+from augface.data.dataset import FaceDataset
 from augface.data.originals import Originals
 from augface.data.toyfaces import load_toyfaces
 from augface.errors import DataError

@@ -10,13 +10,14 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from augface.data.dataset import FaceDataset, Pixels
+from augface.arrays import Pixels
+from augface.data.dataset import FaceDataset
+from augface.data.export.writer import write_dataset
 from augface.data.toyfaces import load_toyfaces
-from augface.data.writer import write_dataset
 from augface.errors import DataError
-from augface.evaluation import size_warnings
+from augface.evaluation.evaluate import size_warnings
+from augface.evaluation.inputs import open_faces
 from augface.evaluators.base import Context
-from augface.faces import open_faces
 from augface.generators import create_generator
 
 SIZE = 24
@@ -116,11 +117,11 @@ def test_sides_of_other_sizes_are_warned_of(faces: FaceDataset, tmp_path: Path) 
     large = np.repeat(np.repeat(np.asarray(faces.images[:6]), 2, axis=1), 2, axis=2)
     sides = [write_images(tmp_path / name, images) for name, images in (("a", faces.images[:6]), ("b", large))]
     unlike, alike = open_faces(*sides), open_faces(sides[0], sides[0])
-    (warning,) = size_warnings(Context(reference=unlike.real, synthetic=unlike.synthetic))
+    (warning,) = size_warnings(Context(reference=unlike.real, samples=unlike.synthetic))
     assert "24 x 24" in warning
     assert "48 x 48" in warning
     assert "size=24" in warning
-    assert not size_warnings(Context(reference=alike.real, synthetic=alike.synthetic))
+    assert not size_warnings(Context(reference=alike.real, samples=alike.synthetic))
 
 
 def test_a_file_that_changes_meanwhile_is_no_silent_error(faces: FaceDataset, tmp_path: Path) -> None:

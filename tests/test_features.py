@@ -25,7 +25,8 @@ from inception_standin import StandIn, make_standin, standin_in_use
 from safetensors.torch import save_file
 from torch.nn import functional
 
-from augface.data.dataset import FaceDataset, Pixels, concatenate
+from augface.arrays import Pixels
+from augface.data.dataset import FaceDataset, concatenate
 from augface.data.toyfaces import load_toyfaces
 from augface.errors import DataError
 from augface.features import create_feature_space, efficientnet, inception, network, weights_status
@@ -306,13 +307,13 @@ class Server:
         self.content = content
         self.announced = len(content)
         self.code = 200
-        self.asked = 0
+        self.requested = 0
         self.before_answer: Callable[[], object] = lambda: None
         outer = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
-                outer.asked += 1
+                outer.requested += 1
                 outer.before_answer()
                 self.send_response(outer.code)
                 self.send_header("Content-Length", str(outer.announced))
@@ -350,10 +351,10 @@ class TestDownload:
         present, detail = status(wanted)
         assert not present
         assert "Downloaded when first used (700.0 kB)" in detail
-        assert server.asked == 0
+        assert server.requested == 0
         for _ in range(2):
             assert find(wanted) == Weights(tmp_path / "cache/weights/probe.pth", str(wanted.sha256), official=True)
-        assert server.asked == 1
+        assert server.requested == 1
         assert [path.name for path in (tmp_path / "cache/weights").iterdir()] == ["probe.pth"]
 
     def refused(self, wanted: WeightsFile, tmp_path: Path, *words: str) -> None:
@@ -401,7 +402,7 @@ class TestDownload:
         monkeypatch.setenv("AUGFACE_OFFLINE", "1")
         self.refused(wanted, tmp_path, "forbids")
         assert "Downloaded" not in status(wanted)[1]
-        assert server.asked == 0
+        assert server.requested == 0
         monkeypatch.setenv("AUGFACE_OFFLINE", "0")
         find(wanted)
 
@@ -422,7 +423,7 @@ class TestDownload:
         for process in processes:
             assert process.communicate(timeout=60)[0].strip() == str(path)
             assert process.returncode == 0
-        assert server.asked == 2
+        assert server.requested == 2
         assert path.read_bytes() == server.content
         assert list(path.parent.iterdir()) == [path]
 

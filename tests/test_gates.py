@@ -1,4 +1,4 @@
-"""The gates refuse what they should, and let fresh real faces through."""
+"""The filters refuse what they should, and let fresh real faces through."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from augface.classifier import AttributeClassifier
+from augface.classifiers.attributes import AttributeClassifier
 from augface.data.dataset import FaceDataset
 from augface.data.toyfaces import label, load_toyfaces, render
 from augface.errors import DataError, UnknownNameError
-from augface.gates import Gates
+from augface.rebalancing.filters import Filters
 
 SIZE = 32
 MAN = {"Male": True}
@@ -32,17 +32,17 @@ def train(faces: FaceDataset) -> FaceDataset:
 
 
 @pytest.fixture(scope="module")
-def strangers(faces: FaceDataset) -> FaceDataset:
+def non_mates(faces: FaceDataset) -> FaceDataset:
     assert faces.test is not None
     return faces.test
 
 
 @pytest.fixture(scope="module")
-def gates(train: FaceDataset) -> Gates:
+def gates(train: FaceDataset) -> Filters:
     with pytest.MonkeyPatch.context() as patch:
         learn = AttributeClassifier.train
         patch.setattr(AttributeClassifier, "train", lambda *data, seed: learn(*data, seed=seed, images=10_000))
-        return Gates(train, seed=1)
+        return Filters(train, seed=1)
 
 
 def made(images: np.ndarray[Any, Any]) -> FaceDataset:
@@ -57,7 +57,7 @@ def rerendered(faces: FaceDataset, glasses: bool) -> FaceDataset:
     return made(render(factors, SIZE))
 
 
-def test_copies_are_refused_also_mirrored_ones(gates: Gates, train: FaceDataset) -> None:
+def test_copies_are_refused_also_mirrored_ones(gates: Filters, train: FaceDataset) -> None:
     rows = np.arange(0, len(train), 17)
     images = train.images[rows]
     for copies in (images, images[:, :, ::-1]):
@@ -67,7 +67,7 @@ def test_copies_are_refused_also_mirrored_ones(gates: Gates, train: FaceDataset)
 
 
 @pytest.mark.parametrize("change", ["darker", "noisy", "shifted"])
-def test_copies_are_refused_when_slightly_changed(change: str, gates: Gates, train: FaceDataset) -> None:
+def test_copies_are_refused_when_slightly_changed(change: str, gates: Filters, train: FaceDataset) -> None:
     images = train.images[:80].astype(np.float64)
     noise = np.random.default_rng(0).normal(0, 4, images.shape)
     changed = {"darker": images * 0.9, "noisy": images + noise, "shifted": np.roll(images, (1, -1), (1, 2))}[change]
@@ -75,20 +75,20 @@ def test_copies_are_refused_when_slightly_changed(change: str, gates: Gates, tra
     assert passed.copy.mean() < 0.05
 
 
-def test_fresh_real_faces_are_no_copies_and_plausible(gates: Gates, strangers: FaceDataset) -> None:
-    passed = gates.check(strangers, {})
+def test_fresh_real_faces_are_no_copies_and_plausible(gates: Filters, non_mates: FaceDataset) -> None:
+    passed = gates.check(non_mates, {})
     assert passed.copy.mean() >= 0.97
     assert passed.plausible.mean() >= 0.9
-    assert passed.attribute.all(), "nothing was asked for"
+    assert passed.attribute.all(), "nothing was requested"
 
 
-def test_noise_is_implausible(gates: Gates) -> None:
+def test_noise_is_implausible(gates: Filters) -> None:
     noise = np.random.default_rng(0).integers(0, 256, (50, SIZE, SIZE, 3)).astype(np.uint8)
     assert gates.check(made(noise), {}).plausible.mean() < 0.05
 
 
-def test_faces_of_the_wrong_kind_are_refused(gates: Gates, strangers: FaceDataset) -> None:
-    plain = strangers.select(np.flatnonzero(~strangers.matching({"Eyeglasses": True}))[:150])
+def test_faces_of_the_wrong_kind_are_refused(gates: Filters, non_mates: FaceDataset) -> None:
+    plain = non_mates.select(np.flatnonzero(~non_mates.matching({"Eyeglasses": True}))[:150])
     with_glasses, without = rerendered(plain, True), rerendered(plain, False)
     for asked in (True, False):
         where = {"Eyeglasses": asked}
@@ -97,15 +97,15 @@ def test_faces_of_the_wrong_kind_are_refused(gates: Gates, strangers: FaceDatase
         assert gates.check(wrong, where).attribute.mean() < 0.2
 
 
-def test_every_attribute_that_was_asked_for_must_be_seen(gates: Gates, strangers: FaceDataset) -> None:
-    men, smiling = (gates.check(strangers, where).attribute for where in (MAN, {"Smiling": True}))
-    both = gates.check(strangers, {**MAN, "Smiling": True})
+def test_every_attribute_that_was_asked_for_must_be_seen(gates: Filters, non_mates: FaceDataset) -> None:
+    men, smiling = (gates.check(non_mates, where).attribute for where in (MAN, {"Smiling": True}))
+    both = gates.check(non_mates, {**MAN, "Smiling": True})
     assert np.array_equal(both.attribute, men & smiling)
     assert set(both.probabilities) == {"Male", "Smiling"}
     assert np.array_equal(both.all, both.attribute & both.copy & both.plausible)
 
 
-def test_thresholds_are_told_with_how_good_they_are(gates: Gates) -> None:
+def test_thresholds_are_told_with_how_good_they_are(gates: Filters) -> None:
     threshold = gates.classifier.thresholds["Male"]
     assert 0 < threshold.value < 1
     assert threshold.balanced_accuracy > 0.8
@@ -119,8 +119,11 @@ def test_the_same_seed_gives_the_same_gates() -> None:
     with pytest.MonkeyPatch.context() as patch:
         learn = AttributeClassifier.train
         patch.setattr(AttributeClassifier, "train", lambda *data, seed: learn(*data, seed=seed, images=640))
-        first, second = Gates(train, seed=4), Gates(train, seed=4)
-    assert (first.smallest_isolation, first.largest_distance) == (second.smallest_isolation, second.largest_distance)
+        first, second = Filters(train, seed=4), Filters(train, seed=4)
+    assert (first.smallest_distance_ratio, first.largest_distance) == (
+        second.smallest_distance_ratio,
+        second.largest_distance,
+    )
     assert np.array_equal(first.check(train, {}).plausible, second.check(train, {}).plausible)
 
 
@@ -128,4 +131,4 @@ def test_too_few_faces_are_refused() -> None:
     one_person = load_toyfaces(40, 16)
     one_person = FaceDataset.from_arrays(one_person.images, one_person.attributes, identity=np.zeros(40))
     with pytest.raises(DataError, match="too few people"):
-        Gates(one_person)
+        Filters(one_person)

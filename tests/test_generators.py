@@ -20,7 +20,7 @@ from augface.data.dataset import FaceDataset
 from augface.data.toyfaces import load_toyfaces
 from augface.errors import AugfaceError, DataError, UnknownNameError, UsageError
 from augface.generators import GENERATORS, create_generator, load_generator
-from augface.generators.adversarial import AdversarialGenerator
+from augface.generators._adversarial import AdversarialGenerator
 from augface.generators.base import CHUNK, Generator, check_generator
 from augface.training import loop
 from augface.training.budget import parse_budget
@@ -35,7 +35,7 @@ RECIPES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "hinge": ({}, {"loss": "hinge"}),
     "spectral norms": (HINGE, {"spectral_norm": True}),
     "R1": ({"gradient_penalty_weight": 0.0}, {"gradient_penalty_weight": 0.5}),
-    "R2": ({"gradient_penalty_every": 2}, {"made_gradient_penalty_weight": 1.0}),
+    "R2": ({"gradient_penalty_every": 2}, {"generated_gradient_penalty_weight": 1.0}),
     "noise not looked for": ({}, {"noise_weight": 0.0}),
     "labels not looked for": ({}, {"attribute_weight": 0.0}),
 }
@@ -148,7 +148,7 @@ class TestEveryGenerator:
 @pytest.mark.parametrize("name", [name for name in OWN if "conditional" in GENERATORS.entries()[name].capabilities])
 class TestAsking:
     def test_a_kind_that_no_training_face_has_is_refused(self, name: str, fitted: dict[str, Generator]) -> None:
-        with pytest.raises(UsageError, match="No training face has Male=False, Goatee=True"):
+        with pytest.raises(UsageError, match="No training face has Male=0,Goatee=1"):
             fitted[name].sample(1, where={"Male": False, "Goatee": True})
 
     def test_an_unknown_attribute_brings_close_ones(self, name: str, fitted: dict[str, Generator]) -> None:
@@ -175,7 +175,7 @@ def test_labels_may_be_missing(faces: FaceDataset) -> None:
 
 
 def test_labels_that_are_not_known_do_not_steer(faces: FaceDataset) -> None:
-    """A made face of unknown sex must differ from one asked to be a man, else the condition does nothing."""
+    """A synthetic face of unknown sex must differ from one asked to be a man, else the condition does nothing."""
     generator = create_generator("cgan", **TINY)
     assert isinstance(generator, AdversarialGenerator)
     conditions = generator._conditions(pd.DataFrame({"A": [True, False, None]}, dtype="boolean"))
@@ -393,7 +393,7 @@ class TestResume:
             states.append((state.images_seen, state.total_images))
             return state
 
-        monkeypatch.setattr("augface.generators.adversarial.train", watched)
+        monkeypatch.setattr("augface.generators._adversarial.train", watched)
         with pytest.MonkeyPatch.context() as patch:
             stop_once_the_length_is_known(patch)
             with pytest.raises(Stop):

@@ -12,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from augface.arrays import Pixels
 from augface.data import load_data
-from augface.data.dataset import Pixels
 from augface.data.toyfaces import load_toyfaces
 from augface.errors import DataError
 from augface.features import DEFAULT_SPACE, FEATURE_SPACES, create_feature_space, identity, network, weights_status
@@ -238,7 +238,7 @@ def crowd(people: int, seed: int, first: int = 0) -> tuple[Floats, npt.NDArray[n
 class TestLeakage:
     train, train_people = crowd(600, seed=1)
     held_out, held_out_people = crowd(500, seed=2, first=10_000)
-    strangers, stranger_people = crowd(400, seed=3, first=20_000)
+    non_mates, non_mate_people = crowd(400, seed=3, first=20_000)
 
     def leakage(self, fakes: Floats, people: npt.NDArray[np.int64] | None = None, rate: float = 0.02) -> Any:
         return identity_leakage(
@@ -252,17 +252,17 @@ class TestLeakage:
         )
 
     def test_strangers_are_no_leak(self) -> None:
-        found = self.leakage(self.strangers, self.stranger_people)
+        found = self.leakage(self.non_mates, self.non_mate_people)
         assert found.excess.low < 0 < found.excess.high
         assert found.p_value > 0.05
-        assert found.strangers_within.value == pytest.approx(0.02, abs=1 / found.n_strangers)
-        assert found.expected == pytest.approx(found.strangers_within.value * len(self.strangers))
-        assert (found.n_fakes, found.n_strangers) == (len(self.strangers), len(self.held_out))
+        assert found.non_mates_within.value == pytest.approx(0.02, abs=1 / found.n_non_mates)
+        assert found.expected == pytest.approx(found.non_mates_within.value * len(self.non_mates))
+        assert (found.n_fakes, found.n_non_mates) == (len(self.non_mates), len(self.held_out))
 
     def test_people_of_the_training_set_are_found_as_often_as_the_true_positive_rate_says(self) -> None:
         _, first, photos = np.unique(self.train_people, return_index=True, return_counts=True)
-        leaked = first[photos == 3]  # one photo of each becomes a made face, the others stay
-        fakes = np.concatenate([self.strangers, self.train[leaked]])
+        leaked = first[photos == 3]  # one photo of each becomes a synthetic face, the others stay
+        fakes = np.concatenate([self.non_mates, self.train[leaked]])
         found = identity_leakage(
             fakes,
             np.delete(self.train, leaked, axis=0),
@@ -274,10 +274,10 @@ class TestLeakage:
         share = len(leaked) / len(fakes)
         assert found.p_value < 0.001
         assert 0.3 < found.known_within.value < 1
-        rate = found.known_within.value - found.strangers_within.value
+        rate = found.known_within.value - found.non_mates_within.value
         assert found.excess.low < share * rate < found.excess.high
         assert found.excess.value / rate == pytest.approx(share, rel=0.25)
-        assert found.excess.value == pytest.approx(found.fakes_within.value - found.strangers_within.value)
+        assert found.excess.value == pytest.approx(found.fakes_within.value - found.non_mates_within.value)
 
     def test_copies_of_the_training_set_are_all_found(self) -> None:
         found = self.leakage(self.train)
@@ -295,19 +295,19 @@ class TestLeakage:
         mixed = np.concatenate([self.held_out, self.train[:200]])
         people = np.concatenate([self.held_out_people, self.train_people[:200]])
         found = identity_leakage(
-            self.strangers, self.train, mixed, train_people=self.train_people, held_out_people=people, rate=0.02
+            self.non_mates, self.train, mixed, train_people=self.train_people, held_out_people=people, rate=0.02
         )
-        assert found == self.leakage(self.strangers)
+        assert found == self.leakage(self.non_mates)
 
     def test_too_few_strangers_are_told_so(self) -> None:
         with pytest.raises(DataError, match="too few for a false identification rate"):
-            self.leakage(self.strangers, rate=0.0005)
+            self.leakage(self.non_mates, rate=0.0005)
         with pytest.raises(DataError, match="0 fake features are too few"):
-            self.leakage(self.strangers[:0])
+            self.leakage(self.non_mates[:0])
 
     def test_without_second_photos_the_true_positive_rate_is_unknown(self) -> None:
         found = identity_leakage(
-            self.strangers,
+            self.non_mates,
             self.train,
             self.held_out,
             train_people=np.arange(len(self.train)),

@@ -174,7 +174,7 @@ class TestPrdc:
         real, fake = normal(0, 300, 20), normal(1, 250, 20, shift=0.2)
         expected = prc_features_to_metric(
             torch.from_numpy(fake), torch.from_numpy(real), verbose=False
-        )  # made ones first
+        )  # synthetic ones first
         measures = prdc(real, fake, k=3)
         assert measures["precision"] == pytest.approx(expected["precision"], abs=1e-6)
         assert measures["recall"] == pytest.approx(expected["recall"], abs=1e-6)

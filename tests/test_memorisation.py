@@ -11,13 +11,15 @@ import numpy.typing as npt
 import pytest
 from PIL import Image, ImageFilter
 
-from augface.copies import CopyFinder
-from augface.data.dataset import FaceDataset, ImageRows
+from augface.classifiers.copies import CopyFinder
+from augface.data.dataset import FaceDataset
+from augface.data.pixels import ImageRows
 from augface.data.toyfaces import load_toyfaces
-from augface.evaluation import decide, run_evaluators
+from augface.evaluation.evaluate import run_evaluators
+from augface.evaluation.verdict import decide
 from augface.evaluators.base import Context, Findings, check_evaluator
 from augface.evaluators.memorisation import Memorisation
-from augface.metrics.memorisation import Nearest, copied_share, copy_test, copying_score
+from augface.metrics.copying import Nearest, copied_share, copy_test, copying_score
 from augface.metrics.registration import registered_distances
 from augface.results import ImageGrid, Measurement, Table
 
@@ -41,7 +43,7 @@ def test_a_shifted_picture_is_found_at_its_place() -> None:
 
 
 def null_space(random: np.random.Generator, count: int, share: float, people: int) -> Nearest:
-    """Made faces that fall beside anybody, several beside one person, whatever the side."""
+    """Synthetic faces that fall beside anybody, several beside one person, whatever the side."""
     side = random.random(people) < share
     person = random.integers(0, people, count)
     return Nearest(random.random(count), person, side[person])
@@ -49,12 +51,14 @@ def null_space(random: np.random.Generator, count: int, share: float, people: in
 
 @pytest.mark.parametrize("share", [0.5, 0.8])
 def test_the_alarm_is_calibrated_over_two_spaces(share: float, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("augface.metrics.memorisation.RESAMPLES", 499)
+    monkeypatch.setattr("augface.metrics.copying.RESAMPLES", 499)
     random = np.random.default_rng(1)
     p_values = []
     for _ in range(400):
         first = null_space(random, 600, share, 400)
-        second = dataclasses.replace(first, isolation=first.isolation + 0.2 * random.random(600))  # they agree a lot
+        second = dataclasses.replace(
+            first, distance_ratio=first.distance_ratio + 0.2 * random.random(600)
+        )  # they agree a lot
         p_values.append(copy_test([first, second], share, random).p_value)
     assert 0.02 < np.mean(np.array(p_values) < 0.05) < 0.08
 
@@ -62,12 +66,15 @@ def test_the_alarm_is_calibrated_over_two_spaces(share: float, monkeypatch: pyte
 def test_many_made_faces_beside_one_picture_are_one_piece_of_evidence() -> None:
     random = np.random.default_rng(2)
     nearest = null_space(random, 1000, 0.5, 800)
-    one = np.where(np.arange(1000) < 300, -1, nearest.isolation), np.where(np.arange(1000) < 300, 5000, nearest.person)
+    one = (
+        np.where(np.arange(1000) < 300, -1, nearest.distance_ratio),
+        np.where(np.arange(1000) < 300, 5000, nearest.person),
+    )
     collapsed = Nearest(one[0], one[1], np.where(np.arange(1000) < 300, True, nearest.from_train))
     assert copy_test([collapsed], 0.5, random).p_value > 0.01
     twenty = np.arange(1000) < 20
-    copied = Nearest(np.where(twenty, -1, nearest.isolation), np.where(twenty, 5000 + np.arange(1000), nearest.person),
-                     nearest.from_train | twenty)  # fmt: skip
+    ratios = np.where(twenty, -1, nearest.distance_ratio)
+    copied = Nearest(ratios, np.where(twenty, 5000 + np.arange(1000), nearest.person), nearest.from_train | twenty)
     assert copy_test([copied], 0.5, random).p_value < 0.001
 
 
@@ -86,7 +93,7 @@ def test_the_copied_share_is_right_in_the_mean_and_its_interval_holds_it(share: 
         near = null_space(random, 2000, share, 4000)  # 1 in 100 is near by chance
         copies = random.random(2000) < 0.03
         planted = Nearest(
-            np.where(copies, 0.0, near.isolation), np.where(copies, 9000 + np.arange(2000), near.person),
+            np.where(copies, 0.0, near.distance_ratio), np.where(copies, 9000 + np.arange(2000), near.person),
             near.from_train | copies,
         )  # fmt: skip
         value, low, high = copied_share(planted, 0.01, share)
@@ -118,7 +125,7 @@ def test_the_copying_score_sees_what_is_too_near() -> None:
 @pytest.fixture(autouse=True, scope="module")
 def few_strangers() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("augface.evaluators.memorisation.STRANGERS_MOST", 200)
+        patch.setattr("augface.evaluators.memorisation.NON_MATES_MOST", 200)
         yield
 
 
@@ -166,16 +173,16 @@ def test_the_originals_of_changed_copies_are_found(change: str, train: FaceDatas
     chosen = np.arange(0, 600, 12)
     found = finder.search(rows(changed(train.images[chosen], change)))
     assert (found.nearest == chosen).mean() >= 0.98
-    assert np.quantile(found.isolation, 0.95) < 0.35
+    assert np.quantile(found.distance_ratio, 0.95) < 0.35
 
 
 def test_strangers_are_not_isolated_and_people_can_be_left_out(train: FaceDataset, finder: CopyFinder) -> None:
-    strangers = load_toyfaces(100, SIZE, seed=2)
-    assert finder.search(strangers.images).isolation.min() > 0.4
+    non_mates = load_toyfaces(100, SIZE, seed=2)
+    assert finder.search(non_mates.images).distance_ratio.min() > 0.4
     assert train.identity is not None
     own = finder.search(train.images.take(np.arange(50)), train.identity[:50])
     assert (train.identity[own.nearest] != train.identity[:50]).all()
-    assert own.isolation.min() > 0.4
+    assert own.distance_ratio.min() > 0.4
 
 
 # The evaluator
@@ -183,11 +190,11 @@ def test_strangers_are_not_isolated_and_people_can_be_left_out(train: FaceDatase
 
 @pytest.fixture(scope="module")
 def context(train: FaceDataset) -> Context:
-    """As many held-out faces, and 300 made ones by a perfect generator; in pixels only, which is quick."""
+    """As many held-out faces, and 300 synthetic ones by a perfect generator; in pixels only, which is quick."""
     fakes = load_toyfaces(300, SIZE, seed=4)
     return Context(
         reference=load_toyfaces(700, SIZE, seed=3),
-        synthetic=FaceDataset.from_arrays(fakes.images, names=[f"made{row}.png" for row in range(300)]),
+        samples=FaceDataset.from_arrays(fakes.images, names=[f"made{row}.png" for row in range(300)]),
         train=train,
         spaces=("pixels",),
         seed=1,
@@ -195,12 +202,12 @@ def context(train: FaceDataset) -> Context:
 
 
 def with_fakes(context: Context, images: Images) -> Context:
-    return dataclasses.replace(context, synthetic=FaceDataset.from_arrays(images))
+    return dataclasses.replace(context, samples=FaceDataset.from_arrays(images))
 
 
 def plant(context: Context, count: int, change: str) -> Context:
     assert context.train is not None
-    images = np.asarray(context.synthetic.images).copy()
+    images = np.asarray(context.samples.images).copy()
     images[:count] = changed(context.train.images[np.arange(count) * 3], change)
     return with_fakes(context, images)
 
@@ -223,7 +230,7 @@ def test_the_contract_and_the_default_space(context: Context) -> None:
     few = np.arange(100)
     assert context.train is not None
     small = dataclasses.replace(
-        context, reference=context.reference.select(few), synthetic=context.synthetic.select(few),
+        context, reference=context.reference.select(few), samples=context.samples.select(few),
         train=context.train.select(few), spaces=("efficientnet",),
     )  # fmt: skip
     check_evaluator(Memorisation, small)
@@ -258,18 +265,18 @@ def test_copies_raise_the_alarm_are_counted_and_head_the_gallery(change: str, co
 
 def test_exact_copies_alone_decide(context: Context) -> None:
     planted = plant(context, 2, "exact")
-    measurements, _, skipped = run_evaluators(planted, ["memorisation"])
-    exact = next(m for m in measurements if m.name == "exact_copies")
+    findings, _ = run_evaluators(planted, ["memorisation"])
+    exact = next(m for m in findings.measurements if m.name == "exact_copies")
     assert (exact.value, exact.verdict) == (2, "fail")
-    verdict = decide(measurements, skipped)
+    verdict = decide(findings.measurements, findings.skipped)
     assert verdict.decision == "do not use"
-    assert "2 made faces equal one" in verdict.reason
+    assert "2 synthetic faces equal one" in verdict.reason
 
 
-def test_blurred_strangers_are_no_copies(context: Context) -> None:
+def test_blurred_non_mates_are_no_copies(context: Context) -> None:
     blurred = [
         np.asarray(Image.fromarray(image).filter(ImageFilter.GaussianBlur(3)))
-        for image in np.asarray(context.synthetic.images)
+        for image in np.asarray(context.samples.images)
     ]
     findings = Memorisation().evaluate(with_fakes(context, np.stack(blurred)))
     assert one(findings, "copied").verdict == "pass"
@@ -278,9 +285,9 @@ def test_blurred_strangers_are_no_copies(context: Context) -> None:
 
 def test_identical_fakes_are_no_copies_but_the_training_set_is(context: Context) -> None:
     assert context.train is not None
-    alike = Memorisation().evaluate(with_fakes(context, np.repeat(context.synthetic.images[:1], 150, axis=0)))
+    alike = Memorisation().evaluate(with_fakes(context, np.repeat(context.samples.images[:1], 150, axis=0)))
     assert one(alike, "copied").verdict == "pass"
-    same = Memorisation().evaluate(dataclasses.replace(context, synthetic=context.train.select(slice(0, 200))))
+    same = Memorisation().evaluate(dataclasses.replace(context, samples=context.train.select(slice(0, 200))))
     assert one(same, "copied").verdict == one(same, "exact_copies").verdict == "fail"
     assert number(one(same, "copied").value) > 0.95
 
@@ -296,5 +303,5 @@ def test_without_other_held_out_faces_it_says_what_cannot_be_known(context: Cont
 def test_pictures_of_people_can_be_left_out_and_no_train_set_is_said(context: Context) -> None:
     hidden = Memorisation().evaluate(dataclasses.replace(context, show_real=False))
     assert not [part for part in hidden.artifacts if isinstance(part, ImageGrid)]
-    _, _, skipped = run_evaluators(dataclasses.replace(context, train=None), ["memorisation"])
-    assert "learnt from" in skipped[0].reason
+    findings, _ = run_evaluators(dataclasses.replace(context, train=None), ["memorisation"])
+    assert "learnt from" in findings.skipped[0].reason

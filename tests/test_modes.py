@@ -17,8 +17,9 @@ from augface.evaluators import base
 from augface.evaluators.base import Context, check_evaluator
 from augface.evaluators.modes import Modes
 from augface.features.pixels import PixelSpace
+from augface.metrics.bin_shares import ShareTest, share_ratio, share_test
 from augface.metrics.duplicates import duplicate_test, near_pairs, support_size
-from augface.metrics.modes import ModeTest, family, mode_test, share_ratio
+from augface.metrics.multiple_testing import weighted_bonferroni
 from augface.results import ImageGrid, Measurement, Table
 
 Floats = npt.NDArray[np.float64]
@@ -31,9 +32,9 @@ def crowd(random: np.random.Generator, count: int, *, lost: int | None = None) -
     return np.asarray(centres[random.choice(kinds, count)] + random.normal(size=(count, 8)))
 
 
-def compared(fake: Floats, seed: int = 0, count: int = 800, **options: Any) -> ModeTest:
+def compared(fake: Floats, seed: int = 0, count: int = 800, **options: Any) -> ShareTest:
     random = np.random.default_rng(seed)
-    return mode_test([crowd(random, count)], [fake], [crowd(random, count)], random=random, **options)
+    return share_test([crowd(random, count)], [fake], [crowd(random, count)], random=random, **options)
 
 
 class TestModeTest:
@@ -42,7 +43,7 @@ class TestModeTest:
         p_values = []
         for seed in range(80):
             sides = [crowd(random, count) for count in (150, 200, 150)]
-            p_values.append(mode_test(*([side] for side in sides), random=np.random.default_rng(seed)).p_value)
+            p_values.append(share_test(*([side] for side in sides), random=np.random.default_rng(seed)).p_value)
         assert 1 <= sum(p < 0.1 for p in p_values) <= 16  # binomial, 0.1: beyond in 3 of 1,000
 
     def test_people_with_many_pictures_make_no_alarm(self) -> None:
@@ -52,8 +53,8 @@ class TestModeTest:
             random = np.random.default_rng(seed)
             reference = crowd(random, 30)[people] + random.normal(size=(240, 8)) * 0.1
             sides = [reference], [crowd(random, 240)], [crowd(random, 240)]
-            p_values.append(mode_test(*sides, reference_people=people, random=random).p_value)
-            careless.append(mode_test(*sides, random=random).p_value)
+            p_values.append(share_test(*sides, reference_people=people, random=random).p_value)
+            careless.append(share_test(*sides, random=random).p_value)
         assert sum(p < 0.1 for p in p_values) <= 8  # binomial, 0.1: beyond in 1 of 500
         assert sum(p < 0.1 for p in careless) >= 25
 
@@ -105,11 +106,15 @@ class TestModeTest:
     def test_others_that_are_all_alike_are_refused(self) -> None:
         random = np.random.default_rng(0)
         with pytest.raises(DataError, match="all alike"):
-            mode_test([crowd(random, 50)], [crowd(random, 50)], [np.ones((50, 8))], random=random)
+            share_test([crowd(random, 50)], [crowd(random, 50)], [np.ones((50, 8))], random=random)
 
     def test_both_parts_of_the_alarm_share_the_level(self) -> None:
-        assert family(0.044, 1.0)[0] < 0.05 < family(0.046, 1.0)[0]
-        assert family(1.0, 0.004)[1] < 0.05 < family(1.0, 0.006)[1]
+        assert (
+            weighted_bonferroni((0.044, 0.9), (1.0, 0.1))[0] < 0.05 < weighted_bonferroni((0.046, 0.9), (1.0, 0.1))[0]
+        )
+        assert (
+            weighted_bonferroni((1.0, 0.9), (0.004, 0.1))[1] < 0.05 < weighted_bonferroni((1.0, 0.9), (0.006, 0.1))[1]
+        )
 
 
 def test_a_ratio_of_shares_holds_the_truth() -> None:
@@ -204,11 +209,11 @@ def context(faces: FaceDataset) -> Context:
     assert train is not None
     assert valid is not None
     made = FaceDataset.from_arrays(fresh.images, fresh.attributes, identity=fresh.identity, spec="perfect")
-    return Context(reference=valid, synthetic=made, train=train, by=("Male", "Smiling"), spaces=("pixels",), seed=2)
+    return Context(reference=valid, samples=made, train=train, by=("Male", "Smiling"), spaces=("pixels",), seed=2)
 
 
 def with_fakes(context: Context, images: npt.NDArray[np.uint8]) -> Context:
-    return dataclasses.replace(context, synthetic=FaceDataset.from_arrays(images))
+    return dataclasses.replace(context, samples=FaceDataset.from_arrays(images))
 
 
 def alarms(measurements: list[Measurement]) -> set[str]:
@@ -227,7 +232,7 @@ class TestEvaluator:
         assert {tuple(each.group) for each in groups} == {("Male", "Smiling")}
 
     def test_few_different_faces_raise_both_alarms(self, context: Context) -> None:
-        images = np.asarray(context.synthetic.images)[np.arange(200) % 20]
+        images = np.asarray(context.samples.images)[np.arange(200) % 20]
         findings = Modes().evaluate(with_fakes(context, images))
         assert alarms(findings.measurements) == {"missing_share", "duplicate_share"}
         (support,) = [each for each in findings.measurements if each.name == "support_size"]
@@ -237,11 +242,11 @@ class TestEvaluator:
         assert support.baseline.value is None or support.baseline.value > 1_000
 
     def test_what_vanished_is_shown(self, context: Context) -> None:
-        features = context.features(context.synthetic, "pixels")
+        features = context.features(context.samples, "pixels")
         centred = features - features.mean(axis=0)
         keep = centred @ np.linalg.svd(centred, full_matrices=False)[2][0] > 0  # half of the faces, on one main axis
-        made = context.synthetic.select(np.resize(np.flatnonzero(keep), 200))
-        without = dataclasses.replace(context, synthetic=dataclasses.replace(made, identity=None))
+        made = context.samples.select(np.resize(np.flatnonzero(keep), 200))
+        without = dataclasses.replace(context, samples=dataclasses.replace(made, identity=None))
         findings = Modes().evaluate(without)
         assert "missing_share" in alarms(findings.measurements)
         (grid,) = [each for each in findings.artifacts if each.name == "vanished"]
@@ -254,10 +259,10 @@ class TestEvaluator:
 
     def test_the_training_set_itself_lacks_nothing(self, context: Context) -> None:
         assert context.train is not None
-        assert not alarms(Modes().evaluate(dataclasses.replace(context, synthetic=context.train)).measurements)
+        assert not alarms(Modes().evaluate(dataclasses.replace(context, samples=context.train)).measurements)
 
     def test_one_face_again_and_again(self, context: Context) -> None:
-        images = np.repeat(np.asarray(context.synthetic.images)[:1], 200, axis=0)
+        images = np.repeat(np.asarray(context.samples.images)[:1], 200, axis=0)
         assert alarms(Modes().evaluate(with_fakes(context, images)).measurements) == {
             "missing_share",
             "duplicate_share",
@@ -265,7 +270,7 @@ class TestEvaluator:
 
     @pytest.mark.parametrize("count", [0, 99])
     def test_too_few_faces_are_told(self, count: int, context: Context) -> None:
-        few = dataclasses.replace(context, synthetic=context.synthetic.select(np.arange(count)))
+        few = dataclasses.replace(context, samples=context.samples.select(np.arange(count)))
         findings = Modes().evaluate(few)
         assert not findings.measurements
         assert f"{count} faces on each side" in findings.skipped[0].reason

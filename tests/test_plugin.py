@@ -1,4 +1,4 @@
-"""A package from outside joins by an entry point alone."""
+"""A package of somebody else joins by an entry point alone."""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pandas as pd
 import pytest
+
+from augface.results import Evaluation
 
 EXAMPLE = Path(__file__).parent / "plugin_example"
 
@@ -53,3 +56,46 @@ def test_a_generator_from_outside_passes_the_check_and_is_loaded_by_name(
     checked = subprocess.run(command, capture_output=True, text=True, env=outside, cwd=tmp_path, check=False)
     assert checked.returncode == 0, checked.stderr
     assert checked.stdout.strip() == "augface_noisy_mean"
+
+
+REBALANCE = """
+import shutil
+from augface.classifiers.attributes import AttributeClassifier
+from augface.cli import main
+from augface.evaluators import EVALUATORS
+from augface.evaluators.base import Context, check_evaluator
+from augface.data.toyfaces import load_toyfaces
+
+learn = AttributeClassifier.train
+AttributeClassifier.train = lambda *data, seed=0, images=0: learn(*data, seed=seed, images=640)
+check_evaluator(EVALUATORS.get("sharpness"), Context(load_toyfaces(60, 16), load_toyfaces(60, 16, seed=1)))
+rebalance = "rebalance --attr Male --data toy:120 --size 16 --downstream off --generator noisy-mean --out run"
+assert main(rebalance.split()) == 0
+shutil.copytree("run", "again")
+assert main(["compare", "run", "again", "--out", "comparison.csv"]) == 0
+"""
+
+
+def test_an_evaluator_of_another_package_is_in_the_run_the_report_and_the_comparison(
+    outside: dict[str, str], tmp_path: Path
+) -> None:
+    command = [sys.executable, "-c", REBALANCE]
+    done = subprocess.run(command, capture_output=True, text=True, env=outside, cwd=tmp_path, check=False)
+    assert done.returncode == 0, done.stderr
+    results = Evaluation.from_json(tmp_path / "run" / "results.json")
+    (measurement,) = results.select("sharpness")
+    assert measurement.baseline is not None
+    page = (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
+    chapter = page[page.index('<section id="sharpness"') :]
+    chapter = chapter[: chapter.index("</section>")]
+    assert "<bdi>Sharpness</bdi></h2>" in chapter
+    assert "How much neighbouring pixels differ" in chapter
+    assert "Contrast of neighbouring pixels" in chapter
+    assert "Contrast of neighbouring pixels" in done.stdout
+    table = pd.read_csv(tmp_path / "comparison.csv")
+    ranked = table[table["evaluator"] == "sharpness"]
+    assert ranked["rank"].tolist() == [1, 1]
+    # one that cannot be loaded is skipped, and costs nobody a run
+    reasons = {one.evaluator: one.reason for one in results.skipped}
+    assert "failed: UsageError" in reasons["broken"]
+    assert "The evaluator broken" in done.stderr

@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from augface.data import describe, load_data, recognise
+from augface.data import load_data, recognise
 from augface.data.dataset import FaceDataset
 from augface.errors import DataError, UnknownNameError, UsageError
 
@@ -367,8 +367,8 @@ class TestRecognition:
     def test_what_a_path_was_taken_for_is_said(self, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
         make_celeba(tmp_path / "c")
         put(tmp_path / "f" / "1.png", picture(1))
-        assert "CelebA files" in describe(tmp_path / "c")
-        assert "images in the folder" in describe(tmp_path / "f")
+        assert "CelebA files" in str(recognise(tmp_path / "c"))
+        assert "images in the folder" in str(recognise(tmp_path / "f"))
         with caplog.at_level(logging.INFO, logger="augface"):
             load_data(tmp_path / "f", size=16)
         assert "is taken for images in the folder" in caplog.text

@@ -1,4 +1,6 @@
-"""Made faces told from real ones: that the test is honest where there is nothing to tell, and sees what was planted."""
+"""Synthetic faces told from real ones: that the test is honest where there is nothing to tell, and sees what was
+planted.
+"""
 
 from __future__ import annotations
 
@@ -13,10 +15,11 @@ import numpy.typing as npt
 import pytest
 from PIL import Image, ImageFilter
 
+from augface.arrays import Pixels
+from augface.classifiers.detector import compression_normalised
 from augface.data import load_data
-from augface.data.dataset import FaceDataset, Pixels
+from augface.data.dataset import FaceDataset
 from augface.data.toyfaces import load_toyfaces
-from augface.detector import washed
 from augface.errors import DataError
 from augface.evaluators import base, real_vs_fake
 from augface.evaluators.base import Context, Findings, check_evaluator
@@ -210,15 +213,15 @@ def context() -> Context:
     fresh = load_toyfaces(300, SIZE, seed=9)
     return Context(
         reference=load_toyfaces(300, SIZE),
-        synthetic=FaceDataset.from_arrays(fresh.images, identity=np.asarray(fresh.identity) + 10_000),
+        samples=FaceDataset.from_arrays(fresh.images, identity=np.asarray(fresh.identity) + 10_000),
         train=load_toyfaces(300, SIZE, seed=5),
         seed=4,
     )
 
 
 def changed(context: Context, change: Callable[[Image.Image], Image.Image]) -> Context:
-    images = np.stack([np.asarray(change(Image.fromarray(image))) for image in np.asarray(context.synthetic.images)])
-    return dataclasses.replace(context, synthetic=FaceDataset.from_arrays(images, identity=context.synthetic.identity))
+    images = np.stack([np.asarray(change(Image.fromarray(image))) for image in np.asarray(context.samples.images)])
+    return dataclasses.replace(context, samples=FaceDataset.from_arrays(images, identity=context.samples.identity))
 
 
 def blurred(image: Image.Image) -> Image.Image:
@@ -263,14 +266,14 @@ def test_the_contract_holds(context: Context, monkeypatch: pytest.MonkeyPatch) -
     check_evaluator(RealVsFake, context)
 
 
-def test_a_perfect_generator_is_not_told_apart(perfect: Findings) -> None:
+def test_a_perfect_generator_is_not_distinguished(perfect: Findings) -> None:
     for measurement in perfect.measurements:
         assert measurement.low is not None
         assert measurement.low < 0.5
         assert measurement.verdict == "info"
         assert measurement.n_real == measurement.n_fake
         assert measurement.p_value is None or measurement.p_value > 0.02
-    assert "no better than by guessing" in perfect.skipped[0].reason
+    assert "no better than chance" in perfect.skipped[0].reason
 
 
 def test_planted_spots_are_told_apart_by_all_and_decide_nothing(planted: Findings) -> None:
@@ -284,8 +287,8 @@ def test_planted_spots_are_told_apart_by_all_and_decide_nothing(planted: Finding
     assert auc.baseline is not None
     assert auc.baseline.low is not None
     assert auc.baseline.low < 0.5
-    assert auc.protocol["washing_jpeg_quality"] == 75
-    assert "washing_jpeg_quality" not in named(planted, "detection_auc_raw").protocol
+    assert auc.protocol["compression_jpeg_quality"] == 75
+    assert "compression_jpeg_quality" not in named(planted, "detection_auc_raw").protocol
 
 
 def test_the_pictures_and_curves_are_there(planted: Findings) -> None:
@@ -295,13 +298,13 @@ def test_the_pictures_and_curves_are_there(planted: Findings) -> None:
     roc = artifacts["roc"]
     assert isinstance(roc, Series)
     middle = roc.x.index(0.5)
-    assert roc.lines["made"][middle] == 1.0
+    assert roc.lines["synthetic"][middle] == 1.0
     assert 0.2 < float(roc.lines["other real faces"][middle] or 0) < 0.8
 
 
 def test_the_map_shows_where_the_spot_is(context: Context) -> None:
     spots = changed(context, spotted)
-    pixels = [washed(np.asarray(side.images)) for side in (context.reference, spots.synthetic)]
+    pixels = [compression_normalised(np.asarray(side.images)) for side in (context.reference, spots.samples)]
     flat = [side.reshape(len(side), -1).astype(np.float32) for side in pixels]
     test = two_sample_test(*flat, random=np.random.default_rng(0))
     network = real_vs_fake._network(context, pixels[0], pixels[1], test)
@@ -314,21 +317,24 @@ def test_the_map_shows_where_the_spot_is(context: Context) -> None:
 
 def test_the_spectrum_shows_what_blur_takes_away(context: Context) -> None:
     blur = changed(context, blurred)
-    spectrum = real_vs_fake._spectra(context.reference, blur.synthetic, context.sides.other)
+    spectrum = real_vs_fake._spectra(context.reference, blur.samples, context.sides.other)
     assert isinstance(spectrum, Series)
     last = {label: line[-1] or 0.0 for label, line in spectrum.lines.items()}
-    assert last["made"] < last["held-out real"] - 1
+    assert last["synthetic"] < last["held-out real"] - 1
     assert last["other real"] == pytest.approx(last["held-out real"], abs=0.3)
 
 
 def test_the_most_convincing_faces_are_those_without_the_spot(context: Context) -> None:
-    spots = np.asarray(changed(context, spotted).synthetic.images).copy()
+    spots = np.asarray(changed(context, spotted).samples.images).copy()
     clean = np.arange(0, len(spots), 10)
-    spots[clean] = np.asarray(context.synthetic.images)[clean]
-    mixed = dataclasses.replace(context, synthetic=FaceDataset.from_arrays(spots))
-    features = [PixelSpace().extract(washed(np.asarray(side.images))) for side in (mixed.reference, mixed.synthetic)]
+    spots[clean] = np.asarray(context.samples.images)[clean]
+    mixed = dataclasses.replace(context, samples=FaceDataset.from_arrays(spots))
+    features = [
+        PixelSpace().extract(compression_normalised(np.asarray(side.images)))
+        for side in (mixed.reference, mixed.samples)
+    ]
     test = two_sample_test(*features, random=np.random.default_rng(0))
-    table = real_vs_fake._most_and_least_convincing(mixed.synthetic, test)[1]
+    table = real_vs_fake._most_and_least_convincing(mixed.samples, test)[1]
     files = [str(row[1]) for row in table.rows if row[0] == "most convincing"]  # type: ignore[union-attr]
     assert np.mean([int(name[:6]) % 10 == 0 for name in files]) > 0.8
 
@@ -341,7 +347,7 @@ def test_the_most_convincing_faces_are_those_without_the_spot(context: Context) 
     ],
 )
 def test_too_few_faces_are_said(synthetic: Pixels, reason: str, context: Context) -> None:
-    findings = RealVsFake().evaluate(dataclasses.replace(context, synthetic=FaceDataset.from_arrays(synthetic)))
+    findings = RealVsFake().evaluate(dataclasses.replace(context, samples=FaceDataset.from_arrays(synthetic)))
     assert not findings.measurements
     assert reason in findings.skipped[0].reason
 
@@ -354,36 +360,38 @@ def test_too_few_people_are_said(context: Context) -> None:
 
 
 def test_one_face_again_and_again_is_told_apart(context: Context) -> None:
-    one = FaceDataset.from_arrays(np.repeat(context.synthetic.images[:1], 200, axis=0))
-    findings = RealVsFake().evaluate(dataclasses.replace(context, synthetic=one))
+    one = FaceDataset.from_arrays(np.repeat(context.samples.images[:1], 200, axis=0))
+    findings = RealVsFake().evaluate(dataclasses.replace(context, samples=one))
     assert named(findings, "detection_auc").value == pytest.approx(1, abs=0.01)
 
 
 def test_the_real_faces_themselves_are_not_told_apart(context: Context) -> None:
     """Without known people on the made side nothing tells that they are copies; with less than half it shows."""
     copies = FaceDataset.from_arrays(np.asarray(context.reference.images))
-    findings = RealVsFake().evaluate(dataclasses.replace(context, synthetic=copies, train=None))
+    findings = RealVsFake().evaluate(dataclasses.replace(context, samples=copies, train=None))
     measurement = named(findings, "detection_auc")
     assert measurement.value is not None
     assert measurement.value < 0.6
 
 
-def test_washing_takes_the_traces_of_jpeg_away(context: Context) -> None:
+def test_normalisation_takes_the_traces_of_jpeg_away(context: Context) -> None:
     """Of pictures, one saved as JPEG and the other not, what is left differs less than before."""
     image = np.asarray(context.reference.images[:20])
     saved = np.stack([np.asarray(jpeg(Image.fromarray(each))) for each in image])
     before = np.abs(image.astype(float) - saved).mean()
-    after = np.abs(washed(image).astype(float) - washed(saved)).mean()
+    after = np.abs(compression_normalised(image).astype(float) - compression_normalised(saved)).mean()
     assert after < before / 4
-    assert washed(image).shape == (20, 24, 24, 3)
-    assert washed(np.zeros((1, 300, 300, 3), dtype=np.uint8)).shape == (1, 96, 96, 3)
+    assert compression_normalised(image).shape == (20, 24, 24, 3)
+    assert compression_normalised(np.zeros((1, 300, 300, 3), dtype=np.uint8)).shape == (1, 96, 96, 3)
 
 
-def test_the_headline_is_of_washed_faces_and_the_other_of_the_files(
+def test_the_headline_is_of_normalised_faces_and_the_other_of_the_files(
     context: Context, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A washing that leaves nothing leaves nothing to tell."""
-    monkeypatch.setattr(real_vs_fake, "washed", lambda images: np.zeros((len(images), 24, 24, 3), dtype=np.uint8))
+    """Where normalisation leaves nothing, there is nothing to distinguish."""
+    monkeypatch.setattr(
+        real_vs_fake, "compression_normalised", lambda images: np.zeros((len(images), 24, 24, 3), dtype=np.uint8)
+    )
     findings = RealVsFake().evaluate(changed(context, spotted))
     assert named(findings, "detection_auc").value == 0.5
     assert named(findings, "detection_auc_network").value == 0.5
@@ -393,7 +401,7 @@ def test_the_headline_is_of_washed_faces_and_the_other_of_the_files(
 
 
 @pytest.mark.real_data
-def test_jpeg_on_one_side_is_seen_in_the_files_and_not_after_washing(real_data: Path) -> None:
+def test_jpeg_on_one_side_is_seen_in_the_files_and_not_after_normalisation(real_data: Path) -> None:
     faces = load_data(f"celeba:{real_data / 'celeba-mini'}", size=64)
     assert faces.identity is not None
     random = np.random.default_rng(0)
@@ -414,6 +422,6 @@ def test_jpeg_on_one_side_is_seen_in_the_files_and_not_after_washing(real_data: 
         ).auc
 
     assert told_apart(pixels).low > 0.7
-    clean = told_apart(tuple(washed(side) for side in pixels))
+    clean = told_apart(tuple(compression_normalised(side) for side in pixels))
     assert clean.low < 0.5
     assert clean.value < 0.58

@@ -12,8 +12,7 @@ import pandas as pd
 import pytest
 
 import augface
-from augface import rebalancing
-from augface.classifier import AttributeClassifier
+from augface.classifiers.attributes import AttributeClassifier
 from augface.data import load_data
 from augface.data.dataset import FaceDataset
 from augface.downstream import linear
@@ -23,7 +22,9 @@ from augface.evaluators import base, downstream
 from augface.features.pixels import PixelSpace
 from augface.generators import create_generator
 from augface.generators.base import Generator
-from augface.rebalancing import RebalanceOutcome, plan_rebalance, rebalance
+from augface.rebalancing import rebalance as rebalancing
+from augface.rebalancing.rebalance import RebalanceOutcome, plan_rebalance, rebalance
+from augface.rebalancing.settings import RebalanceSettings
 from augface.training import loop
 from augface.training.checkpoints import TrainingState
 
@@ -38,7 +39,7 @@ class Stop(KeyboardInterrupt):
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Pixels in place of the default space, a short training of the gates' classifier and the judge's, fewer draws."""
+    """Pixels in place of the default space, short trainings of the filters' and the judge's classifiers, fewer draws."""
     learn = AttributeClassifier.train
 
     def learn_little(*data: Any, seed: int, images: int = 0) -> AttributeClassifier:
@@ -114,7 +115,7 @@ class TestWholeJob:
         names = {path.name for path in (tmp_path / "run").iterdir()}
         assert names >= {"config.toml", "generator", "dataset", "results.json", "report.html", "log.jsonl", "previews"}
         sections = {artifact.section for artifact in outcome.evaluation.artifacts}
-        assert {"balance", "gates", "samples", "training"} <= sections
+        assert {"balance", "filters", "samples", "training"} <= sections
 
     def test_each_made_face_is_known(self, faces: FaceDataset, tmp_path: Path) -> None:
         run(faces, tmp_path / "run", generator=tiny_gan())
@@ -187,11 +188,11 @@ class TestWarnings:
     def test_a_shortfall_is_said_and_recorded(
         self, faces: FaceDataset, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("augface.gates.INNER_SHARE", 0.5)
+        monkeypatch.setattr("augface.rebalancing.filters.INNER_SHARE", 0.5)
         monkeypatch.setattr(AttributeClassifier, "threshold", lambda self, name: 2.0)  # nobody has it
         with caplog.at_level(logging.WARNING, logger="augface"):
             outcome = run(faces, tmp_path / "run", max_draws=2, downstream="frozen")
-        assert f"{TARGET}=1: 0 of {OTHERS - HAVE} wanted faces passed the gates" in caplog.text
+        assert f"{TARGET}=1: 0 of {OTHERS - HAVE} wanted faces passed the filters" in caplog.text
         (made,) = outcome.evaluation.select("rebalance", "made")
         assert (made.value, made.verdict) == (0, "warn")
         assert outcome.evaluation.verdict.decision == "not assessed"
@@ -212,7 +213,7 @@ class TestResume:
             patch.setattr(rebalancing, "write_dataset", stop)
             with pytest.raises(Stop):
                 run(faces, tmp_path / "parts", generator=tiny_gan())
-        monkeypatch.setattr("augface.generators.adversarial.train", None)  # the training is not made again
+        monkeypatch.setattr("augface.generators._adversarial.train", None)  # the training is not made again
         parts = run(faces, tmp_path / "parts", generator=tiny_gan(), resume=True)
         assert content(parts.dataset_dir) == content(whole.dataset_dir)
         assert parts.evaluation.measurements == whole.evaluation.measurements
@@ -235,7 +236,7 @@ class TestResume:
         assert content(parts.dataset_dir) == content(whole.dataset_dir)
 
     def test_stopped_while_measuring(self, faces: FaceDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(rebalancing, "MEASURED", ("downstream",))
+        monkeypatch.setattr(rebalancing, "EVALUATORS", ("downstream",))
         whole = run(faces, tmp_path / "whole", downstream="frozen")
         learn, learnt = Frozen.learn, 0
 
@@ -261,7 +262,7 @@ class TestResume:
     ) -> None:
         before = run(faces, tmp_path / "run")
         (tmp_path / "run" / "report.html").unlink()
-        monkeypatch.setattr(rebalancing, "Gates", None)  # any work would fail
+        monkeypatch.setattr(rebalancing, "Filters", None)  # any work would fail
         leftover = tmp_path / "run" / ".dataset.abc.partial"
         leftover.mkdir()
         after = run(faces, tmp_path / "run", resume=True)
@@ -278,8 +279,8 @@ class TestResume:
             ({"attr": "Male"}, "attr"),
             ({"within": "Male"}, "within"),
             ({"sampling_strategy": 0.9}, "sampling_strategy"),
-            ({"downstream": "frozen"}, "downstream"),
-            ({"generator": "cgan"}, "generator"),
+            ({"downstream": "frozen"}, "downstream.mode"),
+            ({"generator": "cgan"}, "generator.name"),
         ],
     )
     def test_changed_settings_are_refused_by_name(
@@ -303,24 +304,9 @@ class TestResume:
         assert run(faces, tmp_path / "new", resume=True).evaluation.measurements
 
 
-def settings_of_a_run(faces: FaceDataset) -> dict[str, Any]:
+def settings_of_a_run(faces: FaceDataset) -> RebalanceSettings:
     """What `run` writes into the folder of a run before any work."""
-    return {
-        "data": faces.source.spec,
-        "data_hash": faces.source.content_hash,
-        "size": 32,
-        "attr": [TARGET],
-        "within": [],
-        "sampling_strategy": "auto",
-        "generator": {"name": "resample"},
-        "budget": "320",
-        "seed": 0,
-        "downstream": "off",
-        "network": "small",
-        "outside": "",
-        "shared_people": False,
-        "max_draws": rebalancing.MAX_DRAWS,
-    }
+    return plan_rebalance(faces, attr=TARGET, generator="resample", budget="320", downstream="off").settings
 
 
 class TestRefusals:
@@ -344,7 +330,7 @@ class TestRefusals:
         one = FaceDataset.from_arrays(
             faces.images, faces.attributes.assign(Bangs=False), identity=faces.identity, split=faces.split
         )
-        with pytest.raises(DataError, match="nothing to learn the other kind from"):
+        with pytest.raises(DataError, match="nothing to learn the other class from"):
             run(one, tmp_path / "run")
 
     def test_what_is_balanced_already(self, faces: FaceDataset, tmp_path: Path) -> None:
@@ -388,5 +374,5 @@ def test_the_plan_tells_what_will_be_done(faces: FaceDataset) -> None:
     assert plan.wanted == OTHERS - HAVE
     assert plan.seconds > 120
     lines = plan.describe()
-    assert f"{TARGET}=1: {HAVE} in the train split, {OTHERS - HAVE} to be made" in lines
+    assert f"{TARGET}=1: {HAVE} in the train split, {OTHERS - HAVE} to be generated" in lines
     assert "minutes" in lines

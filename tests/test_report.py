@@ -12,15 +12,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from example_results import hostile_evaluation, realistic_evaluation
+from example_results import SECTIONS, hostile_evaluation, realistic_evaluation
 from html_elements import Elements, assert_loads_nothing, svg_figures
 from PIL import Image
 
-from augface import artifacts
 from augface.errors import DataError
 from augface.report import render, terminal_summary
 from augface.report.words import quantity
-from augface.results import Artifact, Baseline, Evaluation, ImageGrid, Measurement, Series, Table, Verdict
+from augface.results import Artifact, Baseline, Evaluation, ImageGrid, Measurement, Series, Table, Verdict, artifacts
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +52,13 @@ def test_every_measured_value_is_on_the_page(evaluation: Evaluation, page: str) 
         assert repr(measurement.value) in exact
         assert quantity(measurement).text in page
         assert measurement.verdict in page
-    for expected in ("36.2 to 41.5", "2,560 real, 2,560 made", "lower is better", "bicubic 224", "−0.0127 to +0.0049"):
+    for expected in (
+        "36.2 to 41.5",
+        "2,560 real, 2,560 synthetic",
+        "lower is better",
+        "bicubic 224",
+        "−0.0127 to +0.0049",
+    ):
         assert expected.lower() in page.lower()
 
 
@@ -74,9 +79,9 @@ def test_sections_skipped_parts_and_the_command_are_there(page: str) -> None:
     titles = re.findall(r"<h2>(?:<bdi>)?(.*?)<", page)
     assert titles == [
         "What was done",
-        "Class balance",
         "Scorecard",
-        "Gates",
+        "Class balance",
+        "Filters",
         "Samples",
         "Fidelity",
         "Does it help?",
@@ -89,7 +94,7 @@ def test_sections_skipped_parts_and_the_command_are_there(page: str) -> None:
     assert "augface rebalance --attr Eyeglasses --data 'celeba:/data/my celeba' --seed 0" in text
     assert "Needs the training faces; give them with --train." in text
     assert "4f0c" * 16 in text
-    assert "Only 4,950 of 5,218 wanted faces passed the gates" in text
+    assert "Only 4,950 of 5,218 wanted faces passed the filters" in text
     assert "most take hours" in text
 
 
@@ -143,7 +148,7 @@ def test_real_images_are_left_out_on_request(evaluation: Evaluation) -> None:
     for grid in grids:
         assert (grid.webp in page) is not grid.shows_real_people
     assert "Pictures of real people were left out" in page
-    assert "Left out, because it shows real people: <bdi>Real, made, and the real face nearest" in page
+    assert "Left out, because it shows real people: <bdi>Real, synthetic, and the real face nearest" in page
     assert "This page shows real people" not in page
 
 
@@ -227,7 +232,9 @@ def in_groups(count: int, **more: Any) -> list[Measurement]:
 
 
 def of(measurements: list[Measurement], **more: Any) -> Evaluation:
-    return Evaluation(verdict=Verdict(decision="not assessed", reason="-"), measurements=measurements, **more)
+    return Evaluation(
+        verdict=Verdict(decision="not assessed", reason="-"), measurements=measurements, sections=SECTIONS, **more
+    )
 
 
 def test_many_groups_are_a_figure_with_the_worst_first() -> None:
@@ -256,11 +263,11 @@ def test_alarms_that_find_no_room_are_counted_where_they_are() -> None:
 
 
 def test_scorecard_has_each_key_number_once_beside_its_baseline(evaluation: Evaluation, page: str) -> None:
-    card = page[page.index('id="scorecard"') : page.index('id="gates"')]
+    card = page[page.index('id="scorecard"') : page.index('id="balance"')]
     assert re.findall(r'<th scope="row"><bdi>(.*?)</bdi>', card) == [
         "Fréchet distance",
         "Kernel distance",
-        "Effect of the made faces",
+        "Effect of added faces",
     ]
     assert "36.2 to 41.5" in card
     assert 'id="scorecard"' not in render(of([]))
@@ -278,9 +285,10 @@ def test_a_protocol_is_told_once_and_what_differs_with_each_number() -> None:
 def test_adherence_is_a_map() -> None:
     matrix = Table(
         name="adherence-matrix",
-        title="Asked and seen",
+        title="Requested and seen",
         caption="Shares.",
         section="adherence",
+        figure="matrix",
         columns=["seen", "Hat", "not Hat"],
         rows=[["Hat", 0.9, 0.1], ["Male", 0.5, None], ["Young", 0.25, 0.75]],
     )
@@ -306,7 +314,14 @@ def test_pictures_that_find_no_room_are_named(caplog: pytest.LogCaptureFixture) 
 
 def test_results_of_the_first_format_still_open() -> None:
     page = render(Evaluation.from_json(Path(__file__).parent / "old_results" / "format-1.json"))
-    for shown in ("No evidence", "0.0169 to 0.0195", "Four made faces.", "389", "needs the training faces.", "plain"):
+    for shown in (
+        "No evidence",
+        "0.0169 to 0.0195",
+        "Four made faces.",
+        "389",
+        "needs the training faces.",
+        "plain",
+    ):
         assert shown in page
 
 
@@ -375,12 +390,12 @@ def test_the_terminal_has_ten_lines_with_the_effect_and_alarms_first() -> None:
     lines = terminal_summary(evaluation).splitlines()
     assert len(lines) <= 10
     assert [line.split("  ")[0].strip() for line in lines[2:5]] == [
-        "Effect of the made faces (Eyeglasses)",
+        "Effect of added faces (Eyeglasses)",
         "Kernel distance (Group_9)",
         "Kernel distance",
     ]
     full = terminal_summary(evaluation, in_full=True)
-    assert full.index("Kernel distance") < full.index("Effect of the made faces")
+    assert full.index("Kernel distance") < full.index("Effect of added faces")
 
 
 def test_image_grid_holds_the_pixels_in_order() -> None:

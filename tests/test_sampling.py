@@ -1,4 +1,4 @@
-"""How many faces of which kind are asked for; the numbers are written by hand, in imbalanced-learn's meaning."""
+"""How many faces of which kind are requested; the numbers are written by hand, in imbalanced-learn's meaning."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 
 from augface.data.dataset import FaceDataset
 from augface.errors import DataError, UnknownNameError, UsageError
-from augface.sampling import plan_groups
+from augface.rebalancing.strategy import plan_subgroups
 
 
 def faces(**columns: Sequence[bool | None]) -> FaceDataset:
@@ -30,7 +30,7 @@ HOLE = glasses_and_men({(True, True): 20, (False, True): 40, (False, False): 60}
 
 
 def plan(data: FaceDataset, *arguments: Any, **named: Any) -> dict[str, tuple[int, int]]:
-    return {group.label: (group.have, group.wanted) for group in plan_groups(data, *arguments, **named)}
+    return {each.subgroup.label: (each.have, each.wanted) for each in plan_subgroups(data, *arguments, **named)}
 
 
 @pytest.mark.parametrize(
@@ -102,9 +102,9 @@ def test_kinds_that_nobody_is_of_are_left_alone_unless_asked_for() -> None:
         plan(HOLE, ["Eyeglasses", "Male"], strategy={"Eyeglasses=1,Male=0": 5})
 
 
-def test_groups_tell_their_kind() -> None:
-    group = plan_groups(JOINT, ["Eyeglasses"], ["Male"])[0]
-    assert group.where == {"Eyeglasses": True, "Male": True}
+def test_plans_name_their_subgroup() -> None:
+    plan = plan_subgroups(JOINT, ["Eyeglasses"], ["Male"])[0]
+    assert dict(plan.subgroup) == {"Eyeglasses": True, "Male": True}
 
 
 class TestErrors:

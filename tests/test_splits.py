@@ -9,7 +9,8 @@ import numpy.typing as npt
 import pytest
 from PIL import Image
 
-from augface.data.dataset import FaceDataset, Pixels
+from augface.arrays import Pixels
+from augface.data.dataset import FaceDataset
 from augface.data.splits import groups_of, inner_fold, near_duplicates, with_default_split
 from augface.errors import UsageError
 

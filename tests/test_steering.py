@@ -16,8 +16,8 @@ from augface.data.dataset import FaceDataset
 from augface.data.toyfaces import load_toyfaces
 from augface.errors import UnknownNameError, UsageError
 from augface.generators import create_generator
+from augface.generators._latent import _on_the_way
 from augface.generators.base import CHUNK, Generator
-from augface.generators.latent import _on_the_way
 
 TINY: dict[str, Any] = {"channels": 4, "latent": 8, "batch_size": 8}
 
@@ -179,11 +179,11 @@ class TestRefusals:
     def test_generators_without_noise_say_which_have_some(self, steer: Callable[[Generator, FaceDataset], Any]) -> None:
         generator = create_generator("resample")
         generator.fit(load_toyfaces(20, 16))
-        with pytest.raises(UsageError, match=r"resample generator has no noise .* Those that can: cgan, dcgan"):
+        with pytest.raises(UsageError, match=r"resample generator has no noise .* Those that can are called latent"):
             steer(generator, generator.sample(2))
 
-    def test_faces_that_were_not_made_are_refused(self, cgan: Generator) -> None:
-        with pytest.raises(UsageError, match="do not tell the seed and number"):
+    def test_faces_that_were_not_generated_are_refused(self, cgan: Generator) -> None:
+        with pytest.raises(UsageError, match="do not give the seed and number"):
             cgan.sample(1, like=load_toyfaces(20, 16))
 
     def test_faces_of_other_attributes_are_refused(self, cgan: Generator) -> None:
@@ -197,7 +197,7 @@ class TestRefusals:
             cgan.sample(3, like=cgan.sample(2))
 
     def test_what_cannot_be_asked_for_cannot_be_changed(self, cgan: Generator, dcgan: Generator) -> None:
-        with pytest.raises(UsageError, match="cannot be asked for attributes"):
+        with pytest.raises(UsageError, match="attributes cannot be requested"):
             dcgan.sample(1, like=dcgan.sample(1), where={"Smiling": True})
         with pytest.raises(UnknownNameError, match="Did you mean 'Smiling'"):
             cgan.sample(1, like=cgan.sample(1), where={"Smilling": True})
@@ -225,4 +225,4 @@ class TestCommand:
         cgan.save(tmp_path / "generator")
         words = f"sample {tmp_path / 'generator'} -n 3 --flip Male --where Male=1 --out {tmp_path / 'made'}"
         assert main(words.split()) == 2
-        assert "--where cannot ask for either" in capsys.readouterr().err
+        assert "--where cannot request either" in capsys.readouterr().err

@@ -26,8 +26,16 @@ from augface.data.toyfaces import load_toyfaces
 from augface.errors import AugfaceError, DataError, OutputError, UsageError
 from augface.generators import create_generator
 from augface.training import loop
+from augface.training.instability import (
+    JUDGED_FROM,
+    LEAST_STANDARD_DEVIATION,
+    NO_NUMBER,
+    WIDEST_GAP,
+    find_instability,
+    is_sound,
+    standard_deviation,
+)
 from augface.training.losses import generator_loss
-from augface.training.trouble import JUDGED_FROM, LEAST_SPREAD, NO_NUMBER, WIDEST_GAP, find_trouble, is_sound, spread
 
 TINY: dict[str, Any] = {"channels": 4, "latent": 8, "batch_size": 8}
 
@@ -64,47 +72,53 @@ def fail_at(monkeypatch: pytest.MonkeyPatch, calls: set[int], factor: float = fl
 
 
 def entry(images: float = JUDGED_FROM, **changed: float) -> dict[str, float]:
-    sound = {"images": images, "real_logit": 1.0, "fake_logit": -1.0, "real_spread": 0.5, "made_spread": 0.4}
+    sound = {
+        "images": images,
+        "real_logit": 1.0,
+        "fake_logit": -1.0,
+        "real_standard_deviation": 0.5,
+        "generated_standard_deviation": 0.4,
+    }
     return sound | changed
 
 
 class TestSigns:
-    def test_a_sound_history_has_no_trouble(self) -> None:
-        assert find_trouble([entry()] * 5) is None
+    def test_a_sound_history_is_stable(self) -> None:
+        assert find_instability([entry()] * 5) is None
         assert is_sound(entry())
 
     @pytest.mark.parametrize("value", [float("nan"), float("inf")])
-    def test_what_is_no_number_is_trouble_at_once(self, value: float) -> None:
-        assert find_trouble([entry(images=1, generator_loss=value)]) is NO_NUMBER
+    def test_what_is_no_number_is_instability_at_once(self, value: float) -> None:
+        assert find_instability([entry(images=1, generator_loss=value)]) is NO_NUMBER
         assert not is_sound(entry(generator_loss=value))
 
     @pytest.mark.parametrize(
         ("sign", "what"),
         [
-            ({"made_spread": 0.5 * LEAST_SPREAD * 0.9}, "collapsed"),
+            ({"generated_standard_deviation": 0.5 * LEAST_STANDARD_DEVIATION * 0.9}, "collapsed"),
             ({"real_logit": WIDEST_GAP}, "lost its balance"),
             ({"fake_logit": WIDEST_GAP + 2}, "lost its balance"),
         ],
     )
-    def test_signs_are_trouble_when_they_last(self, sign: dict[str, float], what: str) -> None:
-        found = find_trouble([entry(), *[entry(**sign)] * 3])
+    def test_signs_are_instability_when_they_last(self, sign: dict[str, float], what: str) -> None:
+        found = find_instability([entry(), *[entry(**sign)] * 3])
         assert found is not None
         assert found.what == what
-        assert find_trouble([entry(), *[entry(**sign)] * 2]) is None
-        assert find_trouble([entry(**sign), entry(), entry(**sign)]) is None
-        assert find_trouble([entry(**sign)] * 2 + [entry()]) is None
+        assert find_instability([entry(), *[entry(**sign)] * 2]) is None
+        assert find_instability([entry(**sign), entry(), entry(**sign)]) is None
+        assert find_instability([entry(**sign)] * 2 + [entry()]) is None
         assert not is_sound(entry(**sign))
 
     def test_a_generator_that_has_learnt_nothing_yet_is_left_alone(self) -> None:
-        assert find_trouble([entry(images=JUDGED_FROM - 1, made_spread=0.0)] * 3) is None
+        assert find_instability([entry(images=JUDGED_FROM - 1, generated_standard_deviation=0.0)] * 3) is None
 
     def test_made_faces_may_be_alike_where_real_ones_are(self) -> None:
-        assert find_trouble([entry(made_spread=0.0, real_spread=0.001)] * 3) is None
+        assert find_instability([entry(generated_standard_deviation=0.0, real_standard_deviation=0.001)] * 3) is None
 
-    def test_spread_is_the_deviation_of_pixels_over_images(self) -> None:
+    def test_the_standard_deviation_is_that_of_pixels_over_images(self) -> None:
         images = torch.tensor([-1.0, 1.0])[:, None, None, None].expand(2, 3, 4, 4)
-        assert spread(images) == pytest.approx(2**0.5)
-        assert spread(images[:1].expand(5, -1, -1, -1)) == 0
+        assert standard_deviation(images) == pytest.approx(2**0.5)
+        assert standard_deviation(images[:1].expand(5, -1, -1, -1)) == 0
 
 
 class TestRollback:
@@ -130,7 +144,7 @@ class TestRollback:
         assert log["images"].is_unique
         assert log["images"].iloc[-1] == 240
         assert np.isfinite(log.to_numpy()).all()
-        assert len(progress_of(tmp_path)["setbacks"]) == 1
+        assert len(progress_of(tmp_path)["rollbacks"]) == 1
 
     def test_a_run_that_was_rolled_back_is_resumed_bit_for_bit(self, faces: FaceDataset, tmp_path: Path) -> None:
         with pytest.MonkeyPatch.context() as patch:
@@ -166,7 +180,7 @@ class TestRollback:
 
         def breaking(state: Any, *arguments: Any) -> None:
             update(state, *arguments)
-            if state.images_seen == 96 and not state.setbacks:
+            if state.images_seen == 96 and not state.rollbacks:
                 next(state.average.parameters()).data.fill_(float("nan"))
 
         monkeypatch.setattr(loop, "_update_average", breaking)
@@ -312,7 +326,7 @@ class TestOddData:
         generator = create_generator("cgan", **TINY)
         generator.fit(FaceDataset.from_arrays(np.asarray(faces.images), labels), budget="16")
         assert generator.sample(3).attributes["Nowhere"].isna().all()
-        with pytest.raises(UsageError, match="No training face has Nowhere=True"):
+        with pytest.raises(UsageError, match="No training face has Nowhere=1"):
             generator.sample(1, where={"Nowhere": True})
 
     def test_images_smaller_than_the_size_are_enlarged(self, tmp_path: Path) -> None:
@@ -362,7 +376,9 @@ class TestTensorBoard:
         assert (first.begin, second.begin) == (0, 72)
         assert first.closed
         assert second.closed
-        assert {"training/generator_loss", "training/real_logit", "training/made_spread"} <= set(second.scalars)
+        assert {"training/generator_loss", "training/real_logit", "training/generated_standard_deviation"} <= set(
+            second.scalars
+        )
         assert second.scalars["training/generator_loss"][-1] == 240
         assert second.images[-1] == (16, 16 * 16, 3)
         fit(faces, tmp_path / "plain", resume=True, tensorboard=True)  # which is no changed setting

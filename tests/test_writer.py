@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import threading
@@ -14,11 +15,13 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from augface.data import layout, load_data, writer
+from augface.data import load_data
 from augface.data.dataset import FaceDataset
-from augface.data.marks import TRAINED_ALGORITHMIC_MEDIA
-from augface.data.naming import class_names, safe_names
-from augface.data.writer import Manifest, write_dataset
+from augface.data.export import layout, writer
+from augface.data.export.naming import class_names, safe_names
+from augface.data.export.png import TRAINED_ALGORITHMIC_MEDIA
+from augface.data.export.writer import Manifest, write_dataset
+from augface.data.readers.celeba import CITATION, TERMS
 from augface.errors import DataError, OutputError, UnknownNameError
 
 GENERATOR = {"generator": "cgan", "generator_hash": "ab" * 32, "seed": 3}
@@ -41,7 +44,7 @@ def real() -> FaceDataset:
         }
     )
     attributes.loc[2, "Eyeglasses"] = pd.NA
-    return FaceDataset.from_arrays(
+    data = FaceDataset.from_arrays(
         faces(30, 0),
         attributes,
         identity=np.arange(30) // 2 + 7,
@@ -49,6 +52,7 @@ def real() -> FaceDataset:
         names=[f"in/{number}.jpg" for number in range(30)],
         spec="celeba:/home/somebody/celeba-mini",
     )
+    return dataclasses.replace(data, source=dataclasses.replace(data.source, terms=TERMS, citation=CITATION))
 
 
 @pytest.fixture(scope="module")
@@ -165,7 +169,7 @@ def test_our_celeba_reader_gives_the_same_faces_again(written: Manifest, real: F
     assert real.identity is not None
     persons = loaded.identity[:30]
     assert (pd.factorize(persons)[0] == pd.factorize(real.identity)[0]).all()
-    assert len(set(loaded.identity[30:]) - set(persons)) == 9, "each made face must be a nobody of its own"
+    assert len(set(loaded.identity[30:]) - set(persons)) == 9, "each synthetic face must be a nobody of its own"
 
 
 def test_torchvision_celeba_reads_the_label_files(written: Manifest, tmp_path: Path) -> None:
@@ -274,7 +278,7 @@ def test_card_tells_people_what_they_must_know(written: Manifest) -> None:
     assert "configs:" in front_matter
     written.write_card({"verdict": "Use them."})
     again = (written.directory / "README.md").read_text()
-    assert "**Do the made faces help?** Use them." in again
+    assert "**Do the synthetic faces help?** Use them." in again
     assert again.startswith(front_matter)
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import difflib
+import logging
 from collections.abc import Callable
 
 from cyclopts import App, CycloptsError, Parameter, UnusedCliTokensError
 
-import augface
 from augface.cli.compare import compare
 from augface.cli.console import show_log_on_stderr
 from augface.cli.data import app as data
@@ -20,6 +20,7 @@ from augface.cli.report import report
 from augface.cli.sample import sample
 from augface.cli.train import train
 from augface.errors import UsageError
+from augface.version import __version__
 
 HELP = """Will synthetic faces help my imbalanced face data set, and what do they cost me?
 
@@ -29,7 +30,7 @@ Start with `augface rebalance --attr Eyeglasses`. Add --debug to any command to 
 app = App(
     name="augface",
     help=HELP,
-    version=augface.__version__,
+    version=__version__,
     default_parameter=Parameter(negative=()),
     print_error=False,
     exit_on_error=False,
@@ -52,6 +53,10 @@ for order, (name, command) in enumerate(COMMANDS.items()):
 app.command(data)
 
 
+RENAMED = {"--outside": "--external-test", "--shared-people": "--allow-identity-overlap"}
+"""Options of earlier versions, which are still taken."""
+
+
 def run(words: list[str]) -> int:
     """Run one command; a command that returns a number means its exit code.
 
@@ -60,11 +65,20 @@ def run(words: list[str]) -> int:
     """
     show_log_on_stderr()
     try:
-        result = app(words)
+        result = app([_present_name(word) for word in words])
     except CycloptsError as error:
         chain = " ".join(["augface", *(error.command_chain or ())])
         raise UsageError(f"{_explain(error)} See `{chain} --help`.") from error
     return result if isinstance(result, int) else 0
+
+
+def _present_name(word: str) -> str:
+    """The word, with the name that an option of an earlier version has now."""
+    name, equals, value = word.partition("=")
+    if name not in RENAMED:
+        return word
+    logging.getLogger("augface").warning(f"{name} is called {RENAMED[name]} now.")
+    return f"{RENAMED[name]}{equals}{value}"
 
 
 def _explain(error: CycloptsError) -> str:

@@ -15,8 +15,8 @@ from augface.cli.console import print_paths, shown
 from augface.errors import DataError, OutputError, UsageError
 
 if TYPE_CHECKING:
-    from augface.comparison import Comparison, Key, Row
     from augface.results import Evaluation
+    from augface.results.comparison import Comparison, Key, Row
 
 WIDTH = 100
 MOST_COLUMNS = 6
@@ -60,10 +60,10 @@ def compare(
     if not real_images and (out is None or out.suffix.lower() != PAGE):
         raise UsageError("--no-real-images is about the page, and needs --out FILE.html.")
 
-    from augface.comparison import compare as compare_runs
     from augface.report.leaderboard import first_reason
     from augface.report.terminal import clean
     from augface.results import Evaluation
+    from augface.results.comparison import compare as compare_runs
 
     names = run_names(sources)
     evaluations = {name: Evaluation.from_json(source) for name, source in zip(names, sources, strict=True)}

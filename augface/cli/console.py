@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from augface.errors import OutputError, UnknownNameError, UsageError
 
 if TYPE_CHECKING:
+    from augface.data.groups import Subgroup
     from augface.registry import Registry
 
 
@@ -59,23 +60,18 @@ def split_names(values: Iterable[str]) -> list[str]:
     return [name.strip() for value in values for name in value.split(",") if name.strip()]
 
 
-def parse_where(conditions: Iterable[str]) -> dict[str, bool]:
-    """Attribute values from texts such as `Eyeglasses=1` or `Male=no`.
+def parse_where(conditions: Iterable[str]) -> Subgroup:
+    """The subgroup that texts such as `Eyeglasses=1` or `Male=no` name.
 
     >>> parse_where(["Eyeglasses=1", "Male=no"])
-    {'Eyeglasses': True, 'Male': False}
+    Subgroup({'Eyeglasses': True, 'Male': False})
 
     Raises:
         UsageError: no `=`, or a value that is neither yes nor no.
     """
-    meanings = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False, "-1": False}
-    where = {}
-    for condition in split_names(conditions):
-        name, _, value = condition.partition("=")
-        if not name or value.lower() not in meanings:
-            raise UsageError(f"--where takes NAME=1 or NAME=0, such as Eyeglasses=1, not {condition!r}.")
-        where[name] = meanings[value.lower()]
-    return where
+    from augface.data.groups import Subgroup
+
+    return Subgroup.parse(",".join(conditions))
 
 
 def parse_settings(words: Iterable[str]) -> dict[str, str]:

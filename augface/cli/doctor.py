@@ -19,9 +19,9 @@ def doctor() -> int:
 
     The exit code is 0 where all is fine, and 3 where something that is needed is missing.
     """
-    import augface
+    from augface.version import __version__
 
-    print(f"augface {augface.__version__} on Python {platform.python_version()}, {platform.platform(terse=True)}\n")
+    print(f"augface {__version__} on Python {platform.python_version()}, {platform.platform(terse=True)}\n")
     to_do = [*_packages(), *_devices(), *_feature_spaces(), *_cache()]
     if not to_do:
         print("All is fine.")

@@ -59,9 +59,9 @@ def evaluate(
     check_registered(FEATURE_SPACES, wanted_spaces or [])
     check_output(out)
 
-    from augface.evaluation import choose_spaces
-    from augface.evaluation import evaluate as run_evaluators
-    from augface.faces import open_faces
+    from augface.evaluation.evaluate import choose_spaces
+    from augface.evaluation.evaluate import evaluate as run_evaluators
+    from augface.evaluation.inputs import open_faces
     from augface.features import DEFAULT_SPACE, weights_status
     from augface.files import new_directory
     from augface.report import terminal_summary

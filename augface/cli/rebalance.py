@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
@@ -17,13 +17,14 @@ from augface.cli.console import (
     split_names,
     when_interrupted,
 )
+from augface.generators import DEFAULT_GENERATOR
 
 
 def rebalance(
     *,
     attr: list[str],
     data: str = "toy",
-    generator: str = "cgan",
+    generator: str = DEFAULT_GENERATOR,
     settings: Annotated[list[str] | None, Parameter(name="--set")] = None,
     ratio: float | None = None,
     within: list[str] | None = None,
@@ -34,12 +35,12 @@ def rebalance(
     seed: int = 0,
     downstream: Literal["frozen", "full", "off"] = "frozen",
     network: str = "small",
-    outside: str | None = None,
-    shared_people: Annotated[bool, Parameter(negative="")] = False,
+    external_test: str | None = None,
+    allow_identity_overlap: Annotated[bool, Parameter(negative="")] = False,
     real_images: Annotated[bool, Parameter(negative="--no-real-images")] = True,
     dry_run: bool = False,
 ) -> None:
-    """Balance a face data set with made faces, measure them, and say whether they help.
+    """Balance a face data set with synthetic faces, measure them, and say whether they help.
 
     Trains a generator on the train split, makes the missing minority faces, throws out those that are wrong, copied or
     poor, writes the balanced data set, measures it against held-out real faces, and writes one report whose first line
@@ -57,12 +58,12 @@ def rebalance(
         resume: Go on with the run that is in the run folder.
         size: Height and width of the faces, in pixels.
         seed: The same seed gives the same faces.
-        downstream: How to train classifiers with and without the made faces: a linear head on features (frozen, two
-            minutes), a network on pixels (full, half an hour; --resume goes on), or not at all, which leaves the
+        downstream: How to train classifiers with and without the synthetic faces: a linear head on features (frozen,
+            two minutes), a network on pixels (full, half an hour; --resume goes on), or not at all, which leaves the
             verdict open (off).
         network: For --downstream full: small, or the name of a timm model.
-        outside: Another data set to score these classifiers on too, to see what holds elsewhere.
-        shared_people: Go on although some people are in more than one split.
+        external_test: Another data set to score these classifiers on too, to see what holds for another source.
+        allow_identity_overlap: Go on although some people are in more than one split.
         real_images: Show real faces in the report.
         dry_run: Say what would be done and what it would cost, and stop.
     """
@@ -76,42 +77,36 @@ def rebalance(
     details = [*attributes, *(["within", *groups] if groups else [])]
     run_dir = check_output(out or Path("runs") / run_name("rebalance", *details), resume=resume)
 
-    create_generator(generator, **chosen)  # what is wrong with its settings is told before the data are read
+    create_generator(generator, **chosen)  # what is wrong with its settings is said before the data are read
 
     from augface.data import load_data
-    from augface.rebalancing import plan_rebalance
-    from augface.rebalancing import rebalance as run_rebalance
+    from augface.rebalancing.rebalance import carry_out, plan_rebalance
     from augface.report import terminal_summary
 
-    arguments: dict[str, Any] = {
-        "attr": attributes,
-        "generator": generator,
-        "sampling_strategy": "auto" if ratio is None else ratio,
-        "within": groups or None,
-        "budget": budget,
-        "seed": seed,
-        "downstream": downstream,
-        "network": network,
-        "shared_people": shared_people,
-    }
     with when_interrupted("the images read so far are kept in the cache; the same command goes on from there."):
         faces = load_data(data, size=size)
-        elsewhere = load_data(outside, size=size) if outside else None
-    print(plan_rebalance(faces, **arguments).describe(), flush=True)
+        external = load_data(external_test, size=size) if external_test else None
+    plan = plan_rebalance(
+        faces,
+        attr=attributes,
+        generator=generator,
+        generator_settings=chosen,
+        sampling_strategy="auto" if ratio is None else ratio,
+        within=groups or None,
+        budget=budget,
+        seed=seed,
+        downstream=downstream,
+        network=network,
+        external_test=external,
+        allow_identity_overlap=allow_identity_overlap,
+    )
+    print(plan.describe(), flush=True)
     if dry_run:
         return
     with when_interrupted(
         f"what is done is kept in {shown(run_dir)}; the same command with --resume goes on from there."
     ):
-        outcome = run_rebalance(
-            faces,
-            run_dir=run_dir,
-            generator_settings=chosen,
-            outside=elsewhere,
-            resume=resume,
-            real_images=real_images,
-            **arguments,
-        )
+        outcome = carry_out(plan, run_dir, resume=resume, real_images=real_images)
     print(f"\n{terminal_summary(outcome.evaluation)}\n")
     print_paths(
         {

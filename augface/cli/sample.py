@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from augface.generators.base import Generator
 
 PROBE = 16
-"""Faces that are made to estimate what all will cost."""
+"""Faces that are generated to estimate what all will cost."""
 
 
 def sample(
@@ -34,7 +34,7 @@ def sample(
     seed: int = 0,
     dry_run: bool = False,
 ) -> None:
-    """Make faces with a trained generator, as PNG files and a metadata.csv.
+    """Generate faces with a trained generator, as PNG files and a metadata.csv.
 
     Args:
         generator_dir: The folder of a trained generator, or the run folder that holds one.
@@ -44,7 +44,7 @@ def sample(
             Attributes that are not named vary as they do among the training faces.
         psi: What the noise is multiplied by. Less than 1 gives faces that are more alike and more typical; 0 gives one
             face for each combination of attributes.
-        flip: An attribute. Each face is made twice of the same noise, with it and without it: -n pairs.
+        flip: An attribute. Each face is generated twice from the same noise, with it and without it: -n pairs.
         seed: The same seed gives the same faces.
         dry_run: Say what would be done and what it would cost, and stop.
     """
@@ -52,7 +52,7 @@ def sample(
         raise UsageError(f"-n takes a number of faces from 1 up, not {n}.")
     wanted = parse_where(where or [])
     if flip in wanted:
-        raise UsageError(f"--flip {flip} makes faces with and without it, so --where cannot ask for either.")
+        raise UsageError(f"--flip {flip} gives faces with and without it, so --where cannot request either.")
     check_output(out)
 
     import pandas as pd
@@ -73,13 +73,13 @@ def sample(
     total = n if flip is None else 2 * n
     size = sum(map(len, _pngs(probe, generator))) / len(probe)
     seconds = (time.perf_counter() - started) / len(probe)
-    print(f"Make {total:,} faces of {probe.size} x {probe.size} pixels.")
+    print(f"Generate {total:,} faces of {probe.size} x {probe.size} pixels.")
     print(f"Estimated: {max(1, round(seconds * total)):,} s; {human_bytes(size * total)} in {shown(out)}.", flush=True)
     if dry_run:
         return
     with when_interrupted(f"nothing was written to {shown(out)}."), atomic_path(out) as folder:
         folder.mkdir()
-        with tqdm(total=total, desc="making faces", unit="face", disable=None) as progress:
+        with tqdm(total=total, desc="generating faces", unit="face", disable=None) as progress:
             tables = []
             for part in make(n):
                 tables.append(_write(part, generator, folder))
@@ -101,7 +101,7 @@ def _pairs(generator: Generator, faces: FaceDataset, attribute: str) -> Iterator
 
 
 def _write(faces: FaceDataset, generator: Generator, folder: Path) -> pd.DataFrame:
-    """Write PNG files; return their rows of the metadata: the attributes are those that were asked for."""
+    """Write PNG files; return their rows of the metadata: the attributes are those that were requested."""
     for name, png in zip(faces.names, _pngs(faces, generator), strict=True):
         (folder / name).write_bytes(png)
     table = faces.attributes.astype("Int8")
@@ -112,10 +112,9 @@ def _write(faces: FaceDataset, generator: Generator, folder: Path) -> pd.DataFra
 def _pngs(faces: FaceDataset, generator: Generator) -> list[bytes]:
     import numpy as np
 
-    from augface.data.marks import encode_png
+    from augface.data.export.png import encode_png
 
-    # `resample` gives real faces again, which must not be marked as made.
-    synthetic = generator.name != "resample"
+    synthetic = "copies" not in generator.capabilities  # real faces over again must not be marked as synthetic
     notes: list[dict[Any, Any]] = [{}] * len(faces) if faces.factors is None else faces.factors.to_dict("records")
     return [
         encode_png(image, {"generator": generator.name, **note}, synthetic=synthetic)

@@ -72,7 +72,7 @@ def load_data(
     if workers is not None and workers < 1:
         raise UsageError(f"There must be 1 worker or more, not {workers}.")
     place = recognise(spec)
-    log.info("%s", f"{spec} is taken for {place}.")
+    log.info(f"{spec} is taken for {place}.")
     if place.kind == "toy":
         return _load_toyfaces(place.faces, size)
 
@@ -81,16 +81,16 @@ def load_data(
 
     chosen_crop = None if crop is None else parse_crop(crop)
     if place.kind == "celeba":
-        from augface.data.celeba import read_celeba
+        from augface.data.readers.celeba import read_celeba
 
         listing = read_celeba(place.path)
     else:
-        from augface.data.folder import read_folder
+        from augface.data.readers.folder import read_folder
 
         listing = read_folder(place.path)
-    log.info("%s", listing.description)
+    log.info(listing.description)
     for warning in listing.warnings:
-        log.warning("%s", warning)
+        log.warning(warning)
     return load_images(
         listing,
         crop=listing.crop if chosen_crop is None else chosen_crop,
@@ -99,11 +99,6 @@ def load_data(
         max_bad=max_bad,
         originals=originals and place.kind == "folder" and crop is None,
     )
-
-
-def describe(spec: str | Path) -> str:
-    """What a spec is taken for, in a sentence. Raises as `recognise` does."""
-    return f"{spec} is taken for {recognise(spec)}."
 
 
 def recognise(spec: str | Path) -> Place:
@@ -138,8 +133,8 @@ def recognise(spec: str | Path) -> Place:
 
 def _recognise_path(path: Path) -> Place:
     """A zip or a folder by what is in it: CelebA here or where augface writes it, or else images."""
-    from augface.data.celeba import is_celeba
-    from augface.data.metadata import FILES
+    from augface.data.readers.celeba import is_celeba
+    from augface.data.readers.metadata import FILES
 
     if path.is_file():
         if path.name == "img_align_celeba.zip" and is_celeba(path.parent):
@@ -148,7 +143,7 @@ def _recognise_path(path: Path) -> Place:
     found = [
         Place("celeba", folder) for folder in (path, path / "celeba", path / "dataset" / "celeba") if is_celeba(folder)
     ]
-    # augface itself writes metadata.parquet beside CelebA's lists; it says the same and is no rival of theirs
+    # augface itself writes metadata.parquet beside CelebA's lists; it says the same, so the two do not compete
     rivals = ("metadata.csv",) if is_celeba(path) else FILES
     if not found or any((path / name).is_file() for name in rivals):
         found.append(Place("folder", path))
@@ -160,10 +155,10 @@ def _recognise_path(path: Path) -> Place:
 
 def _load_toyfaces(count: int | None, size: int) -> FaceDataset:
     from augface.data import toyfaces
-    from augface.data.made import load_made
+    from augface.data.toyfaces.cached import load_rendered
 
     seed = 0
-    return load_made(
+    return load_rendered(
         "toyfaces",
         {"version": toyfaces.VERSION, "count": count, "size": size, "seed": seed},
         lambda: toyfaces.load_toyfaces(count, size, seed),

@@ -11,55 +11,15 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from augface.arrays import Booleans, Floats32, Integers, Strings
+from augface.data.pixels import ImageRows
 from augface.errors import DataError, UnknownNameError
 
 if TYPE_CHECKING:
     from augface.data.originals import Originals
 
 Split = Literal["train", "valid", "test"]
-Pixels = npt.NDArray[np.uint8]
 SPLITS: tuple[Split, ...] = ("train", "valid", "test")
-
-
-class ImageRows:
-    """Chosen rows of a stored uint8 array (N, H, W, 3): reads only the rows that are asked for.
-
-    `rows[i]` is one image, `rows[a:b]` and `rows[indices]` are arrays, `numpy.asarray(rows)` is all of them.
-    """
-
-    dtype = np.dtype(np.uint8)
-
-    def __init__(self, stored: Pixels, rows: npt.NDArray[np.int64]) -> None:
-        self.stored = stored
-        self.rows = rows
-
-    @property
-    def shape(self) -> tuple[int, int, int, int]:
-        """(N, H, W, 3)."""
-        height, width, channels = self.stored.shape[1:]
-        return len(self.rows), height, width, channels
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    def __getitem__(self, index: Any) -> Pixels:
-        return np.asarray(self.stored[self.rows[index]])
-
-    def take(self, rows: npt.NDArray[np.int64]) -> ImageRows:
-        """Some of the rows, as a view."""
-        return ImageRows(self.stored, self.rows[rows])
-
-    def __array__(self, dtype: npt.DTypeLike | None = None, copy: bool | None = None) -> npt.NDArray[Any]:
-        images = np.asarray(self.stored[self.rows])
-        return images if dtype is None else images.astype(dtype)
-
-
-def join_images(parts: Sequence[ImageRows]) -> ImageRows:
-    """The images of several sets one after another: a view where all are stored together, else copied into memory."""
-    if all(part.stored is parts[0].stored for part in parts):
-        return ImageRows(parts[0].stored, np.concatenate([part.rows for part in parts]))
-    pixels = np.concatenate([np.asarray(part) for part in parts])
-    return ImageRows(pixels, np.arange(len(pixels), dtype=np.int64))
 
 
 @dataclass(frozen=True)
@@ -67,9 +27,15 @@ class Source:
     """Where faces come from."""
 
     spec: str
-    """What was asked for, such as `celeba:/data/celeba` or `cgan` for made faces."""
+    """What was asked for, such as `celeba:/data/celeba`, or the generator's name for synthetic faces."""
     content_hash: str
     """SHA-256 over the pixels and labels, or over what determines them."""
+    shows_people: bool = True
+    """Whether the faces, where they are real ones, are of real people: all but drawn ones are."""
+    terms: str = ""
+    """The terms of use of the faces, as far as they are known."""
+    citation: str = ""
+    """What users of the faces are asked to cite."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,16 +50,16 @@ class FaceDataset:
         source: where the faces come from.
         names: (N,) file names, for data sets that are written out and for messages.
         factors: what else is known of each image, N rows: the true generating factors of toy faces, the seed and
-            the requested label of made ones; None where nothing is.
+            the requested label of synthetic ones; None where nothing is.
         originals: the files that the images are small copies of, where measures are to look at those instead.
     """
 
     images: ImageRows
     attributes: pd.DataFrame
-    identity: npt.NDArray[np.int64] | None
-    split: npt.NDArray[np.str_] | None
+    identity: Integers | None
+    split: Strings | None
     source: Source
-    names: npt.NDArray[np.str_]
+    names: Strings
     factors: pd.DataFrame | None = None
     originals: Originals | None = None
 
@@ -172,8 +138,8 @@ class FaceDataset:
 
     @property
     def shows_people(self) -> bool:
-        """Whether these, where they are real faces, are of real people: all but the built-in drawn ones."""
-        return not self.source.spec.startswith("toy")
+        """Whether these, where they are real faces, are of real people; see `Source`."""
+        return self.source.shows_people
 
     def select(self, rows: npt.ArrayLike | slice) -> FaceDataset:
         """The faces of a boolean mask, of row numbers (in their order) or of a slice, as a view."""
@@ -189,7 +155,7 @@ class FaceDataset:
             originals=None if self.originals is None else self.originals.select(chosen),
         )
 
-    def matching(self, where: Mapping[str, bool]) -> npt.NDArray[np.bool_]:
+    def matching(self, where: Mapping[str, bool]) -> Booleans:
         """(N,) whether each face is known to have all the given attribute values."""
         mask = np.ones(len(self), dtype=np.bool_)
         for name, value in where.items():
@@ -239,7 +205,7 @@ def _row_index(rows: npt.ArrayLike) -> npt.NDArray[Any]:
     return index.astype(np.int64) if index.size == 0 else index
 
 
-def signed_labels(attributes: pd.DataFrame) -> npt.NDArray[np.float32]:
+def signed_labels(attributes: pd.DataFrame) -> Floats32:
     """Attributes as networks take them, float32 (N, A): 1 where present, -1 where absent, 0 where missing."""
     return attributes.astype("Float32").fillna(0.5).to_numpy(dtype=np.float32) * 2 - 1
 

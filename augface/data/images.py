@@ -17,8 +17,9 @@ from contextlib import contextmanager, nullcontext
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from augface.arrays import Pixels
 from augface.data.crops import Crop, crop_box
-from augface.data.dataset import ImageRows, Pixels
+from augface.data.pixels import ImageRows
 from augface.errors import DataError
 
 DECODER = "1"

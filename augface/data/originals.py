@@ -8,15 +8,14 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
-import numpy.typing as npt
 
-from augface.data.containers import Container, UnreadableFile
-from augface.data.dataset import Pixels
+from augface.arrays import Integers, Pixels, Strings
 from augface.data.images import MAX_BYTES, BadImage, decode_picture, picture_size
+from augface.data.readers.containers import Container, UnreadableFile
 from augface.errors import DataError
 
 LOOKED_AT = 64
-"""Files whose size tells how large the pictures are."""
+"""Files whose sizes say how large the pictures are."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,14 +28,14 @@ class Originals:
     """
 
     container: Container
-    members: npt.NDArray[np.str_]
+    members: Strings
     _digests: dict[str, bytes] = field(default_factory=dict, repr=False)
     """What has been hashed so far, shared by all selections."""
 
     def __len__(self) -> int:
         return len(self.members)
 
-    def select(self, rows: npt.NDArray[np.int64]) -> Originals:
+    def select(self, rows: Integers) -> Originals:
         """The pictures of these rows."""
         return Originals(self.container, self.members[rows], self._digests)
 

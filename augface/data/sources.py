@@ -9,7 +9,7 @@ import numpy as np
 from augface.data.dataset import FaceDataset
 
 REAL = ("real",)
-MADE = ("synthetic", "resampled")
+SYNTHETIC = ("synthetic", "resampled")
 """What the column `source` of a data set that augface wrote says of faces that are not real ones."""
 
 log = logging.getLogger("augface")
@@ -22,5 +22,5 @@ def of_source(faces: FaceDataset, wanted: tuple[str, ...]) -> FaceDataset:
     chosen = faces.factors["source"].isin(wanted).to_numpy(dtype=np.bool_)
     if not chosen.any() or chosen.all():
         return faces
-    log.info("%s", f"{faces.source.spec}: {chosen.sum():,} of {len(faces):,} faces are {' or '.join(wanted)}.")
+    log.info(f"{faces.source.spec}: {chosen.sum():,} of {len(faces):,} faces are {' or '.join(wanted)}.")
     return faces.select(chosen)

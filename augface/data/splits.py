@@ -10,7 +10,8 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 import numpy.typing as npt
 
-from augface.data.dataset import SPLITS, FaceDataset, Pixels
+from augface.arrays import Booleans, Floats32, Floats64, Integers, Pixels
+from augface.data.dataset import SPLITS, FaceDataset
 from augface.errors import UsageError
 from augface.seeds import derive_seed
 
@@ -22,7 +23,7 @@ SAME_PICTURE = 0.98
 On 9,034 CelebA faces (half size) and 4,000 toy faces, the nearest picture of another person reaches 0.972 and 0.975.
 Copies in JPEG quality 30, at 48 pixels or with less contrast stay above 0.994, those made 20 % brighter above 0.984 in
 99 of 100 cases, and CelebA's own repeated pictures reach 0.989 and more. Copies that were cropped or shifted by a
-pixel or more are not found: they are as far away as strangers are.
+pixel or more are not found: they are as far away as non-mates are.
 """
 NEIGHBOURS = 8
 """How many neighbours of each picture are looked at; chains of them reach the rest of a group."""
@@ -54,13 +55,30 @@ def with_default_split(
     part = np.searchsorted(np.cumsum(fractions)[:-1], _positions(data, seed, "split"), side="right")
     split = np.array(SPLITS, dtype=np.str_)[part]
     if lacking := [name for name, share in zip(SPLITS, fractions, strict=True) if share > 0 and name not in split]:
-        log.warning(
-            "%s", f"{data.source.spec} has too few separate groups of faces for a {' and a '.join(lacking)} split."
-        )
+        log.warning(f"{data.source.spec} has too few separate groups of faces for a {' and a '.join(lacking)} split.")
     return data.with_split(split)
 
 
-def inner_fold(data: FaceDataset, fraction: float, seed: int) -> npt.NDArray[np.bool_]:
+def with_splits(data: FaceDataset, seed: int) -> FaceDataset:
+    """The data with train, valid and test; those without splits get a deterministic one, which is said.
+
+    Raises:
+        UsageError: the data have splits, but lack one of the three.
+    """
+    if data.split is None:
+        log.info(
+            "%s has no splits; train, valid and test are drawn by seed %d, keeping people together.",
+            data.source.spec,
+            seed,
+        )
+        return with_default_split(data, seed)
+    missing = [name for name in ("train", "valid", "test") if not (data.split == name).any()]
+    if missing:
+        raise UsageError(f"{data.source.spec} has no {' and no '.join(missing)} split; give it one, or none at all.")
+    return data
+
+
+def inner_fold(data: FaceDataset, fraction: float, seed: int) -> Booleans:
     """(N,) which faces to hold out of a train split for tuning: about `fraction` of them, in whole groups.
 
     Raises:
@@ -71,10 +89,10 @@ def inner_fold(data: FaceDataset, fraction: float, seed: int) -> npt.NDArray[np.
     return _positions(data, seed, "inner fold") < fraction
 
 
-def people_in_common(data: Mapping[str, FaceDataset]) -> str:
-    """Which of these sets have people in common and how many, in words; empty where none have or people are not known.
+def identity_overlap(data: Mapping[str, FaceDataset]) -> str:
+    """Which of these sets share people and how many, in words; empty where none do or people are not known.
 
-    >>> people_in_common({})
+    >>> identity_overlap({})
     ''
     """
     people = {name: set(part.identity.tolist()) for name, part in data.items() if part.identity is not None}
@@ -85,14 +103,14 @@ def people_in_common(data: Mapping[str, FaceDataset]) -> str:
     )
 
 
-def groups_of(data: FaceDataset) -> npt.NDArray[np.int64]:
+def groups_of(data: FaceDataset) -> Integers:
     """(N,) a group number for each face: its person where persons are known, else its near-duplicates."""
     if data.identity is not None:
         return np.unique(data.identity, return_inverse=True)[1].astype(np.int64)
     return near_duplicates(data)
 
 
-def near_duplicates(data: FaceDataset) -> npt.NDArray[np.int64]:
+def near_duplicates(data: FaceDataset) -> Integers:
     """(N,) a group number for each face; pictures that are copies of one another, also mirrored, share theirs.
 
     Connected components of pairs whose descriptors correlate by `SAME_PICTURE` or more, in O(N) memory.
@@ -120,7 +138,7 @@ def near_duplicates(data: FaceDataset) -> npt.NDArray[np.int64]:
     return np.asarray(connected_components(pairs, directed=False)[1][inverse], dtype=np.int64)
 
 
-def _descriptors(data: FaceDataset) -> npt.NDArray[np.float32]:
+def _descriptors(data: FaceDataset) -> Floats32:
     """Tiny grey pictures of mean 0 and length 1, float32 (N, SIDE²)."""
     tiny = np.empty((len(data), SIDE * SIDE), dtype=np.float32)
     for rows, images in _blocks(data):
@@ -138,14 +156,14 @@ def _blocks(data: FaceDataset) -> Iterator[tuple[slice, Pixels]]:
         yield slice(start, start + count), data.images[start : start + count]
 
 
-def _tiny_grey(images: Pixels) -> npt.NDArray[np.float32]:
+def _tiny_grey(images: Pixels) -> Floats32:
     """Area averages of the luminance, float32 (N, SIDE, SIDE)."""
     grey = images @ np.array([0.299, 0.587, 0.114], dtype=np.float32)
     across = _averages(grey.shape[1])
     return np.asarray(across @ grey @ across.T, dtype=np.float32)
 
 
-def _averages(size: int) -> npt.NDArray[np.float32]:
+def _averages(size: int) -> Floats32:
     """(SIDE, size) weights that average pixels over areas, parts of pixels included."""
     edges = np.linspace(0, size, SIDE + 1)
     pixels = np.arange(size)
@@ -153,7 +171,7 @@ def _averages(size: int) -> npt.NDArray[np.float32]:
     return np.asarray(np.maximum(overlap, 0) * SIDE / size, dtype=np.float32)
 
 
-def _positions(data: FaceDataset, seed: int, purpose: str) -> npt.NDArray[np.float64]:
+def _positions(data: FaceDataset, seed: int, purpose: str) -> Floats64:
     """(N,) where each face's group lies, from 0 to 1, when all groups are lined up in random order.
 
     A group is known by the smallest digest of its pictures, so that neither order nor names matter.

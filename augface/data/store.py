@@ -23,13 +23,15 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
+from augface.arrays import Pixels
 from augface.cache import read_entry, touch, write_entry
-from augface.data.containers import UnreadableFile, some
 from augface.data.crops import Crop
-from augface.data.dataset import FaceDataset, ImageRows, Pixels, Source
+from augface.data.dataset import FaceDataset, Source
 from augface.data.images import DECODER, MAX_BYTES, BadImage, decode_face, quiet_decoding
-from augface.data.listing import Listing
 from augface.data.originals import Originals
+from augface.data.pixels import ImageRows
+from augface.data.readers.containers import UnreadableFile, some
+from augface.data.readers.listing import Listing
 from augface.errors import DataError, OutputError
 from augface.files import atomic_write, cache_dir, human_bytes, output_errors
 from augface.threads import cores, in_order
@@ -89,9 +91,7 @@ def load_images(
     bad = {int(row): str(reason) for row, reason in entry["bad"].items()}
     _check_bad(folder, listing, bad, allowed)
     if bad:
-        log.warning(
-            "%s", f"{len(bad):,} of {len(listing):,} images cannot be used and are skipped: {_named(listing, bad)}."
-        )
+        log.warning(f"{len(bad):,} of {len(listing):,} images cannot be used and are skipped: {_named(listing, bad)}.")
     good = np.setdiff1d(np.arange(len(listing), dtype=np.int64), np.array(list(bad), dtype=np.int64))
     kept = listing.select(np.isin(np.arange(len(listing)), good)) if bad else listing
     return FaceDataset(
@@ -99,7 +99,9 @@ def load_images(
         attributes=kept.attributes,
         identity=kept.identity,
         split=kept.split,
-        source=Source(listing.spec, _content_hash(entry["pixels"], kept)),
+        source=Source(
+            listing.spec, _content_hash(entry["pixels"], kept), terms=listing.terms, citation=listing.citation
+        ),
         names=kept.names,
         factors=kept.factors,
         originals=Originals(kept.container, kept.members) if originals else None,

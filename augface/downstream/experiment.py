@@ -12,14 +12,14 @@ from pathlib import Path
 from typing import ClassVar, Protocol
 
 import numpy as np
-import numpy.typing as npt
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
+from augface.arrays import Booleans, Floats32, Floats64, Integers
 from augface.downstream.arms import Arm
-from augface.downstream.material import KEPT, Material, Part, TrainingSet, training_set
+from augface.downstream.data import KEPT, ExperimentData, Part, TrainingSet, training_set
 from augface.files import atomic_write
 from augface.metrics.effects import BOOTSTRAPS, Effect, paired_effect, people_weights
 from augface.metrics.scores import average_precisions
@@ -28,17 +28,15 @@ from augface.threads import cores, in_order
 
 SEEDS = 5
 
-Array = npt.NDArray[np.float32]
-
 
 class Learner(Protocol):
     """A way of learning: `Frozen` or `Full`."""
 
     mode: ClassVar[str]
-    at_once: ClassVar[bool]
+    joint: ClassVar[bool]
 
     @property
-    def material(self) -> Material:
+    def data(self) -> ExperimentData:
         """What it learns from and is held against."""
         ...
 
@@ -48,20 +46,20 @@ class Learner(Protocol):
         ...
 
     @staticmethod
-    def can(arm: Arm) -> bool:
+    def supports(arm: Arm) -> bool:
         """Whether the arm means anything here."""
         ...
 
     def learn(
         self, arm: Arm, training: TrainingSet, attributes: list[int], random: np.random.Generator
-    ) -> dict[str, Array]:
+    ) -> dict[str, Floats32]:
         """Log-odds of attributes for the held-out faces, float32 (N, attributes) each."""
         ...
 
 
 @dataclass(frozen=True)
 class Experiment:
-    """Arms against each other on one material.
+    """Arms against each other on one data.
 
     Attributes:
         learner: how they learn.
@@ -76,19 +74,19 @@ class Experiment:
     folder: Path | None = None
 
     @property
-    def material(self) -> Material:
+    def data(self) -> ExperimentData:
         """What it is about."""
-        return self.learner.material
+        return self.learner.data
 
-    def run(self, arms: Sequence[Arm], attributes: Sequence[int] = (0,)) -> dict[str, list[dict[str, Array]]]:
+    def run(self, arms: Sequence[Arm], attributes: Sequence[int] = (0,)) -> dict[str, list[dict[str, Floats32]]]:
         """The decisions of every arm, one `{"valid": …, "test": …}` a seed; finished runs are read again."""
-        decisions: dict[str, list[dict[str, Array]]] = {arm.name: [] for arm in arms}
+        decisions: dict[str, list[dict[str, Floats32]]] = {arm.name: [] for arm in arms}
         # seed by seed: a stop in the middle leaves whole seeds of all arms
         jobs = [(arm, seed) for seed in range(self.seeds) for arm in arms]
-        workers = 1 if self.learner.at_once else cores()  # a network's training fills all cores by itself
+        workers = 1 if self.learner.joint else cores()  # a network's training fills all cores by itself
         with (
             tqdm(total=len(jobs), desc=f"downstream, {self.learner.mode}", disable=not sys.stderr.isatty()) as progress,
-            nullcontext() if self.learner.at_once else threadpool_limits(1),
+            nullcontext() if self.learner.joint else threadpool_limits(1),
         ):
             done = in_order(lambda job: self._run(*job, list(attributes)), jobs, workers=workers, ahead=2 * workers)
             for (arm, _), found in zip(jobs, done, strict=True):
@@ -96,14 +94,14 @@ class Experiment:
                 progress.update()
         return decisions
 
-    def _run(self, arm: Arm, seed: int, attributes: list[int]) -> dict[str, Array]:
+    def _run(self, arm: Arm, seed: int, attributes: list[int]) -> dict[str, Floats32]:
         path = self._path(arm, seed, attributes)
         if path is not None and path.is_file():
             try:
                 return load(path.read_bytes())
             except SafetensorError:  # cut short by something else than this program: done again
                 path.unlink()
-        training = training_set(arm, self.material, seed, self.seed)
+        training = training_set(arm, self.data, seed, self.seed)
         # the same weights and order for each arm
         found = self.learner.learn(arm, training, attributes, random_generator(self.seed, "head", seed))
         if path is not None:
@@ -113,30 +111,30 @@ class Experiment:
     def _path(self, arm: Arm, seed: int, attributes: list[int]) -> Path | None:
         if self.folder is None:
             return None
-        told = f"{self._fingerprint}{arm}{seed}{attributes}"
-        return self.folder / f"{hashlib.sha256(told.encode()).hexdigest()[:32]}.safetensors"
+        identity = f"{self._fingerprint}{arm}{seed}{attributes}"
+        return self.folder / f"{hashlib.sha256(identity.encode()).hexdigest()[:32]}.safetensors"
 
     @cached_property
     def _fingerprint(self) -> str:
-        return f"{self.material.fingerprint}{self.learner.mode}{self.learner.protocol}{KEPT}{self.seed}"
+        return f"{self.data.fingerprint}{self.learner.mode}{self.learner.protocol}{KEPT}{self.seed}"
 
 
-def valid_score(valid: Part, decisions: Sequence[dict[str, Array]]) -> float:
+def valid_score(valid: Part, decisions: Sequence[dict[str, Floats32]]) -> float:
     """How well an arm ranks valid by the target, in average precision, on the mean over its seeds."""
     rows, shown = valid.known(0)
     return float(np.mean([average_precisions(shown, each["valid"][rows, 0])[0] for each in decisions]))
 
 
-def best_arm(valid: Part, decisions: Mapping[str, Sequence[dict[str, Array]]], names: Sequence[str]) -> str:
+def best_arm(valid: Part, decisions: Mapping[str, Sequence[dict[str, Floats32]]], names: Sequence[str]) -> str:
     """The one of these arms that is best on valid; the first of them where several are."""
     return max(names, key=lambda name: valid_score(valid, decisions[name]))
 
 
 def effect(
-    shown: npt.NDArray[np.bool_],
-    people: npt.NDArray[np.int64],
-    ours: Sequence[Array],
-    theirs: Sequence[Array],
+    shown: Booleans,
+    people: Integers,
+    treatment: Sequence[Floats32],
+    control: Sequence[Floats32],
     *,
     seed: int = 0,
     draws: int = BOOTSTRAPS,
@@ -146,23 +144,23 @@ def effect(
     Args:
         shown: (N,) whether each test face shows the attribute.
         people: (N,) whose face each is.
-        ours: (N,) decisions of one arm, one array a seed.
-        theirs: those of the other, of the same seeds.
+        treatment: (N,) decisions of one arm, one array a seed.
+        control: those of the other, of the same seeds.
         seed: of the bootstrap over people.
         draws: of it.
     """
-    found = precisions(shown, people, [*ours, *theirs], seed, draws)
-    differences = found[: len(ours)] - found[len(ours) :]
+    found = precisions(shown, people, [*treatment, *control], seed, draws)
+    differences = found[: len(treatment)] - found[len(treatment) :]
     return paired_effect(differences[:, 0], differences[:, 1:], len(np.unique(people)))
 
 
 def precisions(
-    shown: npt.NDArray[np.bool_],
-    people: npt.NDArray[np.int64],
-    decisions: Sequence[Array],
+    shown: Booleans,
+    people: Integers,
+    decisions: Sequence[Floats32],
     seed: int = 0,
     draws: int = BOOTSTRAPS,
-) -> npt.NDArray[np.float64]:
+) -> Floats64:
     """(S, 1 + B) average precision of each seed: on all faces, then on the people of each draw, alike for all arms."""
     weights = people_weights(people, random_generator(seed, "test people"), draws)
     weights = np.concatenate([np.ones((1, len(people))), weights])

@@ -7,16 +7,16 @@ from functools import cached_property
 from typing import ClassVar
 
 import numpy as np
-import numpy.typing as npt
 
+from augface.arrays import Floats32
 from augface.downstream import linear
 from augface.downstream.arms import Arm
-from augface.downstream.linear import REFIT_STRENGTHS, Array, Projection, best_head, fit_logistic
-from augface.downstream.material import Material, TrainingSet
+from augface.downstream.data import ExperimentData, TrainingSet
+from augface.downstream.linear import LAST_LAYER_STRENGTHS, Projection, best_head, fit_logistic
 
 STRENGTHS = (1e-1, 3e-2, 1e-2, 3e-3, 1e-3)
 OTHERS_STRENGTHS = (1e-2,)
-"""For attributes that were not asked for, which are many."""
+"""For attributes that were not requested, which are many."""
 MIXING = 0.4
 """Both parameters of the beta distribution from which the share of the second face in a blend is drawn."""
 
@@ -25,13 +25,13 @@ MIXING = 0.4
 class Frozen:
     """A linear head on the principal components of features, for each attribute."""
 
-    material: Material
+    data: ExperimentData
     mode: ClassVar[str] = "frozen"
-    at_once: ClassVar[bool] = False
+    joint: ClassVar[bool] = False
     """Whether all attributes are learnt together."""
 
     @staticmethod
-    def can(arm: Arm) -> bool:
+    def supports(arm: Arm) -> bool:
         """Whether the arm means anything here."""
         return arm.augmentation is None
 
@@ -43,27 +43,27 @@ class Frozen:
             "dimensions": linear.DIMENSIONS,
             "strengths": list(STRENGTHS),
             "others_strengths": list(OTHERS_STRENGTHS),
-            "refit_strengths": list(REFIT_STRENGTHS),
+            "last_layer_strengths": list(LAST_LAYER_STRENGTHS),
             "mixing": MIXING,
         }
 
     @cached_property
     def _projection(self) -> Projection:
-        return Projection.of(np.asarray(self.material.real.inputs))
+        return Projection.of(np.asarray(self.data.real.inputs))
 
     @cached_property
-    def _learn(self) -> tuple[Array, npt.NDArray[np.float32]]:
-        parts = [part for part in (self.material.real, self.material.made) if len(part)]
+    def _learn(self) -> tuple[Floats32, Floats32]:
+        parts = [part for part in (self.data.real, self.data.synthetic) if len(part)]
         inputs = np.concatenate([self._projection(np.asarray(part.inputs)) for part in parts])
         return inputs, np.concatenate([part.labels for part in parts])
 
     @cached_property
-    def _held_out(self) -> dict[str, Array]:
-        return {name: self._projection(np.asarray(part.inputs)) for name, part in self.material.held_out.items()}
+    def _held_out(self) -> dict[str, Floats32]:
+        return {name: self._projection(np.asarray(part.inputs)) for name, part in self.data.held_out.items()}
 
     def learn(
         self, arm: Arm, training: TrainingSet, attributes: list[int], random: np.random.Generator
-    ) -> dict[str, Array]:
+    ) -> dict[str, Floats32]:
         """Log-odds of these attributes for the held-out faces, float32 (N, attributes) each."""
         inputs, labels = self._learn
         weights = training.shown * training.loss
@@ -82,13 +82,15 @@ class Frozen:
             strengths = OTHERS_STRENGTHS if attribute else STRENGTHS
             fitted = [fit_logistic(inputs, targets, weights * known, strength) for strength in strengths]
             head = self._chosen(fitted, attribute)
-            again = training.later * known if arm.made_first else training.refit
-            if arm.made_first or (arm.refit and attribute == 0):
-                nearer = [fit_logistic(inputs, targets, again, strength, prior=head) for strength in REFIT_STRENGTHS]
-                head = self._chosen(nearer if arm.made_first else [head, *nearer], attribute)
+            again = training.later * known if arm.synthetic_first else training.last_layer
+            if arm.synthetic_first or (arm.last_layer and attribute == 0):
+                nearer = [
+                    fit_logistic(inputs, targets, again, strength, prior=head) for strength in LAST_LAYER_STRENGTHS
+                ]
+                head = self._chosen(nearer if arm.synthetic_first else [head, *nearer], attribute)
             heads.append(head)
         return {name: held_out @ np.stack(heads, axis=1) for name, held_out in self._held_out.items()}
 
-    def _chosen(self, heads: list[Array], attribute: int) -> Array:
-        rows, shown = self.material.valid.known(attribute)
+    def _chosen(self, heads: list[Floats32], attribute: int) -> Floats32:
+        rows, shown = self.data.valid.known(attribute)
         return best_head(heads, self._held_out["valid"][rows], shown)

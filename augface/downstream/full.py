@@ -7,15 +7,15 @@ from functools import cached_property
 from typing import ClassVar
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from augface.classifier import BATCH, descend, forward, outputs, scaled, small_network
-from augface.data.dataset import ImageRows, join_images
+from augface.arrays import Floats32, Integers
+from augface.classifiers.attributes import BATCH, descend, forward, outputs, scaled, small_network
+from augface.data.pixels import ImageRows, join_images
 from augface.downstream.arms import Arm
-from augface.downstream.linear import REFIT_STRENGTHS, Array, best_head, fit_logistic
-from augface.downstream.material import Material, TrainingSet
+from augface.downstream.data import ExperimentData, TrainingSet
+from augface.downstream.linear import LAST_LAYER_STRENGTHS, best_head, fit_logistic
 from augface.errors import UnknownNameError
 from augface.training.augmentation import mirror, translate
 from augface.training.losses import attribute_loss
@@ -36,23 +36,23 @@ class Full:
     """A network for all attributes at once.
 
     Attributes:
-        material: images and labels.
+        data: images and labels.
         network: `small`, or the name of a timm model, whose weights are random at first.
         images: shown in each run.
     """
 
-    material: Material
+    data: ExperimentData
     network: str = SMALL
     images: int = IMAGES
     mode: ClassVar[str] = "full"
-    at_once: ClassVar[bool] = True
+    joint: ClassVar[bool] = True
     """Whether all attributes are learnt together."""
 
     def __post_init__(self) -> None:
         check_network(self.network)
 
     @staticmethod
-    def can(arm: Arm) -> bool:
+    def supports(arm: Arm) -> bool:
         """Whether the arm means anything here: all do."""
         return True
 
@@ -65,12 +65,12 @@ class Full:
             "images_shown": self.images,
             "target_share": TARGET_SHARE,
             "mixing": MIXING,
-            "refit_strengths": list(REFIT_STRENGTHS),
+            "last_layer_strengths": list(LAST_LAYER_STRENGTHS),
         }
 
     def learn(
         self, arm: Arm, training: TrainingSet, attributes: list[int], random: np.random.Generator
-    ) -> dict[str, Array]:
+    ) -> dict[str, Floats32]:
         """Log-odds of these attributes for the held-out faces, float32 (N, attributes) each."""
         device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         images, conditions = self._learn
@@ -89,7 +89,7 @@ class Full:
             torch.manual_seed(weights_seed)
             network = new_network(self.network, conditions.shape[1]).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
 
-            def batch_loss(rows: npt.NDArray[np.int64]) -> Tensor:
+            def batch_loss(rows: Integers) -> Tensor:
                 batch, condition = _augmented(scaled(images[rows]), arm, torch_random), conditions[rows].to(device)
                 weights = loss_weights[rows].to(device)
                 if not arm.mixup:
@@ -103,14 +103,14 @@ class Full:
                 return share * first + (1 - share) * second
 
             descend(network, order, batch_loss, f"downstream, {arm.name}")
-        told = {name: outputs(network, part.inputs) for name, part in self.material.held_out.items()}
-        if arm.refit and 0 in attributes:
-            self._refit(network, training, told)
-        return {name: output[:, attributes] for name, output in told.items()}
+        log_odds = {name: outputs(network, part.inputs) for name, part in self.data.held_out.items()}
+        if arm.last_layer and 0 in attributes:
+            self._retrain_last_layer(network, training, log_odds)
+        return {name: output[:, attributes] for name, output in log_odds.items()}
 
     @cached_property
     def _learn(self) -> tuple[ImageRows, Tensor]:
-        parts = [part for part in (self.material.real, self.material.made) if len(part)]
+        parts = [part for part in (self.data.real, self.data.synthetic) if len(part)]
         images = join_images([part.inputs for part in parts if isinstance(part.inputs, ImageRows)])
         return images, torch.from_numpy(np.concatenate([part.labels for part in parts]))
 
@@ -122,14 +122,14 @@ class Full:
             return target
         return TARGET_SHARE * target + (1 - TARGET_SHARE) * attribute_loss(logits[:, 1:], condition[:, 1:])
 
-    def _refit(self, network: nn.Module, training: TrainingSet, told: dict[str, Array]) -> None:
-        """Fit the target's part of the last layer anew on real faces, as near to what it was as valid likes best."""
-        real = self.material.real
+    def _retrain_last_layer(self, network: nn.Module, training: TrainingSet, log_odds: dict[str, Floats32]) -> None:
+        """Retrain the target's part of the last layer on real faces, as near to what it was as is best on valid."""
+        real = self.data.real
         body, head = _Body(network), _head(network)
-        rows = np.flatnonzero(training.refit[: len(real)])
+        rows = np.flatnonzero(training.last_layer[: len(real)])
         seen = {
             "real": outputs(body, real.inputs[rows]),
-            **{name: outputs(body, part.inputs) for name, part in self.material.held_out.items()},
+            **{name: outputs(body, part.inputs) for name, part in self.data.held_out.items()},
         }
         scale = max(float(np.sqrt((seen["real"] ** 2).mean())), 1e-6)
         inputs = {
@@ -138,11 +138,11 @@ class Full:
         }
         weight, bias = (tensor[0].detach().cpu().numpy() for tensor in (head.weight, head.bias))
         prior = np.append(weight * scale, bias).astype(np.float32)
-        targets, counts = real.labels[rows, 0] > 0, training.refit[rows]
-        heads = [prior, *(fit_logistic(inputs["real"], targets, counts, s, prior=prior) for s in REFIT_STRENGTHS)]
-        known, shown = self.material.valid.known(0)
+        targets, counts = real.labels[rows, 0] > 0, training.last_layer[rows]
+        heads = [prior, *(fit_logistic(inputs["real"], targets, counts, s, prior=prior) for s in LAST_LAYER_STRENGTHS)]
+        known, shown = self.data.valid.known(0)
         chosen = best_head(heads, inputs["valid"][known], shown)
-        for name, output in told.items():
+        for name, output in log_odds.items():
             output[:, 0] = inputs[name] @ chosen
 
 

@@ -10,19 +10,18 @@ import numpy.typing as npt
 from scipy import linalg, special
 from sklearn.decomposition import PCA
 
+from augface.arrays import Booleans, Floats32
 from augface.features.base import Features
 from augface.metrics.scores import average_precisions
 
 DIMENSIONS = 256
 """Principal components kept: as good as all 1,280 features of the default space, at a twentieth of the time, and a
 foreign style in features that hardly vary among real faces is left out."""
-REFIT_STRENGTHS = (10.0, 1.0, 1e-1, 1e-2)
-"""Of a refit: from hardly any change of a head to one that nearly forgets it."""
+LAST_LAYER_STRENGTHS = (10.0, 1.0, 1e-1, 1e-2)
+"""Regularisation in last-layer retraining: from hardly any change of a head to one that nearly forgets it."""
 ITERATIONS = 30
 TOLERANCE = 1e-6
 """Largest gradient of the mean loss at which the minimum counts as found."""
-
-Array = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -41,15 +40,15 @@ class Projection:
         ).fit(features)
         return cls(components, max(float(components.explained_variance_.mean()), 1e-12) ** 0.5)
 
-    def __call__(self, features: Features) -> Array:
+    def __call__(self, features: Features) -> Floats32:
         """(N, D) features to float32 (N, components + 1)."""
         projected = self._components.transform(features) / self._scale
         return np.concatenate([projected, np.ones((len(features), 1), np.float32)], axis=1, dtype=np.float32)
 
 
 def fit_logistic(
-    inputs: Array, targets: npt.ArrayLike, weights: npt.ArrayLike, strength: float, *, prior: Array | None = None
-) -> Array:
+    inputs: Floats32, targets: npt.ArrayLike, weights: npt.ArrayLike, strength: float, *, prior: Floats32 | None = None
+) -> Floats32:
     """Logistic regression to its minimum, by Newton's method.
 
     Minimises the weighted mean of the cross-entropy plus `strength` / 2 times the squared distance of the coefficients
@@ -73,7 +72,7 @@ def fit_logistic(
     penalty = np.full(inputs.shape[1], strength, np.float32)
     penalty[-1] = 1e-6
 
-    def loss(coefficients: Array) -> float:
+    def loss(coefficients: Floats32) -> float:
         logits = inputs @ coefficients
         cross_entropy = np.logaddexp(0, logits) - wanted * logits
         return float(counts @ cross_entropy + (penalty * (coefficients - centre) ** 2).sum() / 2)
@@ -96,7 +95,7 @@ def fit_logistic(
     return coefficients
 
 
-def best_head(heads: Sequence[Array], inputs: Array, shown: npt.NDArray[np.bool_]) -> Array:
+def best_head(heads: Sequence[Floats32], inputs: Floats32, shown: Booleans) -> Floats32:
     """The coefficients that rank (N, D) inputs best by whether they show the attribute; the first of equals."""
     scores = [average_precisions(shown, inputs @ head)[0] for head in heads]
     return heads[int(np.nanargmax(scores))]

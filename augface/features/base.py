@@ -6,12 +6,11 @@ from abc import ABC, abstractmethod
 from typing import ClassVar
 
 import numpy as np
-import numpy.typing as npt
 
-from augface.data.dataset import Pixels
+from augface.arrays import Floats32, Pixels
 from augface.features.weights import WeightsFile, find, status
 
-Features = npt.NDArray[np.float32]
+Features = Floats32
 
 
 class FeatureSpace(ABC):
@@ -32,11 +31,11 @@ class FeatureSpace(ABC):
         """Everything that changes the features: version, weights' SHA-256, preprocessing."""
 
     @abstractmethod
-    def prepare(self, image: Pixels) -> npt.NDArray[np.float32]:
+    def prepare(self, image: Pixels) -> Floats32:
         """One image, uint8 (H, W, 3) of any size, as `forward` takes it. Called from several threads at once."""
 
     @abstractmethod
-    def forward(self, prepared: npt.NDArray[np.float32]) -> Features:
+    def forward(self, prepared: Floats32) -> Features:
         """Features of exactly `batch` prepared images, (batch, …): float32 (batch, dimension)."""
 
     def extract(self, images: Pixels) -> Features:
@@ -47,7 +46,7 @@ class FeatureSpace(ABC):
         ]
         return np.concatenate(parts) if parts else np.zeros((0, self.dimension), dtype=np.float32)
 
-    def extract_prepared(self, prepared: list[npt.NDArray[np.float32]]) -> Features:
+    def extract_prepared(self, prepared: list[Floats32]) -> Features:
         """Features of at most `batch` prepared images: float32 (N, dimension)."""
         count = len(prepared)
         filled = np.zeros((self.batch, *prepared[0].shape), dtype=np.float32)

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
+from augface.arrays import Floats32
 from augface.errors import DataError
 
 LARGEST_FILE = 1 << 28
@@ -36,7 +36,7 @@ class Layer(NamedTuple):
     settings: tuple[int, ...]
     """Of a convolution: filters, rows and columns of a filter, strides and paddings down and across. Of pooling: rows,
     columns, strides and paddings, with 0 rows and columns for all of them. Of a full connection: outputs, inputs."""
-    parameters: npt.NDArray[np.float32]
+    parameters: Floats32
     """All in a row: (filters, inputs, rows, columns) and then biases of a convolution; factors and then summands of an
     affine layer; (inputs, outputs) of a full connection. Empty where there are none."""
 
@@ -113,7 +113,7 @@ class _Stream:
             raise self.wrong(f"a name of {length} letters")
         return self.take(length).decode("latin-1")
 
-    def tensor(self) -> npt.NDArray[np.float32]:
+    def tensor(self) -> Floats32:
         """A version, four lengths and the numbers themselves, as float32."""
         version, *lengths = self.integers(5)
         if version != 2 or min(lengths) < 0:

@@ -8,10 +8,7 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar
 
-import numpy as np
-import numpy.typing as npt
-
-from augface.data.dataset import Pixels
+from augface.arrays import Floats32, Pixels
 from augface.errors import DataError
 from augface.features.base import Features, NetworkSpace
 from augface.features.resize import resized
@@ -47,14 +44,14 @@ class EfficientNetSpace(NetworkSpace):
             "resize": "bicubic",
         }
 
-    def prepare(self, image: Pixels) -> npt.NDArray[np.float32]:
+    def prepare(self, image: Pixels) -> Floats32:
         """Float32 (3, 224, 224), about -1 to 1."""
         planes = resized(image, self.resolution)
         planes -= 127
         planes /= 128
         return planes
 
-    def forward(self, prepared: npt.NDArray[np.float32]) -> Features:
+    def forward(self, prepared: Floats32) -> Features:
         """Float32 (batch, 1280)."""
         return _network(self.weights)(prepared)
 

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import NoReturn
 
 import numpy as np
-import numpy.typing as npt
 from tqdm import tqdm
 
+from augface.arrays import Floats32
 from augface.cache import touch
 from augface.data.dataset import FaceDataset
 from augface.data.images import quiet_decoding
@@ -25,7 +25,7 @@ from augface.threads import cores, in_order
 PART = 1024
 """Faces whose features make one entry of the cache."""
 
-Prepared = list[npt.NDArray[np.float32]]
+Prepared = list[Floats32]
 
 
 def features_of(data: FaceDataset, space: FeatureSpace) -> Features:

@@ -1,8 +1,8 @@
 """Who a face looks like: dlib's face recognition network, from a registry package, so nothing is downloaded.
 
-It is for one question: are made faces those of real people more often than strangers' faces are, of whom some look like
-somebody too? The answer is that excess, with its error rates (`augface.metrics.verification`), and never a list of
-persons: among many strangers some are always alike. The space is opt-in for that reason.
+It is for one question: are synthetic faces those of real people more often than non-mates' faces are, of whom some look
+like somebody too? The answer is that excess, with its error rates (`augface.metrics.verification`), and never a list of
+persons: among many non-mates some are always alike. The space is opt-in for that reason.
 
 He et al. 2016, "Deep Residual Learning for Image Recognition"; King 2017, "High Quality Face Recognition with Deep
 Metric Learning" (dlib): trained on 3 million photos so that two of one person lie within 0.6 of each other.
@@ -14,11 +14,10 @@ from functools import cache
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image
 
+from augface.arrays import Floats32, Pixels
 from augface.data.crops import crop_box
-from augface.data.dataset import Pixels
 from augface.features.base import Features, NetworkSpace
 from augface.features.weights import Weights, WeightsFile
 
@@ -61,7 +60,7 @@ class IdentitySpace(NetworkSpace):
             "crop": "the square 56 pixels around (89, 133) of CelebA's 178 x 218",
         }
 
-    def prepare(self, image: Pixels) -> npt.NDArray[np.float32]:
+    def prepare(self, image: Pixels) -> Floats32:
         """Float32 (3, 150, 150), about -0.5 to 0.6: the face alone, as dlib's network takes it."""
         left, top, right, _ = crop_box("celeba", image.shape[1], image.shape[0])
         side = right - left
@@ -71,7 +70,7 @@ class IdentitySpace(NetworkSpace):
         planes /= 256
         return planes
 
-    def forward(self, prepared: npt.NDArray[np.float32]) -> Features:
+    def forward(self, prepared: Floats32) -> Features:
         """Float32 (batch, 128)."""
         return _network(self.weights)(prepared)
 

@@ -10,11 +10,11 @@ from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from augface.arrays import Floats32
 from augface.errors import DataError
 from augface.features.dlib_weights import Layer, read_dlib_layers
 from augface.features.weights import load_into
@@ -36,10 +36,10 @@ class Residual(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Adds what is not of one shape as dlib does: the smaller is filled up with zeros, at the end of each axis."""
-        made = self.second(functional.relu(self.first(images)))
+        deep = self.second(functional.relu(self.first(images)))
         around = functional.avg_pool2d(images, 2) if self.halves else images
-        shape = [max(lengths) for lengths in zip(made.shape[1:], around.shape[1:], strict=True)]
-        return functional.relu(_filled(made, shape) + _filled(around, shape))
+        shape = [max(lengths) for lengths in zip(deep.shape[1:], around.shape[1:], strict=True)]
+        return functional.relu(_filled(deep, shape) + _filled(around, shape))
 
 
 def _filled(images: Tensor, shape: list[int]) -> Tensor:
@@ -86,7 +86,7 @@ def identity_network(path: Path) -> IdentityNetwork:
     return network
 
 
-def _folded(layers: list[Layer]) -> Iterator[npt.NDArray[np.float32]]:
+def _folded(layers: list[Layer]) -> Iterator[Floats32]:
     """Weights and biases of each convolution, with the affine layer behind it taken in, and the matrix.
 
     Raises:

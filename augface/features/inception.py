@@ -12,11 +12,10 @@ from functools import cache
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
-import numpy.typing as npt
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save
 
-from augface.data.dataset import Pixels
+from augface.arrays import Floats32, Floats64, Pixels
 from augface.errors import OutputError
 from augface.features.base import Features, NetworkSpace
 from augface.features.resize import resized
@@ -59,25 +58,25 @@ class InceptionSpace(NetworkSpace):
             "normalise": "(x - 128) / 128",
         }
 
-    def prepare(self, image: Pixels) -> npt.NDArray[np.float32]:
+    def prepare(self, image: Pixels) -> Floats32:
         """Float32 (3, 299, 299) from -1 to 1: what clean-fid's mode "clean" gives to its network, bit for bit."""
         planes = resized(image, self.resolution)
         planes -= 128
         planes /= 128
         return planes
 
-    def forward(self, prepared: npt.NDArray[np.float32]) -> Features:
+    def forward(self, prepared: Floats32) -> Features:
         """Float32 (batch, 2048)."""
         return _network(self.weights)(prepared)
 
-    def class_probabilities(self, features: Features) -> npt.NDArray[np.float64]:
+    def class_probabilities(self, features: Features) -> Floats64:
         """What the network's own classifier says of features (N, 2048): float64 (N, 1008), rows that sum to 1.
 
         As for the Inception score of TensorFlow and torch-fidelity, the classifier's bias is left out.
         """
         from scipy.special import softmax
 
-        probabilities: npt.NDArray[np.float64] = softmax((features @ _classes(self.weights)).astype(np.float64), axis=1)
+        probabilities: Floats64 = softmax((features @ _classes(self.weights)).astype(np.float64), axis=1)
         return probabilities
 
 
@@ -102,11 +101,11 @@ def _network(weights: Weights) -> NetworkFunction:
 
 
 @cache
-def _classes(weights: Weights) -> npt.NDArray[np.float32]:
+def _classes(weights: Weights) -> Floats32:
     """The classifier's matrix, float32 (2048, 1008); in the cache, since to read it out of the weights takes torch."""
     path = cache_dir() / "weights" / f"inception-classes-{weights.sha256[:32]}.safetensors"
     try:
-        matrix: npt.NDArray[np.float32] = load_file(path)["classes"]
+        matrix: Floats32 = load_file(path)["classes"]
     except (OSError, SafetensorError, KeyError):
         matrix = np.ascontiguousarray(_state(weights)["fc.weight"].float().numpy().T)
         metadata = {"description": f"the classifier of {weights.path.name}"}

@@ -9,12 +9,13 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-NetworkFunction = Callable[[npt.NDArray[np.float32]], npt.NDArray[np.float32]]
+from augface.arrays import Floats32
+
+NetworkFunction = Callable[[Floats32], Floats32]
 
 
 def network_function(module: nn.Module, shape: tuple[int, int, int, int]) -> NetworkFunction:
@@ -48,11 +49,11 @@ def _by_torch(module: nn.Module, device: torch.device) -> NetworkFunction:
     network: Any = module.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]  # its stub lacks it
 
     @torch.inference_mode()
-    def forward(batch: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    def forward(batch: Floats32) -> Floats32:
         images = torch.from_numpy(batch).to(device).contiguous(memory_format=torch.channels_last)
         # a GPU would otherwise multiply in TF32, with three digits
         with torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False):
-            result: npt.NDArray[np.float32] = network(images).float().cpu().numpy()
+            result: Floats32 = network(images).float().cpu().numpy()
         return result
 
     return forward
@@ -67,7 +68,7 @@ def _by_openvino(module: nn.Module, shape: tuple[int, int, int, int]) -> Network
     exported = torch.export.export(module, (torch.zeros(1, *shape[1:]),))
     # by the frontend itself: `openvino.convert_model` does the same, but reports its use to its maker
     frontend = FrontEndManager().load_by_framework("pytorch")
-    logging.disable(logging.WARNING)  # it tells of operations that these networks do not have
+    logging.disable(logging.WARNING)  # it warns of operations that these networks do not have
     try:
         decoder = TorchFXPythonDecoder.from_exported_program(exported, dynamic_shapes=False)
         converted = frontend.convert(frontend.load(decoder))
@@ -87,7 +88,7 @@ def _by_openvino(module: nn.Module, shape: tuple[int, int, int, int]) -> Network
 
     queue.set_callback(keep)
 
-    def forward(batch: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    def forward(batch: Floats32) -> Floats32:
         for row in range(len(batch)):
             queue.start_async({0: batch[row : row + 1]}, row)
         queue.wait_all()

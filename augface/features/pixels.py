@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import ClassVar
 
 import numpy as np
-import numpy.typing as npt
 
-from augface.data.dataset import Pixels
+from augface.arrays import Floats32, Pixels
 from augface.features.base import Features, FeatureSpace
 
 
@@ -23,17 +22,17 @@ class PixelSpace(FeatureSpace):
         """Version and size."""
         return {"space": self.name, "version": 1, "side": self.side}
 
-    def prepare(self, image: Pixels) -> npt.NDArray[np.float32]:
+    def prepare(self, image: Pixels) -> Floats32:
         """Float32 (768,): the features themselves, for there is no network."""
-        features: npt.NDArray[np.float32] = self.extract(image[None])[0]
+        features: Floats32 = self.extract(image[None])[0]
         return features
 
-    def forward(self, prepared: npt.NDArray[np.float32]) -> Features:
+    def forward(self, prepared: Floats32) -> Features:
         """What it is given."""
         return prepared
 
     def extract(self, images: Pixels) -> Features:
-        """Float32 (N, 768), rows of unit norm; a constant image is all zeros. At once: gates want it fast."""
+        """Float32 (N, 768), rows of unit norm; a constant image is all zeros. At once: filters want it fast."""
         import torch
         from torch.nn import functional
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image
 
-from augface.data.dataset import Pixels
+from augface.arrays import Floats32, Pixels
 
 
-def resized(image: Pixels, side: int) -> npt.NDArray[np.float32]:
+def resized(image: Pixels, side: int) -> Floats32:
     """The whole image, uint8 (H, W, 3), as planes of side x side: float32 (3, side, side) from 0 to 255, not rounded.
 
     Bicubic, and antialiased where it shrinks: Pillow's filter on floating point planes, which Parmar et al. (2022, "On

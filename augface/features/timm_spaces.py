@@ -12,10 +12,9 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image
 
-from augface.data.dataset import Pixels
+from augface.arrays import Floats32, Pixels
 from augface.features.base import Features, NetworkSpace
 from augface.features.resize import resized
 from augface.features.weights import Weights, WeightsFile, load_into, read_weights
@@ -34,7 +33,7 @@ class TimmSpace(NetworkSpace):
     resolution: ClassVar[int] = 224
     architecture: ClassVar[str]
     options: ClassVar[dict[str, Any]] = {}
-    """What `timm.create_model` is told beside the architecture."""
+    """What `timm.create_model` takes beside the architecture."""
     resize: ClassVar[str]
     mean: ClassVar[Triple]
     deviation: ClassVar[Triple]
@@ -51,7 +50,7 @@ class TimmSpace(NetworkSpace):
             "resize": self.resize,
         }
 
-    def prepare(self, image: Pixels) -> npt.NDArray[np.float32]:
+    def prepare(self, image: Pixels) -> Floats32:
         """Float32 (3, 224, 224), about -2 to 2."""
         planes = self.fitted(image)
         planes /= 255
@@ -59,12 +58,12 @@ class TimmSpace(NetworkSpace):
         planes /= np.array(self.deviation, dtype=np.float32)[:, None, None]
         return planes
 
-    def forward(self, prepared: npt.NDArray[np.float32]) -> Features:
+    def forward(self, prepared: Floats32) -> Features:
         """Float32 (batch, dimension)."""
         return _network(type(self), self.weights)(prepared)
 
     @abstractmethod
-    def fitted(self, image: Pixels) -> npt.NDArray[np.float32]:
+    def fitted(self, image: Pixels) -> Floats32:
         """The image at 224 x 224: float32 (3, 224, 224) from 0 to 255."""
 
     @classmethod
@@ -90,7 +89,7 @@ class DinoSpace(TimmSpace):
         repository_names=("model.safetensors",),
     )
 
-    def fitted(self, image: Pixels) -> npt.NDArray[np.float32]:
+    def fitted(self, image: Pixels) -> Floats32:
         """The whole image."""
         return resized(image, self.resolution)
 
@@ -132,7 +131,7 @@ class ClipSpace(TimmSpace):
         repository_names=("model.safetensors", "open_clip_model.safetensors"),
     )
 
-    def fitted(self, image: Pixels) -> npt.NDArray[np.float32]:
+    def fitted(self, image: Pixels) -> Floats32:
         """The middle square of the image, its shorter side resized to 224."""
         side = self.resolution
         shorter = min(image.shape[:2])

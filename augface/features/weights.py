@@ -43,7 +43,7 @@ class WeightsFile:
     name: str
     """Its name in our own cache."""
     sha256: str | None = None
-    """Where its makers published none, any file of this name is taken, and results tell its SHA-256."""
+    """Where its makers published none, any file of this name is taken, and results give its SHA-256."""
     bytes: int = 0
     url: str | None = None
     """Where there is none, it is never downloaded by us."""
@@ -220,7 +220,7 @@ def _checked(file: WeightsFile, path: Path) -> Weights:
     digest = _sha256(path)
     if expected is not None and digest != expected.strip().lower():
         if named:
-            advice = f"If it is what you want, say so by {file.sha256_variable}={digest}; results will tell."
+            advice = f"If it is what you want, say so by {file.sha256_variable}={digest}; results will say so."
         elif path.parent == _own_folder():
             advice = "Delete it" + (", and it is downloaded again." if file.url is not None else ".")
         elif file.package is not None:
@@ -241,7 +241,7 @@ def _sha256(path: Path) -> str:
 
 @cache
 def _sha256_of(path: Path, size: int, changed: int) -> str:
-    """The digest, worked out once for each state of the file that its size and time tell apart."""
+    """The digest, worked out once for each state of the file, which its size and time identify."""
     return sha256_of_file(path)
 
 

@@ -1,6 +1,6 @@
 """Measures of likeness as pure functions of arrays. They know nothing of images, models or files."""
 
-from augface.metrics.adherence import adherence_test, classification_scores, holm, leakage_test
+from augface.metrics.bin_shares import share_test
 from augface.metrics.classification import accuracy_interval, auc_interval, two_sample_test
 from augface.metrics.duplicates import duplicate_test
 from augface.metrics.frechet import (
@@ -20,8 +20,9 @@ from augface.metrics.intervals import (
 )
 from augface.metrics.kernel import kernel_distance, kernel_distance_of_subsets, kernel_estimate, kernel_test
 from augface.metrics.manifolds import neighbour_scores, prdc, prdc_intervals
-from augface.metrics.modes import mode_test
+from augface.metrics.multiple_testing import holm, weighted_bonferroni
 from augface.metrics.neighbours import k_nearest
+from augface.metrics.prevalence import adherence_test, classification_scores, leakage_test
 from augface.metrics.thresholds import balanced_threshold
 from augface.metrics.verification import Leakage, identity_leakage, same_person_auc
 
@@ -49,13 +50,14 @@ __all__ = [
     "kernel_estimate",
     "kernel_test",
     "leakage_test",
-    "mode_test",
     "neighbour_scores",
     "normal_interval",
     "prdc",
     "prdc_intervals",
     "proportion_interval",
     "same_person_auc",
+    "share_test",
     "squared_interval",
     "two_sample_test",
+    "weighted_bonferroni",
 ]

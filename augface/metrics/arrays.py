@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import numpy.typing as npt
 
+from augface.arrays import Floats, Floats64
 from augface.errors import DataError
-
-Matrix = npt.NDArray[np.float64]
-Floats = npt.NDArray[np.floating[Any]]
 
 
 def float_matrix(values: npt.ArrayLike, name: str, minimum: int = 2) -> Floats:
@@ -39,12 +35,6 @@ def float_pair(real: npt.ArrayLike, fake: npt.ArrayLike, minimum: int = 2) -> tu
     return first, second
 
 
-def feature_matrix(values: npt.ArrayLike, name: str, minimum: int = 2) -> Matrix:
+def feature_matrix(values: npt.ArrayLike, name: str, minimum: int = 2) -> Floats64:
     """`values` as float64 (N, D), checked as `float_matrix` does."""
     return float_matrix(values, name, minimum).astype(np.float64, copy=False)
-
-
-def feature_pair(real: npt.ArrayLike, fake: npt.ArrayLike, minimum: int = 2) -> tuple[Matrix, Matrix]:
-    """Both sides as float64 (N, D) and (M, D), checked as `float_pair` does."""
-    first, second = float_pair(real, fake, minimum)
-    return first.astype(np.float64, copy=False), second.astype(np.float64, copy=False)

@@ -1,4 +1,4 @@
-"""Can a classifier tell two samples apart? Its test on people that it has not seen, and calibrated probabilities."""
+"""Can a classifier distinguish two samples? Its test on people that it has not seen, and calibrated probabilities."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import special
 
+from augface.arrays import Booleans, Floats, Floats64, Integers
 from augface.errors import DataError
 from augface.metrics.intervals import Interval, clustered_variance, proportion_interval
 
@@ -18,18 +19,15 @@ TUNING_SHARE = 1 / 3
 """Share of the learning half that the strength is chosen on."""
 ITERATIONS = 100
 
-Array = npt.NDArray[np.float64]
-Mask = npt.NDArray[np.bool_]
-
 
 class Logistic(NamedTuple):
     """A logistic regression: log-odds that a row is fake where both kinds are equally frequent."""
 
-    weights: Array
+    weights: Floats64
     """(D,)"""
     bias: float
 
-    def scores(self, features: npt.ArrayLike) -> Array:
+    def scores(self, features: npt.ArrayLike) -> Floats64:
         """(N,) log-odds of (N, D) features."""
         return np.asarray(np.asarray(features) @ self.weights + self.bias, dtype=np.float64)
 
@@ -55,14 +53,14 @@ class TwoSampleTest:
     p_value: float
     model: Logistic
     strength: float
-    real_scores: Array
-    fake_scores: Array
-    real_tested: Mask
-    fake_tested: Mask
+    real_scores: Floats64
+    fake_scores: Floats64
+    real_tested: Booleans
+    fake_tested: Booleans
     people: int
 
     @property
-    def tested_scores(self) -> tuple[Array, Array]:
+    def tested_scores(self) -> tuple[Floats64, Floats64]:
         """The scores of the tested half alone, which no other classifier than `model` gave."""
         return self.real_scores[self.real_tested], self.fake_scores[self.fake_tested]
 
@@ -122,7 +120,7 @@ def two_sample_test(
 
 def joined_people(
     real_count: int, fake_count: int, real_people: npt.ArrayLike | None, fake_people: npt.ArrayLike | None
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+) -> tuple[Integers, Integers]:
     """Numbers of the people of both sides, from 0 up; rows of which nothing is known get numbers of their own.
 
     >>> joined_people(2, 2, [5, 5], None)
@@ -138,12 +136,12 @@ def joined_people(
 
 
 def split_people(
-    real_people: npt.NDArray[np.int64],
-    fake_people: npt.NDArray[np.int64],
+    real_people: Integers,
+    fake_people: Integers,
     *,
     random: np.random.Generator,
     share: float = 0.5,
-) -> tuple[Mask, Mask]:
+) -> tuple[Booleans, Booleans]:
     """Which rows of each side are of a random `share` of the people, of those on the real side and of the others."""
     is_real, is_fake = (np.unique(people) for people in (real_people, fake_people))
     chosen = np.concatenate(
@@ -166,9 +164,7 @@ def fit_logistic(real: npt.ArrayLike, fake: npt.ArrayLike, strength: float) -> L
     return _fit_path(np.asarray(real), np.asarray(fake), (strength,))[0]
 
 
-def _fit_path(
-    real: npt.NDArray[np.floating], fake: npt.NDArray[np.floating], strengths: tuple[float, ...]
-) -> list[Logistic]:
+def _fit_path(real: Floats, fake: Floats, strengths: tuple[float, ...]) -> list[Logistic]:
     """A regression for each strength, each beginning where the one before ended."""
     from scipy import optimize  # takes a moment to import
 
@@ -178,7 +174,7 @@ def _fit_path(
     signs = np.repeat(np.array([-1, 1], dtype=np.float32), [len(real), len(fake)])
     share = 0.5 / np.repeat([len(real), len(fake)], [len(real), len(fake)]).astype(np.float32)
 
-    def loss(parameters: Array, strength: float) -> tuple[float, Array]:
+    def loss(parameters: Floats64, strength: float) -> tuple[float, Floats64]:
         weights = parameters[:-1].astype(np.float32)
         margins = signs * (rows @ weights + np.float32(parameters[-1]))
         slopes = -signs * share * special.expit(-margins)
@@ -218,9 +214,7 @@ def platt_scaled(model: Logistic, real: npt.ArrayLike, fake: npt.ArrayLike) -> L
     return Logistic(model.weights * slope[0], model.bias * float(slope[0]) + bias)
 
 
-def _chosen_strength(
-    real: npt.NDArray[np.floating], fake: npt.NDArray[np.floating], learns: tuple[Mask, Mask]
-) -> float:
+def _chosen_strength(real: Floats, fake: Floats, learns: tuple[Booleans, Booleans]) -> float:
     """The strength whose regression on some of the people gives the others the best log-loss."""
     strengths = tuple(sorted(STRENGTHS, reverse=True))
     if min(mask.sum() for learn in learns for mask in (learn, ~learn)) < 2:
@@ -260,7 +254,7 @@ def auc_interval(
     return _share_interval(float(placements[1].mean()), placements, people)
 
 
-def roc_at(rates: npt.ArrayLike, real_scores: npt.ArrayLike, fake_scores: npt.ArrayLike) -> Array:
+def roc_at(rates: npt.ArrayLike, real_scores: npt.ArrayLike, fake_scores: npt.ArrayLike) -> Floats64:
     """The ROC curve: the share of fakes that are found where at most these shares of real rows are taken for fakes.
 
     >>> roc_at([0.0, 0.5, 1.0], [1, 3], [2, 4])
@@ -286,7 +280,7 @@ def accuracy_interval(
     return _share_interval(float(halves[0].mean() + halves[1].mean()), halves, people)[0]
 
 
-def _share_below(scores: npt.NDArray[np.floating], others: npt.NDArray[np.floating]) -> Array:
+def _share_below(scores: Floats, others: Floats) -> Floats64:
     """(N,) share of the others that each score is above; half of those that it equals count."""
     ordered = np.sort(others)
     below = np.searchsorted(ordered, scores, "left") + np.searchsorted(ordered, scores, "right")
@@ -294,7 +288,7 @@ def _share_below(scores: npt.NDArray[np.floating], others: npt.NDArray[np.floati
 
 
 def _share_interval(
-    value: float, parts: tuple[Array, Array], people: tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]
+    value: float, parts: tuple[Floats64, Floats64], people: tuple[Integers, Integers]
 ) -> tuple[Interval, float]:
     """Wilson's interval of a value from 0 to 1, and the p-value that it is at most 0.5.
 

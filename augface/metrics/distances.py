@@ -17,12 +17,8 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from augface.metrics.arrays import Floats, Matrix
-
-Indices = npt.NDArray[np.int64]
-Flags = npt.NDArray[np.bool_]
+from augface.arrays import Booleans, Floats, Floats32, Floats64, Integers
 
 BLOCK = 2048
 """Rows and columns of the blocks of pairs that are in memory at a time."""
@@ -43,7 +39,7 @@ class Points:
     """
 
     def __init__(
-        self, features: Floats, centre: Matrix, scale: float, dtype: type[np.floating[Any]] = np.float32
+        self, features: Floats, centre: Floats64, scale: float, dtype: type[np.floating[Any]] = np.float32
     ) -> None:
         count, dimension = features.shape
         limits = np.finfo(dtype)
@@ -64,7 +60,7 @@ class Points:
     def __len__(self) -> int:
         return len(self.features)
 
-    def factor(self, rows: slice | Indices) -> Floats:
+    def factor(self, rows: slice | Integers) -> Floats:
         """The left factor of `lower_bounds` for these rows: -2 times the point, one, its shrunk norm."""
         factor: Floats = -2 * self._rows[rows]
         factor[:, -2] = 1
@@ -77,7 +73,7 @@ class Points:
         bounds = buffer[: len(factor) * len(right)].reshape(len(factor), len(right))
         return np.matmul(factor, right.T, out=bounds)
 
-    def squared(self, own: Indices, other: Points, others: Indices) -> Matrix:
+    def squared(self, own: Integers, other: Points, others: Integers) -> Floats64:
         """(P,) squared distances between points `own` and points `others` of `other`, by float64 differences."""
         squares = np.empty(len(own))
         step = max(1, PIECE // self.features.shape[1])
@@ -88,7 +84,7 @@ class Points:
         return squares * self.scale**2
 
     @cached_property
-    def distinct(self) -> tuple[Indices, Indices]:
+    def distinct(self) -> tuple[Integers, Integers]:
         """(N,) the number of each point among the distinct ones, and the first row of each number."""
         known: dict[bytes, int] = {}
         numbers = [known.setdefault(hashlib.sha256(row.tobytes()).digest(), len(known)) for row in self.features]
@@ -116,11 +112,11 @@ class Shortlist:
         """Look through a block of bounds between others (rows) and points (columns)."""
         self._scan(bounds, points, np.arange(others.start, others.stop), 1)
 
-    def scan_others(self, bounds: Floats, points: slice, others: Indices) -> None:
+    def scan_others(self, bounds: Floats, points: slice, others: Integers) -> None:
         """Look through a block of bounds between chosen others (rows) and points (columns)."""
         self._scan(bounds, points, others, 1)
 
-    def _scan(self, bounds: Floats, points: slice, others: Indices, axis: int) -> None:
+    def _scan(self, bounds: Floats, points: slice, others: Integers, axis: int) -> None:
         capacity = self.bounds.shape[1]
         limit = self.limit[points]
         if np.isinf(limit).any() and len(others) >= 4 * capacity:  # a sample bounds what can enter, before all does
@@ -131,7 +127,7 @@ class Shortlist:
         pairs = np.divmod(found, bounds.shape[1])
         self._enter(pairs[axis] + points.start, others[pairs[1 - axis]], bounds.reshape(-1)[found].clip(min=0))
 
-    def _enter(self, points: Indices, others: Indices, bounds: Floats) -> None:
+    def _enter(self, points: Integers, others: Integers, bounds: Floats) -> None:
         entering = bounds < self.limit[points]
         points, others, bounds = points[entering], others[entering], bounds[entering]
         if not len(points):
@@ -157,8 +153,8 @@ class Shortlist:
         self.limit[touched] = self.bounds[touched].max(axis=1)
 
     def settle(
-        self, k: int, points: Points, others: Points, *, named: bool = False, divisors: Matrix | None = None
-    ) -> tuple[Matrix, Indices]:
+        self, k: int, points: Points, others: Points, *, named: bool = False, divisors: Floats64 | None = None
+    ) -> tuple[Floats64, Integers]:
         """The k-th least squared distance of each point exactly, and whose it is.
 
         Args:
@@ -172,7 +168,7 @@ class Shortlist:
         if divisors is not None:  # the bounds are divided already, in float32
             slack = divided(slack, np.where(divisors < TINY, 0, divisors)[self.others]) + 1e-6 * bounds
 
-        def exact(row: Indices, column: Indices) -> Matrix:
+        def exact(row: Integers, column: Integers) -> Floats64:
             chosen = self.others[row, column]
             squared = points.squared(row, others, chosen)
             return squared if divisors is None else divided(squared, divisors[chosen])
@@ -186,11 +182,11 @@ class Shortlist:
 
 
 def _settle_among_all(
-    rows: Indices, k: int, points: Points, others: Points, divisors: Matrix | None
-) -> tuple[Matrix, Indices]:
+    rows: Integers, k: int, points: Points, others: Points, divisors: Floats64 | None
+) -> tuple[Floats64, Integers]:
     """As `Shortlist.settle` for a few rows of the points, or for many that are nearly equal.
 
-    Float64 products, centred on these rows, tell apart what float32 could not; equal others are looked at once.
+    Float64 products, centred on these rows, distinguish what float32 could not; equal others are looked at once.
     """
     centre = points.features[rows].mean(axis=0, dtype=np.float64)
     near = Points(points.features[rows], centre, points.scale, np.float64)
@@ -209,7 +205,7 @@ def _settle_among_all(
             bounds, slack = divided(bounds, divisors) * (1 - 1e-12), divided(slack * (1 + 1e-12), divisors)
             slack += 1e-11 * bounds
 
-        def exact(row: Indices, column: Indices, part: Indices = part) -> Matrix:
+        def exact(row: Integers, column: Integers, part: Integers = part) -> Floats64:
             pairs, which = np.unique(row * len(others) + number[column], return_inverse=True)
             row_once, number_once = np.divmod(pairs, len(others))
             squared = points.squared(rows[part[row_once]], others, first[number_once])[which]
@@ -221,14 +217,14 @@ def _settle_among_all(
 
 
 def _kth_least(
-    k: int, bounds: Matrix, slack: Matrix, exact: Callable[[Indices, Indices], Matrix]
-) -> tuple[Matrix, Flags]:
+    k: int, bounds: Floats64, slack: Floats64, exact: Callable[[Integers, Integers], Floats64]
+) -> tuple[Floats64, Booleans]:
     """The k-th least of the values in each row, and which are equal to it.
 
     Args:
         k: which one.
         bounds, slack: (P, C) each value lies between the bound and the bound with its slack.
-        exact: the values at some rows and columns; asked only for those that may be the k-th.
+        exact: the values at some rows and columns; computed only for those that may be the k-th.
     """
     upper = bounds + slack
     least, most = (np.partition(ends, k - 1, axis=1)[:, k - 1, None] for ends in (bounds, upper))
@@ -248,12 +244,12 @@ def common_points(first: Floats, second: Floats) -> tuple[Points, Points]:
     return Points(first, centre, scale), Points(second, centre, scale)
 
 
-def estimates(bounds: Floats, slack: Matrix) -> npt.NDArray[np.float32]:
-    """Squared distances without the shrinking; what cannot be told from 0 counts as equal, as duplicates must."""
+def estimates(bounds: Floats, slack: Floats64) -> Floats32:
+    """Squared distances without the shrinking; what may be 0 counts as equal, as duplicates must."""
     return np.where(bounds > 0, bounds + slack / 2, 0).astype(np.float32)
 
 
-def divided(values: Matrix, divisors: Matrix) -> Matrix:
+def divided(values: Floats64, divisors: Floats64) -> Floats64:
     """`values` / `divisors`, infinite where the divisor is 0."""
     quotients = np.full(np.broadcast_shapes(values.shape, divisors.shape), np.inf)
     np.divide(values, divisors, out=quotients, where=divisors > 0)
@@ -266,6 +262,6 @@ def spans(count: int) -> list[slice]:
     return [slice(start, stop) for start, stop in itertools.pairwise(ends)]
 
 
-def block_buffer() -> npt.NDArray[np.float32]:
+def block_buffer() -> Floats32:
     """Room for the bounds of one block."""
     return np.empty(BLOCK * BLOCK, dtype=np.float32)

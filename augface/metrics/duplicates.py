@@ -1,4 +1,4 @@
-"""Near-duplicates among made faces, and how many different faces a generator that makes so many of them has.
+"""Near-duplicates among synthetic faces, and how many different faces a generator that makes so many of them has.
 
 The birthday paradox test (Arora & Zhang 2017, arXiv:1706.08224) with real faces of different people as the measure of
 what is near, and as the measure of how often chance puts two faces so near to each other.
@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import special
 
+from augface.arrays import Booleans, Floats64, Integers
 from augface.metrics.intervals import Interval
 from augface.metrics.neighbours import Neighbours
 
@@ -21,9 +22,6 @@ NEIGHBOURS = 20
 NEAR = 4
 """So many separate pairs of real faces are near-duplicates, more where there are ties: the threshold is the distance of
 the last of them."""
-
-Rows = npt.NDArray[np.int64]
-Matrix = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -37,12 +35,12 @@ class Pairs:
             are alike.
     """
 
-    first: Rows
-    second: Rows
-    distances: Matrix
-    separate: npt.NDArray[np.bool_]
+    first: Integers
+    second: Integers
+    distances: Floats64
+    separate: Booleans
 
-    def repeating(self, threshold: float, count: int) -> npt.NDArray[np.bool_]:
+    def repeating(self, threshold: float, count: int) -> Booleans:
         """(count,) which of the faces have another within the threshold."""
         near = self.distances <= threshold
         repeating = np.zeros(count, dtype=np.bool_)
@@ -72,7 +70,7 @@ class DuplicateTest:
     real_separate: float
     p_value: float
     support: Interval
-    repeating: npt.NDArray[np.bool_]
+    repeating: Booleans
 
 
 def duplicate_test(
@@ -132,12 +130,12 @@ def near_pairs(features: npt.ArrayLike, people: npt.ArrayLike | None = None) -> 
     return Pairs(low, high, distances.ravel()[order].astype(np.float64), separate)
 
 
-def support_size(first: Rows, second: Rows, count: int) -> Interval:
+def support_size(first: Integers, second: Integers, count: int) -> Interval:
     """How many equally frequent faces would give so many pairs of equal ones among `count` draws.
 
     The estimate is n (n - 1) / 2 over the pairs, which is the reciprocal of the chance that two draws are equal. Its
     interval is the exact one of Poisson counts, for as many independent pairs as have the variance of these: pairs that
-    share a face vary together, so that one face made 50 times tells much less than 50 faces made twice.
+    share a face vary together, so that one face generated 50 times is much less evidence than 50 faces generated twice.
 
     Args:
         first, second: (P,) rows of the near-duplicates; of a crowd of more than `NEIGHBOURS` equal faces only some

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from augface.arrays import Floats64, Integers
+
 BOOTSTRAPS = 1000
 LEVEL = 0.025
 """Of each of the two one-sided tests: that there is help, and that there is harm."""
 POWER = 0.8
-
-Array = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Effect:
         high: its upper end.
         p_helps: one-sided p-value against no effect, small where the effect is above 0.
         p_harms: the same, small where it is below 0.
-        smallest_visible: the effect that would have been told from none in `POWER` of such tests.
+        smallest_visible: the effect that would have been detected in `POWER` of such tests.
     """
 
     value: float
@@ -71,7 +71,7 @@ def paired_effect(each_seed: npt.ArrayLike, over_people: npt.ArrayLike, people: 
     )
 
 
-def people_weights(people: npt.NDArray[np.int64], random: np.random.Generator, draws: int = BOOTSTRAPS) -> Array:
+def people_weights(people: Integers, random: np.random.Generator, draws: int = BOOTSTRAPS) -> Floats64:
     """How often each face counts when people are drawn with replacement, all pictures of a person together.
 
     Args:
@@ -85,7 +85,7 @@ def people_weights(people: npt.NDArray[np.int64], random: np.random.Generator, d
     _, person = np.unique(people, return_inverse=True)
     count = int(person.max()) + 1
     drawn = random.multinomial(count, np.full(count, 1 / count), size=draws)
-    weights: Array = drawn[:, person].astype(np.float64)
+    weights: Floats64 = drawn[:, person].astype(np.float64)
     return weights
 
 

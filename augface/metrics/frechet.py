@@ -14,8 +14,9 @@ import numpy as np
 import numpy.typing as npt
 from scipy import linalg
 
+from augface.arrays import Floats, Floats64
 from augface.errors import DataError
-from augface.metrics.arrays import Floats, Matrix, float_pair
+from augface.metrics.arrays import float_pair
 from augface.metrics.intervals import clustered_variance
 
 ENOUGH = 2
@@ -38,8 +39,8 @@ class FrechetEstimate:
     """
 
     value: float
-    x_influence: Matrix
-    y_influence: Matrix
+    x_influence: Floats64
+    y_influence: Floats64
 
     def standard_error(self, x_groups: npt.ArrayLike | None = None, y_groups: npt.ArrayLike | None = None) -> float:
         """Of the distance about its expectation at these numbers of rows, by the delta method.
@@ -186,7 +187,7 @@ def corrected_frechet(x: npt.ArrayLike, y: npt.ArrayLike, random: np.random.Gene
     return 2 * raw_frechet_distance(first, second) - float(np.mean(halves))
 
 
-def _covariance(rows: Floats) -> tuple[Matrix, Matrix]:
+def _covariance(rows: Floats) -> tuple[Floats64, Floats64]:
     """Covariance (D, D) and mean (D,) in float64, a block of rows in double precision at a time."""
     mean = rows.mean(axis=0, dtype=np.float64)
     covariance = np.zeros((rows.shape[1], rows.shape[1]))
@@ -197,13 +198,13 @@ def _covariance(rows: Floats) -> tuple[Matrix, Matrix]:
     return covariance, mean
 
 
-def _centred(rows: Floats) -> tuple[Matrix, Matrix]:
+def _centred(rows: Floats) -> tuple[Floats64, Floats64]:
     """F (N, D) with FᵀF the covariance, and the mean (D,)."""
     mean = rows.mean(axis=0, dtype=np.float64)
     return (rows - mean) / np.sqrt(len(rows) - 1), mean
 
 
-def _trace_root_of_product(covariance: Matrix, other: Matrix) -> float:
+def _trace_root_of_product(covariance: Floats64, other: Floats64) -> float:
     """tr sqrt(AB): the eigenvalues of AB are those of the symmetric problem ABv = wv, with A positive definite."""
     try:
         # the stubs know the drivers of the standard problem only
@@ -214,15 +215,15 @@ def _trace_root_of_product(covariance: Matrix, other: Matrix) -> float:
         return _sum_of_roots(root.T @ other @ root)
 
 
-def _sum_of_roots(symmetric: Matrix) -> float:
+def _sum_of_roots(symmetric: Floats64) -> float:
     eigenvalues = linalg.eigvalsh(symmetric, overwrite_a=True, check_finite=False)
     return float(np.sqrt(eigenvalues.clip(min=0)).sum())
 
 
-def _root_and_inverse(covariance: Matrix) -> tuple[Matrix, Matrix]:
+def _root_and_inverse(covariance: Floats64) -> tuple[Floats64, Floats64]:
     """R with RRᵀ the covariance, and its (pseudo-)inverse."""
     try:
-        root: Matrix = linalg.cholesky(covariance, lower=True, check_finite=False)
+        root: Floats64 = linalg.cholesky(covariance, lower=True, check_finite=False)
         # a pivot near rounding means a direction without variance, whose inverse would be noise
         if np.diagonal(root).min() > 1e-7 * np.sqrt(np.diagonal(covariance).max()):
             return root, linalg.solve_triangular(root, np.eye(len(root)), lower=True, check_finite=False)
@@ -234,7 +235,7 @@ def _root_and_inverse(covariance: Matrix) -> tuple[Matrix, Matrix]:
     return vectors[:, kept] * roots, (vectors[:, kept] / roots).T
 
 
-def _influence(rows: Floats, mean: Matrix, slope: Matrix, half: Matrix) -> Matrix:
+def _influence(rows: Floats, mean: Floats64, slope: Floats64, half: Floats64) -> Floats64:
     """(N,) slopeᵀz + zᵀz - |halfᵀz|², z = row - mean, less its mean."""
     influence = np.empty(len(rows))
     half = half.astype(rows.dtype)  # errors need no more digits than the features have

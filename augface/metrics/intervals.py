@@ -8,6 +8,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy import special
 
+from augface.arrays import Floats64
+
 NORMAL = 1.959964
 """Standard errors on either side of a value that make a 95 % interval."""
 
@@ -58,7 +60,7 @@ def t_quantile(freedom: float) -> float:
 def proportion_interval(successes: float, trials: float) -> Interval:
     """A proportion with Wilson's score interval (Wilson 1927); (0, 1) where there were no trials.
 
-    Where trials depend on each other, both counts are those of as many independent ones as tell as much.
+    Where trials depend on each other, both counts are those of as many independent ones as carry as much information.
 
     >>> [round(end, 3) for end in proportion_interval(5, 10)]
     [0.5, 0.237, 0.763]
@@ -72,7 +74,7 @@ def proportion_interval(successes: float, trials: float) -> Interval:
     return Interval(share, min(share, max(0.0, middle - reach)), max(share, min(1.0, middle + reach)))
 
 
-def clustered_variance(influence: npt.NDArray[np.float64], groups: npt.ArrayLike | None = None) -> float:
+def clustered_variance(influence: Floats64, groups: npt.ArrayLike | None = None) -> float:
     """Variance of a mean of rows that are independent between groups only (Liang & Zeger 1986).
 
     Args:

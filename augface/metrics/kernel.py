@@ -1,7 +1,8 @@
 """Kernel distance: the squared maximum mean discrepancy, cubic kernel (Bińkowski et al. 2018, arXiv:1801.01401).
 
-The kernel is (xᵀy / D + 1)³. Its constant 1 cancels out of every distance and is left out, and products are taken of
-centred features, so that float32 features can be multiplied in float32: distances are right to about 1e-9.
+The kernel is (xᵀy / D + 1)³. A constant that is added to it cancels out of every distance, so it is taken less its
+value at the common centre of both sides, and products are taken of centred features: what is multiplied and summed
+stays small, and float32 features can be multiplied in float32.
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from augface.metrics.arrays import Floats, Matrix, float_pair
+from augface.arrays import Floats, Floats64
+from augface.metrics.arrays import float_pair
 
 BLOCK = 1024
 """Rows and columns of the products that are in memory at a time."""
@@ -32,8 +34,8 @@ class KernelEstimate:
 
     value: float
     standard_error: float
-    x_witness: Matrix
-    y_witness: Matrix
+    x_witness: Floats64
+    y_witness: Floats64
 
 
 def kernel_distance(x: npt.ArrayLike, y: npt.ArrayLike) -> float:
@@ -116,7 +118,7 @@ def kernel_test(x: npt.ArrayLike, y: npt.ArrayLike, random: np.random.Generator,
     first, second = float_pair(x, y, minimum=3)
     n, m = len(first), len(second)
     (pooled,) = _centred(np.concatenate([first, second]))
-    kernel = _kernel(pooled.left, pooled.right)
+    kernel = _kernel(pooled.left, pooled.right, pooled.level)
     np.fill_diagonal(kernel, 0)
     in_first = np.zeros((n + m, permutations + 1), dtype=kernel.dtype)
     in_first[:n, 0] = 1
@@ -134,14 +136,16 @@ def kernel_test(x: npt.ArrayLike, y: npt.ArrayLike, random: np.random.Generator,
 
 @dataclass(frozen=True)
 class _Side:
-    """Features as both factors of a product: `left` of one side times `right` of the same or the other is xᵀy / D.
+    """Features as both factors of a product: `left` of one side times `right` of the same or the other is
+    (xᵀy - cᵀc) / D, where c is the common centre.
 
-    With a common centre c, xᵀy = (x - c)ᵀ(y - c) + (xᵀc - cᵀc / 2) + (yᵀc - cᵀc / 2): two more columns hold the terms
-    of one side alone, so that what is multiplied stays small.
+    xᵀy - cᵀc = (x - c)ᵀ(y - c) + (x - c)ᵀc + (y - c)ᵀc: two more columns hold the terms of one side alone.
     """
 
     left: Floats
     right: Floats
+    level: float
+    """cᵀc / D + 1, the root of the kernel at the centre."""
 
     def __len__(self) -> int:
         return len(self.left)
@@ -157,22 +161,22 @@ def _centred(*sides: Floats) -> list[_Side]:
         left, right = np.ones((2, len(side), dimension + 2), dtype=dtype)
         left[:, :dimension] = (side - centre) / np.sqrt(dimension)
         right[:, :dimension] = left[:, :dimension]
-        left[:, -1] = right[:, -2] = (side @ centre - centre @ centre / 2) / dimension
-        factors.append(_Side(left, right))
+        left[:, -1] = right[:, -2] = (side @ centre - centre @ centre) / dimension
+        factors.append(_Side(left, right, float(centre @ centre / dimension + 1)))
     return factors
 
 
-def _kernel(left: Floats, right: Floats) -> Floats:
-    """The kernel matrix less 1 of two factors: with t = xᵀy / D it is (t + 1)³ - 1 = t (3 + t (3 + t))."""
+def _kernel(left: Floats, right: Floats, level: float) -> Floats:
+    """The kernel matrix of two factors less its value at the centre: (t + l)³ - l³ = t (3 l² + t (3 l + t))."""
     product = left @ right.T
-    kernel: Floats = product + 3
+    kernel: Floats = product + product.dtype.type(3 * level)
     kernel *= product
-    kernel += 3
+    kernel += product.dtype.type(3 * level**2)
     kernel *= product
     return kernel
 
 
-def _sums_within(side: _Side) -> Matrix:
+def _sums_within(side: _Side) -> Floats64:
     """(N,) sums of the kernel between each row and all others; each pair of blocks is computed once."""
     sums = np.zeros(len(side))
     blocks = [(rows, columns) for rows, columns in _blocks(len(side), len(side)) if rows.start <= columns.start]
@@ -183,7 +187,7 @@ def _sums_within(side: _Side) -> Matrix:
     return sums
 
 
-def _sums_between(left: _Side, right: _Side) -> tuple[Matrix, Matrix]:
+def _sums_between(left: _Side, right: _Side) -> tuple[Floats64, Floats64]:
     """(N,) and (M,) sums of the kernel between each row of either side and all of the other."""
     left_sums, right_sums = np.zeros(len(left)), np.zeros(len(right))
     for rows, columns, row_sums, column_sums in _block_sums(left, right, _blocks(len(left), len(right))):
@@ -207,7 +211,7 @@ def _block_sums(
 
     def work(block: tuple[slice, slice]) -> tuple[slice, slice, Floats, Floats]:
         rows, columns = block
-        kernel = _kernel(left.left[rows], right.right[columns])
+        kernel = _kernel(left.left[rows], right.right[columns], left.level)
         if left is right and rows == columns:
             np.fill_diagonal(kernel, 0)
         return rows, columns, kernel.sum(axis=1), kernel.sum(axis=0)
@@ -217,12 +221,12 @@ def _block_sums(
 
 
 def _jackknife_variance(
-    side: _Side, within: Matrix, between: Matrix, others: int, groups: npt.ArrayLike | None
+    side: _Side, within: Floats64, between: Floats64, others: int, groups: npt.ArrayLike | None
 ) -> float:
     """What one side adds to the variance: the spread of the distance when each of its groups is left out in turn."""
     n = len(within)
-    sizes: Matrix = np.ones(n)
-    pairs_within: Matrix = np.zeros(n)
+    sizes: Floats64 = np.ones(n)
+    pairs_within: Floats64 = np.zeros(n)
     if groups is not None:
         _, numbers = np.unique(np.asarray(groups), return_inverse=True)
         pairs_within = _pairs_within_groups(side, numbers)
@@ -238,7 +242,7 @@ def _jackknife_variance(
     return float(without.var() * (len(sizes) - 1))
 
 
-def _pairs_within_groups(side: _Side, numbers: npt.NDArray[np.intp]) -> Matrix:
+def _pairs_within_groups(side: _Side, numbers: npt.NDArray[np.intp]) -> Floats64:
     """(G,) sums of the kernel over the ordered pairs of rows of each group."""
     order = np.argsort(numbers, kind="stable")
     ends = np.cumsum(np.bincount(numbers))
@@ -246,6 +250,6 @@ def _pairs_within_groups(side: _Side, numbers: npt.NDArray[np.intp]) -> Matrix:
     for group, (start, end) in enumerate(zip([0, *ends[:-1]], ends, strict=True)):
         if end - start > 1:
             rows = order[start:end]
-            kernel = _kernel(side.left[rows], side.right[rows])
+            kernel = _kernel(side.left[rows], side.right[rows], side.level)
             sums[group] = kernel.sum() - np.trace(kernel)
     return sums

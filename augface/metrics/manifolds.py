@@ -14,14 +14,13 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from augface.errors import DataError, UsageError
-from augface.metrics.arrays import Floats, Matrix, float_pair
+from augface.arrays import Booleans, Floats, Floats32, Floats64, Integers
+from augface.errors import DataError, UsageError, require
+from augface.metrics.arrays import float_pair
 from augface.metrics.distances import (
     BLOCK,
     PIECE,
     TINY,
-    Flags,
-    Indices,
     Points,
     Shortlist,
     block_buffer,
@@ -40,7 +39,7 @@ SPARE = 8
 CANDIDATES = 4
 """Others that are kept where the nearest is wanted."""
 ALIKE = np.float32(1 + 1e-5)
-"""Ratio of squared distances that float32 may not tell apart: in halves they count as equal, as ties must."""
+"""Ratio of squared distances that float32 may not distinguish: in halves they count as equal, as ties must."""
 REPLICATES = 20
 """Random halves that an interval is made of."""
 
@@ -68,17 +67,17 @@ class NeighbourScores:
     """
 
     k: int
-    real_radii: Matrix
-    fake_radii: Matrix
-    fake_balls: Indices
-    real_recalled: Flags
-    real_covered: Flags
-    realism: Matrix
-    rarity: Matrix
-    nearest_real: Indices
-    nearest_real_distance: Matrix
-    nearest_fake: Indices
-    nearest_fake_distance: Matrix
+    real_radii: Floats64
+    fake_radii: Floats64
+    fake_balls: Integers
+    real_recalled: Booleans
+    real_covered: Booleans
+    realism: Floats64
+    rarity: Floats64
+    nearest_real: Integers
+    nearest_real_distance: Floats64
+    nearest_fake: Integers
+    nearest_fake_distance: Floats64
 
     @property
     def prdc(self) -> dict[str, float]:
@@ -188,13 +187,12 @@ def prdc_intervals(
     with ThreadPoolExecutor() as pool:
         real_balls, fake_balls = _both_balls(first, second, k, pool, real_kept, fake_kept)
         _scan_between(first, second, pool, [real_balls.scan, fake_balls.scan_turned])
-    assert real_balls.halves is not None
-    assert fake_balls.halves is not None
+    real_halves, fake_halves = require(real_balls.halves), require(fake_balls.halves)
     replicates = {
-        "precision": real_balls.halves.held.sum(axis=0) / fakes,
-        "recall": fake_balls.halves.held.sum(axis=0) / reals,
-        "density": real_balls.halves.pairs / (k * fakes),
-        "coverage": real_balls.halves.filled.sum(axis=0) / reals,
+        "precision": real_halves.held.sum(axis=0) / fakes,
+        "recall": fake_halves.held.sum(axis=0) / reals,
+        "density": real_halves.pairs / (k * fakes),
+        "coverage": real_halves.filled.sum(axis=0) / reals,
     }
     quantile = t_quantile(REPLICATES - 1)
     intervals = {}
@@ -216,7 +214,7 @@ class _Balls:
         halves: the same in each random half of the rows.
     """
 
-    def __init__(self, centres: Points, others: Points, squared_radii: Matrix, halves: _Halves | None) -> None:
+    def __init__(self, centres: Points, others: Points, squared_radii: Floats64, halves: _Halves | None) -> None:
         self.radii = np.sqrt(squared_radii)
         self.holders = np.zeros(len(others), dtype=np.int64)
         self.smallest = np.full(len(others), np.inf)
@@ -243,7 +241,7 @@ class _Balls:
             pairs = np.divmod(piece, bounds.shape[1])
             self._enter(pairs[axis] + centres.start, pairs[1 - axis] + others.start, bounds.reshape(-1)[piece])
 
-    def _enter(self, centres: Indices, others: Indices, bounds: Floats) -> None:
+    def _enter(self, centres: Integers, others: Integers, bounds: Floats) -> None:
         slack = self._centres.slack[centres] + self._others.slack[others]
         radii, squared_radii = self.radii[centres], self.squared_radii[centres]
         inside = bounds + slack <= squared_radii
@@ -266,14 +264,14 @@ class _Halves:
         pairs: (R,) how many pairs of a ball and what it holds there are.
     """
 
-    def __init__(self, squared_radii: npt.NDArray[np.float32], others_kept: Flags) -> None:
+    def __init__(self, squared_radii: Floats32, others_kept: Booleans) -> None:
         self.squared_radii = squared_radii
         self.held = np.zeros(others_kept.shape, dtype=np.bool_)
         self.filled = np.zeros(squared_radii.shape, dtype=np.bool_)
         self.pairs = np.zeros(squared_radii.shape[1], dtype=np.int64)
         self._others_kept = others_kept
 
-    def enter(self, centres: Indices, others: Indices, squared: npt.NDArray[np.float32]) -> None:
+    def enter(self, centres: Integers, others: Integers, squared: Floats32) -> None:
         """Take in pairs of a centre and an other with their squared distances."""
         inside = (squared[:, None] <= self.squared_radii[centres]) & self._others_kept[others]
         pair, half = np.nonzero(inside)
@@ -288,7 +286,7 @@ def _prepare(real: npt.ArrayLike, fake: npt.ArrayLike, k: int) -> tuple[Points, 
     return common_points(*float_pair(real, fake, minimum=k + 1))
 
 
-def _halves(points: Points, side: str, groups: npt.ArrayLike | None, random: np.random.Generator) -> Flags:
+def _halves(points: Points, side: str, groups: npt.ArrayLike | None, random: np.random.Generator) -> Booleans:
     """(N, R) which rows each random half keeps, rows of one label together."""
     labels = np.arange(len(points)) if groups is None else np.asarray(groups)
     if labels.shape != (len(points),):
@@ -321,8 +319,8 @@ class _Realism:
         ratios *= self._weights[reals][judging, None]
         self._judges.scan_others(ratios, fakes, judging + reals.start)
 
-    def settle(self, nearest_squared: Matrix, nearest_real: Indices) -> Matrix:
-        """(M,) the ratios; the nearest reals tell where a fake equals one."""
+    def settle(self, nearest_squared: Floats64, nearest_real: Integers) -> Floats64:
+        """(M,) the ratios; the nearest reals show where a fake equals one."""
         realism = np.where((nearest_squared == 0) & self._small[nearest_real], np.inf, 0)
         if self._divisors.any():
             _, judge = self._judges.settle(1, self._fake, self._real, divisors=self._divisors)
@@ -331,7 +329,7 @@ class _Realism:
         return realism
 
 
-def _prdc(fake_balls: Indices, real_recalled: Flags, real_covered: Flags, k: int) -> dict[str, float]:
+def _prdc(fake_balls: Integers, real_recalled: Booleans, real_covered: Booleans, k: int) -> dict[str, float]:
     """From how many real balls hold each fake, and which reals lie in a fake's ball or hold a fake in their own."""
     return {
         "precision": float((fake_balls > 0).mean()),
@@ -346,8 +344,8 @@ def _both_balls(
     fake: Points,
     k: int,
     pool: ThreadPoolExecutor,
-    real_kept: Flags | None = None,
-    fake_kept: Flags | None = None,
+    real_kept: Booleans | None = None,
+    fake_kept: Booleans | None = None,
 ) -> tuple[_Balls, _Balls]:
     """The balls of the reals and of the fakes, with those of halves where rows are kept."""
     real_balls = _Balls(real, fake, *_radii(real, k, pool, real_kept, fake_kept))
@@ -370,8 +368,8 @@ def _scan_between(real: Points, fake: Points, pool: ThreadPoolExecutor, scans: S
 
 
 def _radii(
-    points: Points, k: int, pool: ThreadPoolExecutor, kept: Flags | None = None, others_kept: Flags | None = None
-) -> tuple[Matrix, _Halves | None]:
+    points: Points, k: int, pool: ThreadPoolExecutor, kept: Booleans | None = None, others_kept: Booleans | None = None
+) -> tuple[Floats64, _Halves | None]:
     """(N,) squared distance of each point to its k-th nearest other; and in each half, where rows are kept."""
     # of so many neighbours, fewer than k lie in a random half once in a million
     nearest = Shortlist(len(points), k + SPARE if kept is None else 4 * k + 2 * SPARE)
@@ -402,7 +400,7 @@ def _radii(
     return squared, _Halves(_radii_of_halves(points, nearest, k, kept), others_kept)
 
 
-def _radii_of_halves(points: Points, nearest: Shortlist, k: int, kept: Flags) -> npt.NDArray[np.float32]:
+def _radii_of_halves(points: Points, nearest: Shortlist, k: int, kept: Booleans) -> Floats32:
     """(N, R) squared radii in float32 in each half; -1 for a point that is not kept."""
     squared = estimates(nearest.bounds, points.slack[:, None] + points.slack[nearest.others])
     radii = np.empty(kept.shape, dtype=np.float32)

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import numpy.typing as npt
 
+from augface.arrays import Floats, Floats32, Integers
 from augface.errors import DataError
-
-Distances = npt.NDArray[np.float32]
-Indices = npt.NDArray[np.int64]
 
 
 class Neighbours:
@@ -29,7 +25,7 @@ class Neighbours:
     def __len__(self) -> int:
         return int(self._index.ntotal)
 
-    def search(self, queries: npt.ArrayLike, k: int, block: int = 1024) -> tuple[Distances, Indices]:
+    def search(self, queries: npt.ArrayLike, k: int, block: int = 1024) -> tuple[Floats32, Integers]:
         """The `k` nearest references of each query, nearest first.
 
         Args:
@@ -41,7 +37,7 @@ class Neighbours:
             Euclidean distances float32 (N, k) and row numbers of references int64 (N, k).
         """
         if k > len(self):
-            raise DataError(f"{k} neighbours were asked for, but there are only {len(self)} references.")
+            raise DataError(f"{k} neighbours were requested, but there are only {len(self)} references.")
         found = np.ascontiguousarray(_floats(queries) - self._centre, dtype=np.float32)
         parts = [self._index.search(found[start : start + block], k) for start in range(0, len(found), block)]
         squared = np.concatenate([part[0] for part in parts])
@@ -50,11 +46,11 @@ class Neighbours:
 
 def k_nearest(
     queries: npt.ArrayLike, references: npt.ArrayLike, k: int, block: int = 1024
-) -> tuple[Distances, Indices]:
+) -> tuple[Floats32, Integers]:
     """The `k` nearest references of each query; see `Neighbours.search`."""
     return Neighbours(references).search(queries, k, block)
 
 
-def _floats(values: npt.ArrayLike) -> npt.NDArray[np.floating[Any]]:
+def _floats(values: npt.ArrayLike) -> Floats:
     array = np.asarray(values)
     return array if np.issubdtype(array.dtype, np.floating) else array.astype(np.float32)

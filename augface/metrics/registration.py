@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
-Grey = npt.NDArray[np.float32]
+from augface.arrays import Floats32, Floats64
 
 
-def registered_distances(pictures: Grey, others: Grey, reach: int) -> Grey:
+def registered_distances(pictures: Floats32, others: Floats32, reach: int) -> Floats32:
     """Distances of pictures to others, each shifted by up to `reach` pixels to where it is nearest.
 
     The inner part of a picture is laid over every part of the other that has its size. Both are brought to mean 0 and
@@ -33,7 +32,7 @@ def registered_distances(pictures: Grey, others: Grey, reach: int) -> Grey:
     return np.asarray(np.sqrt((2 - 2 * best).clip(min=0)), dtype=np.float32)
 
 
-def window_sums(pictures: Grey, side: int) -> npt.NDArray[np.float64]:
+def window_sums(pictures: Floats32, side: int) -> Floats64:
     """Sums over all square windows of pictures (K, S, S): (K, S - side + 1, S - side + 1).
 
     >>> window_sums(np.ones((1, 3, 3), np.float32), 2)

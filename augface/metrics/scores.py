@@ -1,4 +1,4 @@
-"""How well a classifier tells an attribute, and whether it tells it alike for all groups of people."""
+"""How well a classifier predicts an attribute, and whether it does so alike for all groups of people."""
 
 from __future__ import annotations
 
@@ -8,14 +8,13 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from augface.arrays import Booleans, Floats64
+
 BINS = 10
 """Bins of the calibration error, with as many faces in each."""
 
-Labels = npt.NDArray[np.bool_]
-Array = npt.NDArray[np.float64]
 
-
-def average_precisions(labels: Labels, decisions: npt.ArrayLike, weights: npt.ArrayLike | None = None) -> Array:
+def average_precisions(labels: Booleans, decisions: npt.ArrayLike, weights: npt.ArrayLike | None = None) -> Floats64:
     """Average precision of one ranking under many weightings of its faces, such as those of a bootstrap.
 
     The mean of the precision at each face that shows the attribute, faces of equal decisions taken together: what
@@ -43,7 +42,7 @@ def average_precisions(labels: Labels, decisions: npt.ArrayLike, weights: npt.Ar
     named = np.cumsum(counts, axis=1)[:, last]
     with np.errstate(invalid="ignore", divide="ignore"):
         precision = np.where(shown > 0, found / named, 0.0)
-        result: Array = (shown * precision).sum(axis=1) / shown.sum(axis=1)
+        result: Floats64 = (shown * precision).sum(axis=1) / shown.sum(axis=1)
     return result
 
 
@@ -51,7 +50,7 @@ class GroupScores(NamedTuple):
     """How unlike groups are served. None where a group lacks the faces that it takes.
 
     Attributes:
-        worst_group: the smallest share told right in any part that a group and a label make (Sagawa et al. 2020).
+        worst_group: the smallest accuracy in any part that a group and a label make (Sagawa et al. 2020).
         equal_opportunity: the largest difference between groups in the share of shown attributes that is found
             (Hardt et al. 2016, definition 2.2).
         equalised_odds: the same, or that of the share of faces without it that are taken to show it, whichever is
@@ -63,7 +62,7 @@ class GroupScores(NamedTuple):
     equalised_odds: float | None
 
 
-def group_scores(labels: Labels, predicted: Labels, groups: Mapping[str, Labels]) -> GroupScores:
+def group_scores(labels: Booleans, predicted: Booleans, groups: Mapping[str, Booleans]) -> GroupScores:
     """Scores over groups of people.
 
     Args:
@@ -89,7 +88,7 @@ def group_scores(labels: Labels, predicted: Labels, groups: Mapping[str, Labels]
     )
 
 
-def calibration_error(labels: Labels, probabilities: npt.ArrayLike) -> float:
+def calibration_error(labels: Booleans, probabilities: npt.ArrayLike) -> float:
     """How far probabilities are from shares, on average (expected calibration error, Naeini et al. 2015).
 
     Args:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
+
+from augface.arrays import Floats64, Pixels
 
 BLOCK = 256
 
 
-def radial_spectrum(images: npt.NDArray[np.uint8]) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+def radial_spectrum(images: Pixels) -> tuple[Floats64, Floats64]:
     """Power of grey pictures by frequency, averaged over all directions and pictures (Durall et al. 2020, section 3.1).
 
     Args:

@@ -1,7 +1,7 @@
-"""Do made faces look like the people of the training set more often than strangers do?
+"""Do synthetic faces look like the people of the training set more often than non-mates do?
 
-Among many faces some of any stranger are alike, so that one likeness says nothing; the excess over strangers does. It
-comes with the rate at which strangers are taken for somebody and the rate at which the same person is found: the false
+Among many faces some of any two people are alike, so that one likeness says nothing; the excess over non-mates does. It
+comes with the rate at which non-mates are taken for somebody and the rate at which the same person is found: the false
 and the true positive identification rates of open-set recognition (Phillips, Grother & Micheals 2011, "Evaluation
 Methods in Face Recognition"; ISO/IEC 19795-1).
 """
@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import special
 
+from augface.arrays import Booleans, Floats64, Integers
 from augface.errors import DataError
 from augface.metrics.arrays import float_matrix, float_pair
 from augface.metrics.intervals import Interval, clustered_variance, proportion_interval
@@ -29,28 +30,28 @@ BLOCK = 4096
 
 @dataclass(frozen=True)
 class Leakage:
-    """How many made faces look like somebody of the training set, beside how many strangers do.
+    """How many synthetic faces look like somebody of the training set, beside how many non-mates do.
 
     Shares are from 0 to 1, with 95 % intervals in which the faces of one person count as dependent.
     """
 
     threshold: float
     """The distance up to which a face is taken for somebody."""
-    strangers_within: Interval
-    """Share of the strangers that are taken for somebody: the false identification rate."""
+    non_mates_within: Interval
+    """Share of the non-mates that are taken for somebody: the false identification rate."""
     known_within: Interval
     """Share of the training faces whose person is found by their other photos: the true positive rate. NaN where nobody
     has two. A leaked person is missed as often as this falls short of 1."""
     fakes_within: Interval
-    """Share of the made faces that are taken for somebody."""
+    """Share of the synthetic faces that are taken for somebody."""
     excess: Interval
-    """`fakes_within` less `strangers_within`; 0 where made faces are like strangers."""
+    """`fakes_within` less `non_mates_within`; 0 where synthetic faces are like non-mates."""
     expected: float
-    """Made faces that would be taken for somebody if they were strangers."""
+    """Synthetic faces that would be taken for somebody if they were non-mates."""
     p_value: float
-    """One-sided: how often strangers would show as much excess by chance."""
+    """One-sided: how often non-mates would show as much excess by chance."""
     n_fakes: int
-    n_strangers: int
+    n_non_mates: int
     n_known: int
 
 
@@ -64,65 +65,66 @@ def identity_leakage(
     fake_people: npt.ArrayLike | None = None,
     rate: float = FALSE_IDENTIFICATION_RATE,
 ) -> Leakage:
-    """Made faces that look like somebody of the training set, in excess of strangers who do.
+    """Synthetic faces that look like somebody of the training set, in excess of non-mates who do.
 
-    Strangers are the held-out faces of people who are not in the training set. Made faces and strangers are searched
-    for in the same gallery, the whole training set, and the threshold is the distance at which `rate` of the strangers
-    are taken for somebody in it. All is meant for this gallery: the intervals are over fakes and strangers.
+    Non-mates are the held-out faces of people who are not in the training set. Synthetic faces and non-mates are
+    searched for in the same gallery, the whole training set, and the threshold is the distance at which `rate` of the
+    non-mates are taken for somebody in it. All is meant for this gallery: the intervals are over fakes and non-mates.
 
-    The leaked part of the made faces is about the excess over the difference of `known_within` and `strangers_within`.
-    Made faces of kinds of people that the space tells apart worse than it does the strangers show an excess, too.
+    The leaked part of the synthetic faces is about the excess over the difference of `known_within` and
+    `non_mates_within`. Synthetic faces of groups of people that the space distinguishes worse than the non-mates show
+    an excess, too.
 
     Args:
-        fakes: (N, D) features of the made faces, in a space where distance tells people apart.
+        fakes: (N, D) features of the synthetic faces, in a space where distance distinguishes people.
         train: (M, D) of the faces that the generator learnt from.
         held_out: (H, D) of faces that it did not see.
         train_people: (M,) which person each is.
         held_out_people: (H,) likewise, in the same numbers.
-        fake_people: (N,) which made faces belong together. Where not given, those that are nearest to one person do, so
-            that one face made over and over counts as one.
-        rate: the share of strangers that may be taken for somebody.
+        fake_people: (N,) which synthetic faces belong together. Where not given, those that are nearest to one person
+            do, so that one face made over and over counts as one.
+        rate: the share of non-mates that may be taken for somebody.
 
     Raises:
-        DataError: there are no made or training faces, or strangers are too few for the rate.
+        DataError: there are no synthetic or training faces, or non-mates are too few for the rate.
     """
     gallery, found = float_pair(train, fakes, minimum=1)
     others = float_matrix(held_out, "held-out", minimum=0)
     known_people, other_people = np.asarray(train_people), np.asarray(held_out_people)
     strange = ~np.isin(other_people, known_people)
-    strangers, stranger_people = others[strange], other_people[strange]
-    wanted = math.floor(rate * len(strangers))
+    non_mates, non_mate_people = others[strange], other_people[strange]
+    wanted = math.floor(rate * len(non_mates))
     if wanted < 1:
         raise DataError(
-            f"{len(strangers)} held-out faces of people who are not in the training set are too few for a false "
+            f"{len(non_mates)} held-out faces of people who are not in the training set are too few for a false "
             f"identification rate of {rate:.3g}."
         )
     search = Neighbours(gallery)
     fake_distances, nearest = (values[:, 0] for values in search.search(found, 1))
-    stranger_distances = search.search(strangers, 1)[0][:, 0]
-    threshold = float(np.partition(stranger_distances, wanted - 1)[wanted - 1])
+    non_mate_distances = search.search(non_mates, 1)[0][:, 0]
+    threshold = float(np.partition(non_mate_distances, wanted - 1)[wanted - 1])
     own = distances_to_own(gallery, known_people)
     paired = np.isfinite(own)
-    strangers_within, stranger_count = clustered_share(stranger_distances <= threshold, stranger_people)
+    non_mates_within, non_mate_count = clustered_share(non_mate_distances <= threshold, non_mate_people)
     fakes_within, fake_count = clustered_share(
         fake_distances <= threshold, known_people[nearest] if fake_people is None else fake_people
     )
     known_within, _ = clustered_share(own[paired] <= threshold, known_people[paired])
     return Leakage(
         threshold=threshold,
-        strangers_within=strangers_within,
+        non_mates_within=non_mates_within,
         known_within=known_within,
         fakes_within=fakes_within,
-        excess=_difference(fakes_within, strangers_within),
-        expected=strangers_within.value * len(found),
-        p_value=_p_value(fakes_within.value, fake_count, strangers_within.value, stranger_count),
+        excess=_difference(fakes_within, non_mates_within),
+        expected=non_mates_within.value * len(found),
+        p_value=_p_value(fakes_within.value, fake_count, non_mates_within.value, non_mate_count),
         n_fakes=len(found),
-        n_strangers=len(strangers),
+        n_non_mates=len(non_mates),
         n_known=int(paired.sum()),
     )
 
 
-def distances_to_own(features: npt.ArrayLike, people: npt.ArrayLike) -> npt.NDArray[np.float64]:
+def distances_to_own(features: npt.ArrayLike, people: npt.ArrayLike) -> Floats64:
     """The distance of each face to the nearest other face of its person: float64 (N,), infinite where there is none.
 
     Args:
@@ -142,8 +144,8 @@ def distances_to_own(features: npt.ArrayLike, people: npt.ArrayLike) -> npt.NDAr
     return nearest
 
 
-def clustered_share(within: npt.NDArray[np.bool_], people: npt.ArrayLike | None = None) -> tuple[Interval, float]:
-    """A share with its interval, and how many independent faces would tell as much about it.
+def clustered_share(within: Booleans, people: npt.ArrayLike | None = None) -> tuple[Interval, float]:
+    """A share with its interval, and how many independent faces would carry as much information about it.
 
     Wilson's interval, at the count that gives the variance with the faces of a person taken together (Kish 1965).
 
@@ -193,13 +195,13 @@ def same_person_auc(
     different = random.integers(len(rows), size=(pairs, 2))
     different = different[person[different[:, 0]] != person[different[:, 1]]]
     if not len(same) or not len(different):
-        raise DataError("To tell people apart takes two people, one of them with two faces.")
+        raise DataError("To distinguish people takes two people, one of them with two faces.")
     drawn = np.concatenate([same, different])
     apart = [np.linalg.norm(rows[one] - rows[other], axis=1) for one, other in _blocks(drawn)]
     _, place = np.unique(np.concatenate(apart), return_inverse=True)
     is_same = np.arange(len(drawn)) < len(same)
 
-    def auc(times_drawn: npt.NDArray[np.float64]) -> float:
+    def auc(times_drawn: Floats64) -> float:
         one, other = times_drawn[person[drawn]].T
         weights = np.where(is_same, one, one * other)
         near = np.bincount(place, weights * is_same)
@@ -216,13 +218,13 @@ def same_person_auc(
     return Interval(auc(np.ones(count)), float(low), float(high))
 
 
-def _blocks(pairs: npt.NDArray[np.int64]) -> Iterator[npt.NDArray[np.int64]]:
+def _blocks(pairs: Integers) -> Iterator[Integers]:
     """Pairs (N, 2) as (2, at most BLOCK) at a time."""
     for start in range(0, len(pairs), BLOCK):
         yield pairs[start : start + BLOCK].T
 
 
-def _rows_of_each(people: npt.ArrayLike) -> list[npt.NDArray[np.int64]]:
+def _rows_of_each(people: npt.ArrayLike) -> list[Integers]:
     """The row numbers of each person."""
     _, person, counts = np.unique(np.asarray(people), return_inverse=True, return_counts=True)
     return np.split(np.argsort(person, kind="stable"), counts.cumsum()[:-1])
@@ -238,7 +240,7 @@ def _difference(first: Interval, second: Interval) -> Interval:
     )
 
 
-def _p_value(fakes: float, fake_count: float, strangers: float, stranger_count: float) -> float:
+def _p_value(fakes: float, fake_count: float, non_mates: float, non_mate_count: float) -> float:
     """Whether the first share is the greater, on the scale on which shares scatter alike (Freeman & Tukey 1950)."""
-    apart = math.asin(math.sqrt(fakes)) - math.asin(math.sqrt(strangers))
-    return float(special.ndtr(-2 * apart / math.sqrt(1 / fake_count + 1 / stranger_count)))
+    apart = math.asin(math.sqrt(fakes)) - math.asin(math.sqrt(non_mates))
+    return float(special.ndtr(-2 * apart / math.sqrt(1 / fake_count + 1 / non_mate_count)))

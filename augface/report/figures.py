@@ -1,4 +1,4 @@
-"""The figures, as SVG: one style, labelled axes, colours that people tell apart, light and dark in one file.
+"""The figures, as SVG: one style, labelled axes, colours that people can distinguish, light and dark in one file.
 
 Each figure is drawn in the light palette; a style sheet inside the SVG swaps the colours where the page is dark.
 """
@@ -19,19 +19,21 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from augface.report.words import format_number, group_text, label, quantity, quantity_of
+from augface.data.groups import Subgroup
+from augface.errors import require
+from augface.report.words import format_number, label_of, quantity, quantity_of
 from augface.results import Measurement, Series, Table
 
 INK, MUTED, RULE = "#1b2430", "#5a6675", "#d4dae2"
 # Okabe and Ito's palette, whose colours stay apart for every common colour blindness; yellow left out as too pale.
-REAL, MADE = "#0072b2", "#d55e00"
-LINES = (REAL, MADE, "#009e73", "#a8487c", "#3d8fbc", "#b07c00")
+REAL, SYNTHETIC = "#0072b2", "#d55e00"
+LINES = (REAL, SYNTHETIC, "#009e73", "#a8487c", "#3d8fbc", "#b07c00")
 DARK = {
     INK: "#e6eaf0",
     MUTED: "#a3adba",
     RULE: "#3a4451",
     REAL: "#58b0e8",
-    MADE: "#f28a3c",
+    SYNTHETIC: "#f28a3c",
     "#009e73": "#2cc79b",
     "#a8487c": "#dd8ab8",
     "#3d8fbc": "#9ad1f0",
@@ -43,7 +45,7 @@ WIDTH = 8.6
 MOST_BARS = 24
 MOST_GROUPS = 12
 FEW_GROUPS = 5
-"""Fewer of them are told by their table."""
+"""Fewer of them are left to their table."""
 MOST_ASKED = 12
 MOST_POINTS = 600
 
@@ -92,7 +94,7 @@ class Drawing:
 
 
 def balance_figure(table: Table) -> Drawing | None:
-    """Faces a class, with those that were made on top of the real ones; None where the table has no such columns."""
+    """Faces a class, synthetic ones on top of real ones; None where the table has no such columns."""
     names = [column.lower() for column in table.columns]
     if "before" not in names or "after" not in names or names.index("before") == 0:
         return None
@@ -114,7 +116,9 @@ def balance_figure(table: Table) -> Drawing | None:
         before, after = np.array([one[1] for one in classes]), np.array([one[2] for one in classes])
         axes.barh(places, np.minimum(before, after), height=0.56, color=REAL, label="real")
         if (after > before).any():
-            axes.barh(places, np.maximum(after - before, 0), left=before, height=0.56, color=MADE, label="made")
+            axes.barh(
+                places, np.maximum(after - before, 0), left=before, height=0.56, color=SYNTHETIC, label="synthetic"
+            )
         if (after < before).any():
             axes.barh(
                 places, np.maximum(before - after, 0), left=after, height=0.56, color=RULE, label="real, taken out"
@@ -147,26 +151,35 @@ def groups_figure(measurements: Sequence[Measurement]) -> Drawing | None:
             if one.baseline and one.baseline.value is not None:
                 low, high = one.baseline.low, one.baseline.high
                 if low is not None and high is not None and high > low:
-                    axes.plot([percent * low, percent * high], [place, place], color=REAL, alpha=0.3, linewidth=8,
-                              solid_capstyle="butt")  # fmt: skip
+                    axes.plot(
+                        [percent * low, percent * high],
+                        [place, place],
+                        color=REAL,
+                        alpha=0.3,
+                        linewidth=8,
+                        solid_capstyle="butt",
+                    )
                 axes.plot([percent * one.baseline.value], [place], "|", color=REAL, markersize=11, markeredgewidth=2)
             if one.low is not None and one.high is not None:
-                axes.plot([percent * one.low, percent * one.high], [place, place], color=MADE, linewidth=2.4,
-                          solid_capstyle="round")  # fmt: skip
-            axes.plot([percent * (one.value or 0.0)], [place], "o", color=MADE, markersize=6.5, zorder=4)
-        _categories(axes, places, [group_text(one.group) for one in groups])
+                axes.plot(
+                    [percent * one.low, percent * one.high],
+                    [place, place],
+                    color=SYNTHETIC,
+                    linewidth=2.4,
+                    solid_capstyle="round",
+                )
+            axes.plot([percent * (one.value or 0.0)], [place], "o", color=SYNTHETIC, markersize=6.5, zorder=4)
+        _categories(axes, places, [str(Subgroup(one.group)) for one in groups])
         axes.set_ylim(-0.6, len(groups) - 0.4)
-        axes.set_xlabel(
-            _text(label(groups[0].name).lower()) + (f" ({_text(groups[0].unit)})" if groups[0].unit else "")
-        )
+        axes.set_xlabel(_text(label_of(groups[0]).lower()) + (f" ({_text(groups[0].unit)})" if groups[0].unit else ""))
         axes.xaxis.set_major_locator(MaxNLocator(7, steps=[1, 2, 5, 10]))
-        axes.plot([], [], "o", color=MADE, markersize=6, label="made faces")
+        axes.plot([], [], "o", color=SYNTHETIC, markersize=6, label="synthetic faces")
         if any(one.baseline for one in groups):
             axes.plot([], [], "|", color=REAL, markersize=10, markeredgewidth=2, label="real against real")
         axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2, borderaxespad=0.2, handletextpad=0.3)
 
     said = [
-        f"{group_text(one.group)}: {quantity(one).text}"
+        f"{Subgroup(one.group)}: {quantity(one).text}"
         + (f", real against real {quantity_of(one.baseline, one.unit).text}" if one.baseline else "")
         for one in groups
     ]
@@ -175,8 +188,7 @@ def groups_figure(measurements: Sequence[Measurement]) -> Drawing | None:
 
 def _badness(one: Measurement) -> float:
     """How far a number is on the wrong side of what real faces have there; without that, how bad it is."""
-    assert one.value is not None
-    beyond = one.value - (one.baseline.value if one.baseline and one.baseline.value is not None else 0.0)
+    beyond = require(one.value) - (one.baseline.value if one.baseline and one.baseline.value is not None else 0.0)
     return {"lower": beyond, "higher": -beyond, "target": abs(beyond)}[one.direction]
 
 
@@ -211,7 +223,7 @@ def matrix_figure(table: Table) -> Drawing | None:
         axes.invert_yaxis()
         axes.grid(visible=False)
         axes.spines[:].set_visible(False)
-        axes.set_xlabel("asked for; in the fields the share of faces that show what stands at the left (%)")
+        axes.set_xlabel("requested; in the fields the share of faces that show what stands at the left (%)")
 
     said = [
         f"{name}: {', '.join(f'{share:.0f} % of {column}' for column, share in zip(asked, each, strict=True))}"
@@ -225,7 +237,7 @@ def arms_figure(measurements: Sequence[Measurement], tables: Sequence[Table]) ->
     with_arm = [
         measurement
         for measurement in measurements
-        if "arm" in measurement.protocol and not measurement.group and measurement.value is not None
+        if measurement.arm and not measurement.group and measurement.value is not None
     ]
     if not with_arm:
         return None
@@ -236,35 +248,42 @@ def arms_figure(measurements: Sequence[Measurement], tables: Sequence[Table]) ->
 
     def draw(axes: Axes) -> None:
         places = np.arange(len(arms))[::-1]
-        real_only = [arm.value for arm in arms if not _uses_made_faces(arm) and arm.value is not None]
+        real_only = [arm.value for arm in arms if not _uses_synthetic(arm) and arm.value is not None]
         if real_only and len(real_only) < len(arms):
             axes.axvline(max(real_only), color=MUTED, linewidth=0.9, linestyle=(0, (4, 3)), zorder=1)
         for place, arm in zip(places, arms, strict=True):
-            colour = MADE if _uses_made_faces(arm) else REAL
+            colour = SYNTHETIC if _uses_synthetic(arm) else REAL
             if arm.low is not None and arm.high is not None:
                 axes.plot([arm.low, arm.high], [place, place], color=colour, linewidth=2.4, solid_capstyle="round")
             axes.plot([arm.value or 0.0], [place], "o", color=colour, markersize=7.5, zorder=4)
-            own = seeds.get(str(arm.protocol["arm"]), [])
+            own = seeds.get(str(arm.arm), [])
             if own:
                 seaborn.stripplot(
-                    x=own, y=[place - 0.27] * len(own), orient="h", native_scale=True, jitter=False,
-                    size=3.6, color=colour, alpha=0.6, ax=axes,
-                )  # fmt: skip
-        _categories(axes, places, [str(arm.protocol["arm"]) for arm in arms])
+                    x=own,
+                    y=[place - 0.27] * len(own),
+                    orient="h",
+                    native_scale=True,
+                    jitter=False,
+                    size=3.6,
+                    color=colour,
+                    alpha=0.6,
+                    ax=axes,
+                )
+        _categories(axes, places, [str(arm.arm) for arm in arms])
         axes.set_ylim(-0.65, len(arms) - 0.45)
         axes.set_ylabel("")
         axes.set_xlabel(_with_unit(score.replace("_", " "), arms[0].unit))
         axes.xaxis.set_major_locator(MaxNLocator(7, steps=[1, 2, 5, 10]))
-        for colour, text in ((REAL, "real faces only"), (MADE, "with made faces")):
-            if any((MADE if _uses_made_faces(arm) else REAL) == colour for arm in arms):
+        for colour, text in ((REAL, "real faces only"), (SYNTHETIC, "with synthetic faces")):
+            if any((SYNTHETIC if _uses_synthetic(arm) else REAL) == colour for arm in arms):
                 axes.plot([], [], "o", color=colour, markersize=6, label=text)
         axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2, borderaxespad=0.2, handletextpad=0.2)
 
     said = [
-        f"{arm.protocol['arm']}: {shown.text}" + (f" ({shown.interval})" if shown.interval else "")
+        f"{arm.arm}: {shown.text}" + (f" ({shown.interval})" if shown.interval else "")
         for arm, shown in ((arm, quantity(arm)) for arm in arms)
     ]
-    return Drawing(_svg(draw, height=0.95 + 0.42 * len(arms)), f"{label(score)}. {_list(said)}")
+    return Drawing(_svg(draw, height=0.95 + 0.42 * len(arms)), f"{label_of(arms[0])}. {_list(said)}")
 
 
 def series_figure(series: Series) -> Drawing | None:
@@ -307,8 +326,8 @@ def series_figure(series: Series) -> Drawing | None:
     return Drawing(_svg(draw, height=2.9), f"{series.y_label} over {over}. {_list(said)}")
 
 
-def _uses_made_faces(arm: Measurement) -> bool:
-    return "synthetic" in str(arm.protocol["arm"]).lower() or bool(arm.n_fake)
+def _uses_synthetic(arm: Measurement) -> bool:
+    return "synthetic" in str(arm.arm).lower() or bool(arm.n_fake)
 
 
 def _seed_scores(tables: Sequence[Table], score: str) -> dict[str, list[float]]:

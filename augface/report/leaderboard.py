@@ -8,13 +8,15 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from augface.comparison import Comparison, Key, Row
-from augface.report.summarise import SCORECARD, SENTENCES, ProvenanceGroup, Strip, standing_for, summarise
-from augface.report.words import Quantity, group_text, label, quantity
-from augface.results import Decision, Evaluation, ImageGrid, Measurement
+from augface.data.groups import Subgroup
+from augface.errors import require
+from augface.report.summarise import SENTENCES, ProvenanceGroup, Strip, representatives, summarise
+from augface.report.words import Quantity, label, label_of, quantity
+from augface.results import REBALANCING, Decision, Evaluation, ImageGrid, Measurement, Section
+from augface.results.comparison import Comparison, Key, Row
 
 MOST_REASONS = 3
-"""Differences of one measurement that are told before the others are only counted."""
+"""Differences of one measurement that are named before the others are only counted."""
 MOST_SUBJECTS = 12
 """Measurements that one remark names before the others are only counted."""
 MOST_CELLS = 10_000
@@ -130,7 +132,7 @@ class ComparisonPage:
     """How many sheets only one run has."""
     shows_real_people: bool
     left_out: list[str]
-    """Pictures of real people that were asked to be left out."""
+    """Pictures of real people that are left out on request."""
 
 
 def summarise_comparison(
@@ -138,7 +140,7 @@ def summarise_comparison(
 ) -> ComparisonPage:
     """Everything that the page says about these runs; the same results give the same page."""
     names = labels(comparison.rows)
-    key_rows = _key_rows(comparison.rows)
+    key_rows = _key_rows(comparison.rows, comparison.sections)
     ranked = [row for row in comparison.rows if row.ranked]
     galleries, left_out, of_one_run = _galleries(evaluations, real_images=real_images)
     shown = _within_budget(galleries)
@@ -162,27 +164,32 @@ def summarise_comparison(
 
 
 def labels(rows: Iterable[Row]) -> dict[Key, str]:
-    """What each row is about, told no longer than it takes to tell the rows apart."""
-    keys = [row.key for row in rows]
-    spaces, attributes = defaultdict(set), defaultdict(set)
-    for key in keys:
+    """What each row is about, no longer than it takes to distinguish the rows."""
+    names = {row.key: _label(row) for row in rows}
+    spaces, attributes, evaluators = defaultdict(set), defaultdict(set), defaultdict(set)
+    for key, name in names.items():
         spaces[key.evaluator, key.name].add(key.space)
         attributes[key.evaluator, key.name].add(key.attribute)
+        evaluators[name].add(key.evaluator)
     texts = {}
-    for key in keys:
-        name = label(key.name)
-        if key.evaluator not in {"rebalance", "fidelity", "prdc", "downstream", key.name}:
+    for key, name in names.items():
+        if len(evaluators[name]) > 1:
             name = f"{label(key.evaluator)}: {name[:1].lower()}{name[1:]}"
         details = [
             key.arm,
             key.attribute if len(attributes[key.evaluator, key.name]) > 1 else None,
             key.space if len(spaces[key.evaluator, key.name]) > 1 else None,
-            group_text(dict(key.group)),
+            str(Subgroup(dict(key.group))),
             f"number {key.occurrence + 1}" if key.occurrence else None,
         ]
         told = "; ".join(detail for detail in details if detail)
         texts[key] = f"{name} ({told})" if told else name
     return texts
+
+
+def _label(row: Row) -> str:
+    """The measurement's own label, of the first run that has it."""
+    return next((label_of(one) for one in row.measurements.values() if one is not None), label(row.key.name))
 
 
 def better(row: Row) -> str:
@@ -229,16 +236,19 @@ def reasons(rows: Iterable[Row]) -> dict[str, list[Key]]:
 # Lines
 
 
-def _key_rows(rows: Iterable[Row]) -> list[Row]:
-    """Of what is ranked the key measures of the scorecard in its order, then one of each other evaluator."""
+def _key_rows(rows: Iterable[Row], sections: Sequence[Section]) -> list[Row]:
+    """Of what is ranked the key measures of all sections in their order, then one of each other evaluator."""
     ranked = {row.key: row for row in rows if row.ranked and row.key.arm is None}
     by_name: dict[tuple[str, str], list[Key]] = {}
     for key in ranked:
         by_name.setdefault((key.evaluator, key.name), []).append(key)
     chosen = [
-        key for evaluator, name in SCORECARD for key in standing_for(evaluator, by_name.get((evaluator, name), []))
+        key
+        for section in sections
+        for name in section.key_measures
+        for key in representatives(section, by_name.get((section.key, name), []))
     ]
-    told = {"rebalance", *(evaluator for evaluator, _ in SCORECARD)}
+    told = {REBALANCING, *(section.key for section in sections if section.key_measures)}
     for key in sorted(ranked, key=lambda key: bool(key.group)):
         if key.evaluator not in told:
             told.add(key.evaluator)
@@ -305,9 +315,9 @@ def _strips(row: Row) -> dict[str, Strip]:
 
 def _ends(number: Measurement) -> tuple[float, float, float]:
     """Low end, value and high end; the value itself for an end that is missing."""
-    assert number.value is not None
-    low, high = (number.value if end is None else end for end in (number.low, number.high))
-    return low, number.value, high
+    value = require(number.value)
+    low, high = (value if end is None else end for end in (number.low, number.high))
+    return low, value, high
 
 
 def _tables(comparison: Comparison, shown: set[Key], names: Mapping[Key, str]) -> list[Lines]:

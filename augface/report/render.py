@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from augface.comparison import Comparison
 from augface.report.leaderboard import summarise_comparison
-from augface.report.summarise import TOO_LARGE, Section, summarise
-from augface.report.words import format_cell, label
+from augface.report.summarise import TOO_LARGE, Chapter, summarise
+from augface.report.words import format_cell, label_of
 from augface.results import Evaluation, ImageGrid
+from augface.results.comparison import Comparison
 
 if TYPE_CHECKING:
     from augface.report.figures import Drawing
@@ -30,14 +30,6 @@ SHOWN_TILE = 128
 MOST_GRID_LINES = 400
 ARM_FIGURES = 6
 """Attributes whose arms are drawn; the others have their tables."""
-GROUPS = {
-    "fidelity": "kernel_distance",
-    "prdc": "coverage",
-    "modes": "group_ratio",
-    "adherence": "adherence",
-    "downstream": "group_effect",
-}
-"""The number of each section that is drawn for groups of faces."""
 
 
 @dataclass(frozen=True)
@@ -57,9 +49,9 @@ def render(evaluation: Evaluation, *, real_images: bool = True) -> str:
         real_images: False leaves out every picture that shows real people, and says so.
     """
     page = summarise(evaluation, real_images=real_images)
-    if too_large := [title for section in page.sections for title, reason in section.left_out if reason == TOO_LARGE]:
-        log.warning("%d pictures are left out to keep the page small; results.json has them.", len(too_large))
-    figures = {section.anchor: list(_figures(section)) for section in page.sections}
+    if too_large := [title for chapter in page.chapters for title, reason in chapter.left_out if reason == TOO_LARGE]:
+        log.warning(f"{len(too_large)} pictures are left out to keep the page small; results.json has them.")
+    figures = {chapter.anchor: list(_figures(chapter)) for chapter in page.chapters}
     return _page("report.html.j2", page=page, figures=figures)
 
 
@@ -108,39 +100,35 @@ def _policy(style: str, script: str) -> str:
     )
 
 
-def _figures(section: Section) -> Iterator[Picture]:
+def _figures(chapter: Chapter) -> Iterator[Picture]:
     """What can be drawn of a section's numbers, tables and curves."""
-    groups = [one for one in section.measurements if one.name == GROUPS.get(section.key) and one.group]
-    if not (section.key in {"balance", "adherence"} or groups or section.arms or section.series):
+    groups = [one for one in chapter.measurements if one.name == chapter.section.by_group and one.group]
+    tables = [shown.table for shown in chapter.tables]
+    if not (groups or chapter.arms or chapter.series or any(table.figure for table in tables)):
         return
     from augface.report import figures
 
-    for table in (shown.table for shown in section.tables):
-        drawing = None
-        if section.key == "balance":
-            drawing = figures.balance_figure(table)
-        elif table.name == "adherence-matrix":
-            drawing = figures.matrix_figure(table)
-        if drawing:
+    drawings = {"before and after": figures.balance_figure, "matrix": figures.matrix_figure}
+    for table in tables:
+        if table.figure in drawings and (drawing := drawings[table.figure](table)):
             yield Picture(table.title, table.caption, drawing)
     if drawing := figures.groups_figure(groups):
-        caption = "Dots and lines: the made faces, with 95 % intervals."
+        caption = "Dots and lines: the synthetic faces, with 95 % intervals."
         if any(one.baseline for one in groups):
             caption += " Bars: real faces against other real ones."
         if len(groups) > figures.MOST_GROUPS:
             caption += f" The worst {figures.MOST_GROUPS} of {len(groups)}."
-        yield Picture(f"{label(groups[0].name)}, group by group", caption, drawing)
-    for arms in section.arms[:ARM_FIGURES]:
-        named = f"{section.key}-{arms.attribute}"
-        tables = [shown.table for shown in section.tables if not arms.attribute or shown.table.name == named]
-        if drawing := figures.arms_figure(arms.measurements, tables):
+        yield Picture(f"{label_of(groups[0])}, group by group", caption, drawing)
+    for arms in chapter.arms[:ARM_FIGURES]:
+        seeds = [table for table in tables if table.figure == "seeds" and (table.attribute or "") == arms.attribute]
+        if drawing := figures.arms_figure(arms.measurements, seeds):
             yield Picture(
-                f"Arms compared: telling {arms.attribute}" if arms.attribute else "Arms compared",
+                f"Arms compared, for {arms.attribute}" if arms.attribute else "Arms compared",
                 "Large dots: the mean of each arm, with its 95 % interval. Small dots: every seed. Dashed line: the "
                 "best arm that has real faces only.",
                 drawing,
             )
-    for series in section.series:
+    for series in chapter.series:
         if drawing := figures.series_figure(series):
             yield Picture(series.title, series.caption, drawing)
 

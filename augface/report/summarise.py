@@ -13,19 +13,20 @@ from typing import Any, TypeVar
 
 from pydantic_core import to_jsonable_python
 
-from augface.comparison import Key
+from augface.data.groups import Subgroup
 from augface.report.words import (
     DIRECTIONS,
     MISSING,
     Quantity,
     format_number,
     format_p_value,
-    group_text,
     label,
+    label_of,
     quantity,
     quantity_of,
 )
-from augface.results import Decision, Evaluation, ImageGrid, Measurement, Series, Table
+from augface.results import REBALANCING, Decision, Evaluation, ImageGrid, Measurement, Section, Series, Table
+from augface.results.comparison import Key
 
 ALARMS = 4
 HEADLINE_ROWS = 12
@@ -37,6 +38,10 @@ PICTURES = 3_000_000
 """Characters of all pictures together; what comes later on the page is left to the results file."""
 
 TOO_LARGE = "to keep the page small; it is in results.json"
+SKIPPED = "skipped"
+"""The anchor of what was not measured."""
+PARTS = frozenset({"main", "verdict", "done", SKIPPED, "caveats", "again"})
+"""The other anchors of the page."""
 
 SENTENCES: dict[Decision, str] = {
     "use": "Use these faces.",
@@ -45,69 +50,17 @@ SENTENCES: dict[Decision, str] = {
     "not assessed": "Whether these faces help was not assessed.",
 }
 
-# Sections in the order of the page, each with what its numbers mean. Evaluators that are not named here come after
-# `adherence`, under their own name.
-SECTIONS: dict[str, tuple[str, str]] = {
-    "balance": (
-        "Class balance",
-        "How many faces there were of each class, and how many there are with the made ones added.",
-    ),
-    "scorecard": (
-        "Scorecard",
-        "The numbers that matter most, each beside what real faces score against other real faces: no generator can be "
-        "expected to be nearer than that.",
-    ),
-    "gates": (
-        "Gates",
-        "The share of made faces that passed each check. A low share means many draws for one face that is kept.",
-    ),
-    "samples": (
-        "Samples",
-        "Look for yourself: drawn at random, none picked for its looks. A made face that "
-        "looks just like its nearest real neighbour may be a copy.",
-    ),
-    "fidelity": (
-        "Fidelity",
-        "How far the made faces are from real ones as a set. The baseline is the distance that real faces have from "
-        "other real faces, which no generator can be expected to beat.",
-    ),
-    "prdc": ("Precision and coverage", "How many made faces look real, and how much of real variety they cover."),
-    "modes": ("Lost modes", "Kinds of real faces that the generator makes too seldom, or no longer makes."),
-    "memorisation": ("Memorisation", "Whether made faces repeat faces that the generator was trained on."),
-    "real_vs_fake": ("Real or made?", "How well a classifier tells the two apart. It decides nothing by itself."),
-    "adherence": ("Adherence", "Whether made faces show the attributes that were asked for."),
-    "*": ("", "Measured by an evaluator from outside; its own words are beside each number."),
-    "downstream": (
-        "Does it help?",
-        "A classifier trained with and without the made faces, and scored on real faces that nothing here has seen. "
-        "The effect is synthetic minus the best that real faces alone can do: above zero it helps.",
-    ),
-    "training": ("Training", "How the generator learned: its losses, and the same noise drawn over time."),
-}
-
 Grouped = TypeVar("Grouped", Measurement, Key)
 Facts = list[tuple[str, str]]
 """Names with their values, in words."""
 
-_ALIASES = {"rebalance": "balance"}
-
-SCORECARD = (
-    ("fidelity", "fid"),
-    ("fidelity", "kid"),
-    ("fidelity", "frechet_distance"),
-    ("fidelity", "kernel_distance"),
-    ("prdc", "precision"),
-    ("prdc", "recall"),
-    ("prdc", "density"),
-    ("prdc", "coverage"),
-    ("modes", "missing_share"),
-    ("memorisation", "copied"),
-    ("real_vs_fake", "detection_auc"),
-    ("adherence", "adherence"),
-    ("downstream", "effect"),
+SCORECARD = Section(
+    key="scorecard",
+    title="Scorecard",
+    meaning="The numbers that matter most, each beside what real faces score against other real faces: no generator "
+    "can be expected to be nearer than that.",
 )
-ONE_EACH = ("modes", "memorisation", "adherence")
-"""Of these the first number of a name stands for those in other spaces and of other attributes."""
+UNKNOWN = "Measured by an evaluator of another package; its own words are beside each number."
 
 
 @dataclass(frozen=True)
@@ -137,6 +90,7 @@ class Row:
     p_value: str
     space: str
     protocol: Facts
+    found: Facts
     strip: Strip | None
 
 
@@ -145,7 +99,7 @@ class ArmTable:
     """The arms of an experiment against its scores: `cells[arm][score]`."""
 
     attribute: str
-    """What the arms tell; empty where the results do not say."""
+    """What the arms classify; empty where the results do not say."""
     measurements: list[Measurement]
     scores: list[str]
     arms: list[str]
@@ -162,20 +116,19 @@ class ShownTable:
 
 
 @dataclass(frozen=True)
-class Section:
-    """One chapter of the page. `anchor` is safe in a link."""
+class Chapter:
+    """One section of the results as the page shows it."""
 
-    key: str
+    section: Section
     anchor: str
-    title: str
-    meaning: str
+    """Safe in a link."""
     headline: list[Row]
     rows: list[Row]
     """All numbers but those of the table of arms."""
     protocols: list[tuple[str, Facts]]
     """What is the same in all measurements of a name; the rows keep what differs."""
     arms: list[ArmTable]
-    """One for each attribute that was asked for."""
+    """One for each attribute that was requested."""
     measurements: list[Measurement]
     grids: list[ImageGrid]
     tables: list[ShownTable]
@@ -216,7 +169,7 @@ class Page:
     """The first alarms and warnings, those of all faces before those of groups."""
     more_alarms: list[tuple[str, str, int]]
     """Section, anchor and number of the others."""
-    sections: list[Section]
+    chapters: list[Chapter]
     skipped: list[tuple[str, str]]
     command: str
     provenance: list[ProvenanceGroup]
@@ -228,8 +181,8 @@ class Page:
 def summarise(evaluation: Evaluation, *, real_images: bool = True) -> Page:
     """Everything that the report says about these results; the same results give the same page."""
     left_out = [] if real_images else [grid.title for grid in _grids(evaluation) if grid.shows_real_people]
-    sections = _sections(evaluation, real_images=real_images)
-    alarms, more_alarms = _alarms(sections)
+    chapters = _chapters(evaluation, real_images=real_images)
+    alarms, more_alarms = _alarms(chapters)
     provenance = to_jsonable_python(evaluation.provenance, fallback=str)
     return Page(
         decision=evaluation.verdict.decision,
@@ -239,7 +192,7 @@ def summarise(evaluation: Evaluation, *, real_images: bool = True) -> Page:
         cards=_cards(evaluation),
         alarms=alarms,
         more_alarms=more_alarms,
-        sections=sections,
+        chapters=chapters,
         skipped=[(skipped.evaluator, skipped.reason) for skipped in evaluation.skipped],
         command=_command(provenance.get("command")),
         provenance=_provenance(provenance),
@@ -255,17 +208,17 @@ def summarise(evaluation: Evaluation, *, real_images: bool = True) -> Page:
 def _row(measurement: Measurement, *, name_space: bool = False) -> Row:
     """In words; with its feature space where the same is measured in several."""
     baseline = measurement.baseline
-    name = label(measurement.name)
-    if "arm" in measurement.protocol:
-        name = f"{name}: {measurement.protocol['arm']}"
-    elif "attribute" in measurement.protocol and not measurement.group:
-        name = f"{name}: {measurement.protocol['attribute']}"
+    name = label_of(measurement)
+    if measurement.arm:
+        name = f"{name}: {measurement.arm}"
+    elif measurement.attribute and not measurement.group:
+        name = f"{name}: {measurement.attribute}"
     if name_space and measurement.space:
         name = f"{name} ({measurement.space})"
     return Row(
         label=name,
         name=f"{measurement.evaluator}.{measurement.name}",
-        group=group_text(measurement.group),
+        group=str(Subgroup(measurement.group)),
         meaning=measurement.meaning,
         value=quantity(measurement),
         unit=measurement.unit,
@@ -276,12 +229,13 @@ def _row(measurement: Measurement, *, name_space: bool = False) -> Row:
         p_value=format_p_value(measurement.p_value),
         space=measurement.space or "",
         protocol=_facts(to_jsonable_python(measurement.protocol, fallback=str)),
+        found=_facts(to_jsonable_python(measurement.found, fallback=str)),
         strip=_strip(measurement),
     )
 
 
 def _counts(measurement: Measurement) -> str:
-    sides = ((measurement.n_real, "real"), (measurement.n_fake, "made"))
+    sides = ((measurement.n_real, "real"), (measurement.n_fake, "synthetic"))
     return ", ".join(f"{count:,} {side}" for count, side in sides if count is not None)
 
 
@@ -325,27 +279,21 @@ def _grids(evaluation: Evaluation) -> list[ImageGrid]:
     return [artifact for artifact in evaluation.artifacts if isinstance(artifact, ImageGrid)]
 
 
-def _section_key(measurement: Measurement) -> str:
-    if measurement.evaluator == "rebalance":
-        return "gates" if measurement.name.startswith("yield") else "balance"
-    return measurement.evaluator
-
-
-def _sections(evaluation: Evaluation, *, real_images: bool) -> list[Section]:
+def _chapters(evaluation: Evaluation, *, real_images: bool) -> list[Chapter]:
     measurements: dict[str, list[Measurement]] = {}
     for measurement in evaluation.measurements:
-        measurements.setdefault(_section_key(measurement), []).append(measurement)
+        measurements.setdefault(measurement.section or measurement.evaluator, []).append(measurement)
     artifacts: dict[str, list[ImageGrid | Table | Series]] = {}
     for artifact in evaluation.artifacts:
-        artifacts.setdefault(_ALIASES.get(artifact.section, artifact.section), []).append(artifact)
+        artifacts.setdefault(artifact.section, []).append(artifact)
 
-    sections: list[Section] = []
+    chapters: list[Chapter] = []
     room, rows_room = PICTURES, TABLE_ROWS
-    share = first(evaluation, "rebalance", "share_after")
+    share = first(evaluation, REBALANCING, "share_after")
     targets = set(share.group) if share else set()
     card = _scorecard_rows(evaluation)
-    for key in _ordered([*measurements, *artifacts, *(["scorecard"] if card else [])]):
-        title, meaning = SECTIONS[key] if key in SECTIONS else (label(key), SECTIONS["*"][1])
+    for section in _in_order(evaluation.sections, [*measurements, *artifacts], with_scorecard=bool(card)):
+        key = section.key
         own = measurements.get(key, [])
         in_several = len({measurement.space for measurement in own if measurement.space}) > 1
         rows = [_row(measurement, name_space=in_several) for measurement in own]
@@ -357,16 +305,12 @@ def _sections(evaluation: Evaluation, *, real_images: bool) -> list[Section]:
         for table in (thing for thing in things if isinstance(thing, Table)):
             tables.append(ShownTable(table, table.rows[:rows_room]))
             rows_room -= len(tables[-1].rows)
-        sections.append(
-            Section(
-                key=key,
-                anchor=key
-                if key in SECTIONS
-                else f"more-{len(sections)}-{re.sub(r'[^a-z0-9]+', '-', key.lower())[:40]}",
-                title=title,
-                meaning=meaning,
+        chapters.append(
+            Chapter(
+                section=section,
+                anchor=_anchor(key, len(chapters)),
                 headline=card
-                if key == "scorecard"
+                if section is SCORECARD
                 else [_row(measurement, name_space=in_several) for measurement in _headline(own, targets)],
                 rows=[row for row, one in zip(rows, own, strict=True) if not _in_arm_table(one)],
                 protocols=protocols,
@@ -378,7 +322,24 @@ def _sections(evaluation: Evaluation, *, real_images: bool) -> list[Section]:
                 left_out=left_out,
             )
         )
-    return sections
+    return chapters
+
+
+def _anchor(key: str, number: int) -> str:
+    """The key itself where it is safe in a link and no other part of the page is called so."""
+    if re.fullmatch(r"[a-z0-9_]+", key) and key not in PARTS:
+        return key
+    return f"more-{number}-{re.sub(r'[^a-z0-9]+', '-', key.lower())[:40]}"
+
+
+def _in_order(sections: Sequence[Section], present: Iterable[str], *, with_scorecard: bool) -> list[Section]:
+    """The sections that hold something, in the order of the results, after the scorecard; unknown ones come last."""
+    declared = {section.key: section for section in sections}
+    unknown = [
+        Section(key=key, title=label(key), meaning=UNKNOWN) for key in dict.fromkeys(present) if key not in declared
+    ]
+    held = [section for section in declared.values() if section.key in set(present)]
+    return [*([SCORECARD] if with_scorecard else []), *held, *unknown]
 
 
 def _shown(grids: Sequence[ImageGrid], real_images: bool, room: int) -> tuple[list[ImageGrid], list[tuple[str, str]]]:
@@ -410,34 +371,29 @@ def _protocols(rows: Sequence[Row]) -> tuple[list[tuple[str, Facts]], list[Row]]
 
 
 def _scorecard_rows(evaluation: Evaluation) -> list[Row]:
-    """The key numbers, without what their own sections tell of them."""
+    """The key numbers, without what their own sections say of them."""
     chosen = scorecard(evaluation)
-    spaces = {
-        evaluator: len({one.space for one in chosen if one.space and one.evaluator == evaluator}) > 1
-        for evaluator, _ in SCORECARD
+    in_several = {
+        name
+        for name in {one.evaluator for one in chosen}
+        if len({one.space for one in chosen if one.space and one.evaluator == name}) > 1
     }
-    return [replace(_row(one, name_space=spaces[one.evaluator]), meaning="") for one in chosen]
-
-
-def _ordered(keys: Sequence[str]) -> list[str]:
-    """The sections in the order of the page, each once; unknown ones in the place of `*`, in their own order."""
-    places = {key: place for place, key in enumerate(SECTIONS)}
-    return sorted(dict.fromkeys(key for key in keys if key != "*"), key=lambda key: places.get(key, places["*"]))
+    return [replace(_row(one, name_space=one.evaluator in in_several), meaning="") for one in chosen]
 
 
 def _headline(measurements: Sequence[Measurement], targets: set[str]) -> list[Measurement]:
     """The numbers to show first: those of all faces and of groups, or, of many, those of all faces and the alarms.
 
-    What was asked for comes first. Arms have a table, and many groups have a figure.
+    What was requested comes first. Arms have a table, and many groups have a figure.
     """
     ranks = {"fail": 0, "warn": 1}
-    single = [measurement for measurement in measurements if "arm" not in measurement.protocol]
+    single = [measurement for measurement in measurements if not measurement.arm]
     if len(single) > HEADLINE_ROWS:
         if any(not one.group for one in single):
             single = [one for one in single if not one.group or one.verdict == "fail"]
         single.sort(
             key=lambda one: (
-                one.protocol.get("attribute") not in targets,
+                one.attribute not in targets,
                 ranks.get(one.verdict, 2),
                 bool(one.group),
             )
@@ -447,25 +403,22 @@ def _headline(measurements: Sequence[Measurement], targets: set[str]) -> list[Me
 
 def _arms(measurements: Sequence[Measurement]) -> list[ArmTable]:
     with_arm = [measurement for measurement in measurements if _in_arm_table(measurement)]
-    attributes = dict.fromkeys(str(measurement.protocol.get("attribute", "")) for measurement in with_arm)
-    return [
-        _arm_table(name, [one for one in with_arm if str(one.protocol.get("attribute", "")) == name])
-        for name in attributes
-    ]
+    attributes = dict.fromkeys(measurement.attribute or "" for measurement in with_arm)
+    return [_arm_table(name, [one for one in with_arm if (one.attribute or "") == name]) for name in attributes]
 
 
 def _in_arm_table(measurement: Measurement) -> bool:
-    return "arm" in measurement.protocol and not measurement.group
+    return bool(measurement.arm) and not measurement.group
 
 
 def _arm_table(attribute: str, measurements: list[Measurement]) -> ArmTable:
-    arms = list(dict.fromkeys(str(measurement.protocol["arm"]) for measurement in measurements))
-    scores = list(dict.fromkeys(measurement.name for measurement in measurements))
-    found = {(str(one.protocol["arm"]), one.name): quantity(one) for one in measurements}
+    arms = list(dict.fromkeys(str(measurement.arm) for measurement in measurements))
+    scores = {measurement.name: label_of(measurement) for measurement in measurements}
+    found = {(str(one.arm), one.name): quantity(one) for one in measurements}
     return ArmTable(
         attribute=attribute,
         measurements=measurements,
-        scores=[label(score) for score in scores],
+        scores=list(scores.values()),
         arms=arms,
         cells=[[found.get((arm, score)) for score in scores] for arm in arms],
         n=_counts(measurements[0]),
@@ -475,31 +428,32 @@ def _arm_table(attribute: str, measurements: list[Measurement]) -> ArmTable:
 # Verdict
 
 
-def _alarms(sections: Sequence[Section]) -> tuple[list[Row], list[tuple[str, str, int]]]:
+def _alarms(chapters: Sequence[Chapter]) -> tuple[list[Row], list[tuple[str, str, int]]]:
     """The first few, alarms before warnings and all faces before groups; how many more there are in each section."""
-    raised = [(section, row) for section in sections for row in section.rows if row.verdict in ("fail", "warn")]
+    raised = [(chapter, row) for chapter in chapters for row in chapter.rows if row.verdict in ("fail", "warn")]
     raised.sort(key=lambda one: (one[1].verdict == "warn", bool(one[1].group)))
-    more = Counter((section.title, section.anchor) for section, _ in raised[ALARMS:])
+    more = Counter((chapter.section.title, chapter.anchor) for chapter, _ in raised[ALARMS:])
     return [row for _, row in raised[:ALARMS]], [(title, anchor, count) for (title, anchor), count in more.items()]
 
 
 def scorecard(evaluation: Evaluation) -> list[Measurement]:
-    """The numbers that matter most, of all faces where there are such, in the order of `SCORECARD`."""
-    chosen: list[Measurement] = []
-    for evaluator, name in SCORECARD:
-        found = [one for one in evaluation.select(evaluator, name) if "arm" not in one.protocol]
-        chosen += standing_for(evaluator, found)
-    return chosen
+    """The key measures of all sections in their order, of all faces where there are such."""
+    return [
+        one
+        for section in evaluation.sections
+        for name in section.key_measures
+        for one in representatives(section, [one for one in evaluation.select(section.key, name) if not one.arm])
+    ]
 
 
-def standing_for(evaluator: str, found: list[Grouped]) -> list[Grouped]:
+def representatives(section: Section, found: list[Grouped]) -> list[Grouped]:
     """Of numbers of one name those that a scorecard shows: those of all faces, or the first where one is enough."""
-    return found[:1] if evaluator in ONE_EACH else [one for one in found if not one.group] or found[:1]
+    return found[:1] if section.one_each else [one for one in found if not one.group] or found[:1]
 
 
 def first(evaluation: Evaluation, evaluator: str, name: str) -> Measurement | None:
     """The first measurement of this name, one of all faces before one of a group."""
-    found = [measurement for measurement in evaluation.select(evaluator, name) if "arm" not in measurement.protocol]
+    found = [measurement for measurement in evaluation.select(evaluator, name) if not measurement.arm]
     return min(found, key=lambda measurement: bool(measurement.group), default=None)
 
 
@@ -507,90 +461,60 @@ def _subject(evaluation: Evaluation) -> str:
     title = evaluation.provenance.get("title")
     if title:
         return str(title)
-    share = first(evaluation, "rebalance", "share_after")
-    return group_text(share.group) if share and share.group else "made faces"
+    share = first(evaluation, REBALANCING, "share_after")
+    return str(Subgroup(share.group)) if share and share.group else "synthetic faces"
 
 
 def _cards(evaluation: Evaluation) -> list[Card]:
     cards = []
-    before, after = first(evaluation, "rebalance", "share_before"), first(evaluation, "rebalance", "share_after")
+    before, after = first(evaluation, REBALANCING, "share_before"), first(evaluation, REBALANCING, "share_after")
     if before and after:
         cards.append(
             Card(
-                label=f"Faces with {group_text(after.group)}" if after.group else "Share of the wanted faces",
+                label=f"Faces with {Subgroup(after.group)}" if after.group else "Share of the wanted faces",
                 value=f"{quantity(before).text} → {quantity(after).text}",
                 note="of the training faces, before and after",
                 section="balance",
                 verdict=after.verdict,
             )
         )
-    made, wanted = first(evaluation, "rebalance", "made"), first(evaluation, "rebalance", "wanted")
-    if made:
-        passed = first(evaluation, "rebalance", "yield")
+    generated, wanted = first(evaluation, REBALANCING, "made"), first(evaluation, REBALANCING, "wanted")
+    if generated:
+        passed = first(evaluation, REBALANCING, "yield")
         of_wanted = f" of {format_number(wanted.value)}" if wanted else ""
         cards.append(
             Card(
-                label="Faces made",
-                value=f"{format_number(made.value)}{of_wanted}",
-                note=f"{format_number(passed.value, '%')} of all draws passed the gates" if passed else "",
+                label="Faces generated",
+                value=f"{format_number(generated.value)}{of_wanted}",
+                note=f"{format_number(passed.value, '%')} of all draws passed the filters" if passed else "",
                 section="balance",
-                verdict=made.verdict,
+                verdict=generated.verdict,
             )
         )
-    cards += _effect_card(evaluation) + _copied_card(evaluation) + _fidelity_card(evaluation) + _prdc_card(evaluation)
+    # what decides comes first
+    for section in sorted(evaluation.sections, key=lambda section: not section.decides):
+        for alternatives in section.headline:
+            cards += _headline_card(evaluation, section, alternatives)
     return cards
 
 
-def _effect_card(evaluation: Evaluation) -> list[Card]:
-    effects = [m for m in evaluation.select("downstream", "effect") if "arm" not in m.protocol]
-    if effects:
+def _headline_card(evaluation: Evaluation, section: Section, alternatives: Sequence[str]) -> list[Card]:
+    """The first of some measurements that there is, beside what real faces have; or why there is none."""
+    for name in alternatives:
+        found = [one for one in evaluation.select(section.key, name) if not one.arm and one.value is not None]
+        if not found:
+            continue
         # of several attributes the one that decides
-        effect = next((m for verdict in ("fail", "pass") for m in effects if m.verdict == verdict), effects[0])
-        shown = quantity(effect)
-        score = str(effect.protocol.get("score", "")) or effect.unit or "average precision"
+        alarming = [one for verdict in ("fail", "pass") for one in found if one.verdict == verdict]
+        all_faces = [one for one in found if not one.group]
+        one = (alarming if section.decides else all_faces) or found
+        shown, baseline = quantity(one[0]), one[0].baseline
         note = f"95 %: {shown.interval}" if shown.interval else "no interval"
-        return [Card(f"Effect on {label(score).lower()}", shown.text, note, "downstream", effect.verdict)]
-    return _skipped_card(evaluation, "downstream", "Effect on a classifier")
-
-
-def _copied_card(evaluation: Evaluation) -> list[Card]:
-    copied = first(evaluation, "memorisation", "copied")
-    if not copied:
-        return []
-    shown = quantity(copied)
-    return [Card(label("copied"), shown.text, f"95 %: {shown.interval}", "memorisation", copied.verdict)]
-
-
-def _fidelity_card(evaluation: Evaluation) -> list[Card]:
-    for name in ("fid", "frechet_distance", "kernel_distance"):
-        distance = first(evaluation, "fidelity", name)
-        if distance and distance.value is not None:
-            baseline = distance.baseline
-            note = f"real against real: {quantity_of(baseline, '').text}" if baseline else "no baseline"
-            return [Card(label(name), quantity(distance).text, note, "fidelity", distance.verdict)]
-    return _skipped_card(evaluation, "fidelity", "Fidelity")
-
-
-def _prdc_card(evaluation: Evaluation) -> list[Card]:
-    precision, recall = first(evaluation, "prdc", "precision"), first(evaluation, "prdc", "recall")
-    if not precision or not recall:
-        return []
-    baselines = [quantity_of(one.baseline, "").text for one in (precision, recall) if one.baseline]
-    return [
-        Card(
-            label="Precision and recall",
-            value=f"{quantity(precision).text}, {quantity(recall).text}",
-            note=f"real against real: {', '.join(baselines)}" if baselines else "no baseline",
-            section="prdc",
-            verdict="warn" if "warn" in (precision.verdict, recall.verdict) else precision.verdict,
-        )
-    ]
-
-
-def _skipped_card(evaluation: Evaluation, evaluator: str, title: str) -> list[Card]:
-    """Why something was not measured: the first of the reasons; all stand further below."""
-    reasons = [skipped.reason.split(";")[0] for skipped in evaluation.skipped if skipped.evaluator == evaluator]
-    return [Card(title, "not measured", reasons[0], "skipped")] if reasons else []
+        if baseline is not None and not section.decides and baseline.low is not None:
+            note = f"real against real: {quantity_of(baseline, one[0].unit if one[0].unit == '%' else '').text}"
+        return [Card(label_of(one[0]), shown.text, note, section.key, one[0].verdict)]
+    reasons = [skipped.reason.split(";")[0] for skipped in evaluation.skipped if skipped.evaluator == section.key]
+    return [Card(section.title, "not measured", reasons[0], SKIPPED)] if reasons else []
 
 
 # Provenance and caveats
@@ -649,11 +573,11 @@ def _provenance(provenance: Mapping[str, Any]) -> list[ProvenanceGroup]:
 def _caveats(evaluation: Evaluation, provenance: Mapping[str, Any]) -> list[str]:
     """What to keep in mind: the run's own warnings first, then what is true of these results, then of all."""
     caveats = [str(warning) for warning in _as_list(provenance.get("warnings"))]
-    made, wanted = first(evaluation, "rebalance", "made"), first(evaluation, "rebalance", "wanted")
-    if made and wanted and made.value is not None and wanted.value is not None and made.value < wanted.value:
+    generated, wanted = (first(evaluation, REBALANCING, name) for name in ("made", "wanted"))
+    if generated and wanted and (generated.value or 0) < (wanted.value or 0):
         caveats.append(
-            f"Only {format_number(made.value)} of {format_number(wanted.value)} wanted faces passed the gates, "
-            "so the set is not as balanced as was asked."
+            f"Only {format_number(generated.value)} of {format_number(wanted.value)} wanted faces passed the filters, "
+            "so the set is not as balanced as was requested."
         )
     spaces = sorted({measurement.space for measurement in evaluation.measurements if measurement.space})
     if spaces:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Mapping
 
-from augface.report.summarise import SCORECARD, SENTENCES, first, scorecard
-from augface.report.words import Quantity, format_number, group_text, label, quantity, quantity_of
-from augface.results import Evaluation, Measurement
+from augface.data.groups import Subgroup
+from augface.report.summarise import SENTENCES, first, scorecard
+from augface.report.words import Quantity, format_number, label, label_of, quantity, quantity_of
+from augface.results import REBALANCING, Evaluation, Measurement
 
 WIDTH = 88
 LINES = 10
@@ -53,11 +54,12 @@ def _not_measured(evaluation: Evaluation, *, in_full: bool) -> list[str]:
 
 def _scorecard(evaluation: Evaluation, *, worst_first: bool) -> list[tuple[str, ...]]:
     """The key numbers, then alarms, then one number of each other evaluator."""
-    share = first(evaluation, "rebalance", "share_after")
+    share = first(evaluation, REBALANCING, "share_after")
     subject = share.group if share else {}
     chosen = scorecard(evaluation)
     alarms = [measurement for measurement in evaluation.measurements if measurement.verdict == "fail"]
-    others = {"rebalance", *(evaluator for evaluator, _ in SCORECARD)}
+    key_measures = {(section.key, name) for section in evaluation.sections for name in section.key_measures}
+    others = {REBALANCING, *(section.key for section in evaluation.sections if section.key_measures)}
     firsts = []
     for measurement in evaluation.measurements:
         if measurement.evaluator not in others:
@@ -66,36 +68,46 @@ def _scorecard(evaluation: Evaluation, *, worst_first: bool) -> list[tuple[str, 
     shown = [*chosen, *alarms, *firsts]
     if worst_first:
         ranks = {"fail": 1, "warn": 2}
-        shown.sort(key=lambda one: 0 if one.evaluator == "downstream" else ranks.get(one.verdict, 3))
+        deciding = {section.key for section in evaluation.sections if section.decides}
+        shown.sort(key=lambda one: 0 if one.evaluator in deciding else ranks.get(one.verdict, 3))
     rows = _rebalance_rows(evaluation)
     for measurement in shown:
         spaces = {one.space for one in chosen if one.space and one.evaluator == measurement.evaluator}
-        rows.append(_row(measurement, subject, name_space=len(spaces) > 1))
+        rows.append(
+            _row(
+                measurement,
+                subject,
+                name_space=len(spaces) > 1,
+                name_evaluator=(measurement.evaluator, measurement.name) not in key_measures,
+            )
+        )
     return list(dict.fromkeys(rows))
 
 
 def _rebalance_rows(evaluation: Evaluation) -> list[tuple[str, ...]]:
-    before, after, made, wanted = (
-        first(evaluation, "rebalance", name) for name in ("share_before", "share_after", "made", "wanted")
+    before, after, generated, wanted = (
+        first(evaluation, REBALANCING, name) for name in ("share_before", "share_after", "made", "wanted")
     )
     rows: list[tuple[str, ...]] = []
     if before and after:
         shown = f"{quantity(before).text} -> {quantity(after).text}"
-        rows.append((f"Share of {group_text(after.group) or 'wanted faces'}", shown, "", "", _mark(after)))
-    if made:
+        rows.append((f"Share of {str(Subgroup(after.group)) or 'wanted faces'}", shown, "", "", _mark(after)))
+    if generated:
         of_wanted = f" of {format_number(wanted.value)}" if wanted else ""
-        rows.append(("Faces made", f"{format_number(made.value)}{of_wanted}", "", "", _mark(made)))
+        rows.append((label_of(generated), f"{format_number(generated.value)}{of_wanted}", "", "", _mark(generated)))
     return rows
 
 
-def _row(measurement: Measurement, subject: Mapping[str, bool], *, name_space: bool) -> tuple[str, ...]:
-    name = label(measurement.name)
-    if (measurement.evaluator, measurement.name) not in SCORECARD and measurement.evaluator != "rebalance":
+def _row(
+    measurement: Measurement, subject: Mapping[str, bool], *, name_space: bool, name_evaluator: bool
+) -> tuple[str, ...]:
+    name = label_of(measurement)
+    if name_evaluator and measurement.evaluator != REBALANCING:
         name = f"{label(measurement.evaluator)}: {name.lower()}"
     if name_space and measurement.space:
         name += f", {measurement.space}"
     if measurement.group and measurement.group != subject:
-        name += f" ({group_text(measurement.group)})"
+        name += f" ({Subgroup(measurement.group)})"
     shown: Quantity = quantity(measurement)
     baseline = quantity_of(measurement.baseline, measurement.unit).text if measurement.baseline else ""
     return name, shown.text, shown.interval, baseline, _mark(measurement)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,60 +13,6 @@ NOTHING = 1e-9
 """What is smaller is rounding."""
 NO_BREAK = "\N{NO-BREAK SPACE}"
 
-LABELS = {
-    "share_before": "Share before",
-    "share_after": "Share after",
-    "made": "Faces made",
-    "wanted": "Faces wanted",
-    "yield_attribute": "Shows the attribute",
-    "yield_copy": "Is no copy",
-    "yield_plausible": "Looks plausible",
-    "yield": "Passed all gates",
-    "frechet_distance": "Fréchet distance",
-    "frechet_excess": "Fréchet distance beyond real's",
-    "frechet_corrected": "Fréchet distance without bias",
-    "kernel_distance": "Kernel distance",
-    "fid": "FID",
-    "kid": "KID",
-    "missing_share": "Share of real faces whose kind is missing",
-    "different_bins": "Bins that differ",
-    "bin_divergence": "Divergence of the bins",
-    "duplicate_share": "Made more than once",
-    "support_size": "Different faces, estimated",
-    "coverage_ratio": "Coverage, next to real faces'",
-    "group_ratio": "Made share over real share",
-    "average_precision": "Average precision",
-    "balanced_accuracy": "Balanced accuracy",
-    "minority_recall": "Minority recall",
-    "effect": "Effect of the made faces",
-    "effect_of_all": "Effect of adding them all",
-    "effect_beyond_copies": "Effect beyond repeated real faces",
-    "effect_outside": "Effect on faces from elsewhere",
-    "group_effect": "Effect within a group",
-    "effect_on_others": "Effect on other attributes",
-    "worst_group": "Worst group",
-    "equal_opportunity": "Unequal opportunity",
-    "equalised_odds": "Unequal odds",
-    "calibration_error": "Calibration error",
-    "copied": "Copied faces",
-    "exact_copies": "Equal to a training face",
-    "authenticity": "Authentic faces",
-    "copying_score": "Copying score C_T",
-    "identity_excess": "Taken for a training person",
-    "detection_auc": "Told apart (AUC)",
-    "detection_accuracy": "Told apart (accuracy)",
-    "detection_auc_raw": "Told apart by the files (AUC)",
-    "detection_auc_network": "Told apart by a network (AUC)",
-}
-_SIGNED = {
-    "effect",
-    "effect_of_all",
-    "effect_beyond_copies",
-    "effect_outside",
-    "group_effect",
-    "effect_on_others",
-    "leakage",
-}
 DIRECTIONS = {"lower": "Lower is better", "higher": "Higher is better", "target": "Best right at the baseline"}
 
 
@@ -121,7 +66,7 @@ def quantity_of(number: Measurement | Baseline, unit: str, *, signed: bool = Fal
     """A value with its interval, all to the same decimals."""
     low, high = number.low, number.high
     decimals = _decimals(low, high, unit)
-    if decimals is not None and (unit == "%" or number.value == 0):  # a row of zeros tells nothing
+    if decimals is not None and (unit == "%" or number.value == 0):  # a row of zeros says nothing
         decimals = min(decimals, 1 if unit == "%" else 4)
     interval = ""
     if low is not None or high is not None:
@@ -140,7 +85,7 @@ def quantity_of(number: Measurement | Baseline, unit: str, *, signed: bool = Fal
 def quantity(measurement: Measurement) -> Quantity:
     """A measurement's value with its interval; a long unit is left to the details."""
     unit = measurement.unit if len(measurement.unit) <= 12 else ""
-    return quantity_of(measurement, unit, signed=measurement.name in _SIGNED)
+    return quantity_of(measurement, unit, signed=measurement.signed)
 
 
 def format_p_value(p_value: float | None) -> str:
@@ -151,21 +96,17 @@ def format_p_value(p_value: float | None) -> str:
 
 
 def label(name: str) -> str:
-    """A measurement's name for people.
+    """A name for people, of something that has no label of its own.
 
     >>> label("share_before"), label("worst_group")
     ('Share before', 'Worst group')
     """
-    return LABELS.get(name) or (name[:1].upper() + name[1:]).replace("_", " ")
+    return (name[:1].upper() + name[1:]).replace("_", " ")
 
 
-def group_text(group: Mapping[str, bool]) -> str:
-    """The faces that a number is about.
-
-    >>> group_text({"Eyeglasses": True, "Male": False})
-    'Eyeglasses, not Male'
-    """
-    return ", ".join(name if value else f"not {name}" for name, value in group.items())
+def label_of(measurement: Measurement) -> str:
+    """A measurement's name for people; results of older formats have no labels."""
+    return measurement.label or label(measurement.name)
 
 
 def format_cell(cell: Any, column: str = "") -> str:

@@ -1,4 +1,4 @@
-"""Augmentation of real and made images alike, so that a discriminator cannot learn a small set by heart.
+"""Augmentation of real and generated images alike, so that a discriminator cannot learn a small set by heart.
 
 The operations are those of DiffAugment (Zhao et al. 2020, arXiv:2006.10738); all are differentiable.
 """

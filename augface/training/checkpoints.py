@@ -35,8 +35,8 @@ class TrainingState:
     total_images: int = 0
     seconds: float = 0.0
     history: list[dict[str, float]] = field(default_factory=list)
-    setbacks: list[str] = field(default_factory=list)
-    """What went wrong, each time that the training was rolled back; see `augface.training.trouble`."""
+    rollbacks: list[str] = field(default_factory=list)
+    """What went wrong, each time that the training was rolled back; see `augface.training.instability`."""
 
     def _modules(self) -> dict[str, nn.Module]:
         return {"generator": self.generator, "average": self.average, "discriminator": self.discriminator}
@@ -72,7 +72,7 @@ class TrainingState:
             "total_images": self.total_images,
             "seconds": self.seconds,
             "history": self.history,
-            "setbacks": self.setbacks,
+            "rollbacks": self.rollbacks,
         }
         contiguous = {key: tensor.detach().cpu().contiguous() for key, tensor in tensors.items()}
         return save(contiguous, metadata={"progress": json.dumps(progress)})
@@ -105,11 +105,11 @@ class TrainingState:
         self.total_images = progress["total_images"]
         self.seconds = progress["seconds"]
         self.history = progress["history"]
-        self.setbacks = progress["setbacks"]
+        self.rollbacks = progress["rollbacks"]
 
 
 def _progress(content: bytes) -> dict[str, Any]:
-    """What a safetensors file says of itself: its header is JSON of a length that its first 8 bytes tell."""
+    """What a safetensors file says of itself: its header is JSON, whose length its first 8 bytes give."""
     length = int.from_bytes(content[:8], "little")
     progress = json.loads(json.loads(content[8 : 8 + length])["__metadata__"]["progress"])
     return dict(progress)

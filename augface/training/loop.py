@@ -18,20 +18,21 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from accelerate import Accelerator
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from augface.data.dataset import ImageRows, Pixels
+from augface.arrays import Floats32, Floats64, Integers, Pixels
+from augface.data.pixels import ImageRows
 from augface.errors import AugfaceError, OutputError
 from augface.files import atomic_write, remove_leftovers
 from augface.seeds import derive_seed, random_generator
 from augface.training.augmentation import Augmentation, augment, mirror
 from augface.training.budget import Budget
 from augface.training.checkpoints import TrainingState
+from augface.training.instability import NO_NUMBER, Instability, find_instability, is_sound, standard_deviation
 from augface.training.losses import (
     Loss,
     attribute_loss,
@@ -41,7 +42,6 @@ from augface.training.losses import (
     noise_loss,
 )
 from augface.training.tensorboard import Board
-from augface.training.trouble import NO_NUMBER, Trouble, find_trouble, is_sound, spread
 
 LOGS = 100
 """Log lines, and values of each curve, in a whole training."""
@@ -66,12 +66,13 @@ class TrainingSettings(BaseModel):
     attribute_weight: float = Field(default=1.0, ge=0)
     """Weight of the auxiliary attribute loss, for both networks."""
     noise_weight: float = Field(default=1.0, ge=0)
-    """Weight, for both networks, of telling the noise that a made face is of. Without it, faces asked for with the same
-    attributes come to look alike."""
+    """Weight, for both networks, of finding the noise of a synthetic face. Without it, faces requested with the
+    same attributes come to look alike.
+    """
     gradient_penalty_weight: float = Field(default=0.5, ge=0)
-    """Of R1, at real faces."""
-    made_gradient_penalty_weight: float = Field(default=0.0, ge=0)
-    """Of R2, at made faces."""
+    """Weight of R1, the gradient penalty at real faces."""
+    generated_gradient_penalty_weight: float = Field(default=0.0, ge=0)
+    """Weight of R2, the gradient penalty at synthetic faces."""
     gradient_penalty_every: int = Field(default=16, ge=1)
     """Penalties are counted every so many steps, as many times as strong."""
     augmentations: tuple[Augmentation, ...] = ("translate",)
@@ -88,14 +89,12 @@ class TrainingSettings(BaseModel):
 class Batches:
     """Draws training batches: images with their conditions, rows chosen with the given weights."""
 
-    def __init__(
-        self, images: ImageRows, conditions: npt.NDArray[np.float32], weights: npt.NDArray[np.float64]
-    ) -> None:
+    def __init__(self, images: ImageRows, conditions: Floats32, weights: Floats64) -> None:
         self.images = images
         self.conditions = torch.from_numpy(conditions)
         self.cumulative = np.cumsum(weights / weights.sum())
 
-    def rows(self, count: int, random: np.random.Generator) -> npt.NDArray[np.int64]:
+    def rows(self, count: int, random: np.random.Generator) -> Integers:
         """(count,) row numbers, drawn with replacement."""
         return np.searchsorted(self.cumulative, random.random(count), side="right").clip(max=len(self.images) - 1)
 
@@ -122,9 +121,9 @@ def train(
 ) -> TrainingState:
     """Train a pair of networks.
 
-    A training that diverges or collapses (`augface.training.trouble`) is rolled back, once, to where it was last sound,
-    and goes on from there with half the learning rates. Ctrl-C passes through, with how far the training came as its
-    text.
+    A training that diverges or collapses (`augface.training.instability`) is rolled back, once, to where it was last
+    sound, and goes on from there with half the learning rates. Ctrl-C passes through, with how far the training came as
+    its text.
 
     Args:
         generator: (noise (N, latent), condition (N, A)) to images in [-1, 1].
@@ -135,7 +134,7 @@ def train(
         budget: images, or seconds, which are turned into images when the learning rate begins to fall: until then
             nothing depends on how many there will be, and the speed is known best.
         seed: of everything random.
-        run_dir: gets `log.jsonl`, `checkpoints/` and, where asked for, `tensorboard/`; nothing is written without it.
+        run_dir: gets `log.jsonl`, `checkpoints/` and, where requested, `tensorboard/`; nothing is written without it.
         resume: go on from the last checkpoint in `run_dir`, if there is one.
         identity: what else must be unchanged for a resumption, such as the data's hash.
         preview: called about ten times with the averaged generator and the number of images seen; gives one picture.
@@ -146,7 +145,7 @@ def train(
     Raises:
         AugfaceError: it diverged or collapsed for the second time; the last sound checkpoint is kept.
         OutputError: a checkpoint cannot be written; the one before it is kept.
-        UsageError: `tensorboard` is asked for and not installed.
+        UsageError: `tensorboard` is requested and not installed.
     """
     # without a GPU, several processes find each other only when told to stay on the processor
     on_processor = not torch.cuda.is_available() and int(os.environ.get("WORLD_SIZE", "1")) > 1
@@ -181,9 +180,13 @@ def train(
     started = time.perf_counter() - state.seconds
     sound, kept = state.pack(), state.images_seen  # where to go back to
     progress = tqdm(
-        total=state.total_images or None, initial=state.images_seen, unit="img", unit_scale=True, desc="training",
+        total=state.total_images or None,
+        initial=state.images_seen,
+        unit="img",
+        unit_scale=True,
+        desc="training",
         disable=not (accelerator.is_main_process and sys.stderr.isatty()),
-    )  # fmt: skip
+    )
     try:
         while not state.total_images or state.images_seen < state.total_images:
             _set_learning_rates(state, settings)
@@ -204,19 +207,18 @@ def train(
             if at_checkpoint or _passes(before, after, LOGS):
                 entry = {"images": state.images_seen, "seconds": round(state.seconds, 2), **step.statistics()}
                 entry = {name: _of_main_process(value, accelerator) for name, value in entry.items()}
-                trouble = find_trouble([*state.history, entry])
+                instability = find_instability([*state.history, entry])
                 if at_checkpoint and not _of_main_process(float(_is_finite(state)), accelerator):
-                    trouble = NO_NUMBER
-                if trouble:
-                    _roll_back(state, sound, trouble, checkpoint)
+                    instability = NO_NUMBER
+                if instability:
+                    _roll_back(state, sound, instability, checkpoint)
                     started = time.perf_counter() - state.seconds
                     sound = state.pack()
                     progress.reset(state.total_images or None)
                     progress.update(state.images_seen)
                     if accelerator.is_main_process:
                         log.warning(
-                            "%s",
-                            f"Training {state.setbacks[-1]}. It goes on from {state.images_seen:,} images, at "
+                            f"Training {state.rollbacks[-1]}. It goes on from {state.images_seen:,} images, at "
                             f"{GENTLER:g} times the learning rates.",
                         )
                         board.go_on_from(state.images_seen)
@@ -254,7 +256,7 @@ class Step:
     real_logits: Tensor
     fake_logits: Tensor
     real: Tensor
-    made: Tensor
+    generated: Tensor
 
     def statistics(self) -> dict[str, float]:
         """The numbers of a log entry."""
@@ -263,8 +265,8 @@ class Step:
             "generator_loss": self.generator_loss.item(),
             "real_logit": self.real_logits.mean().item(),
             "fake_logit": self.fake_logits.mean().item(),
-            "real_spread": spread(self.real),
-            "made_spread": spread(self.made),
+            "real_standard_deviation": standard_deviation(self.real),
+            "generated_standard_deviation": standard_deviation(self.generated),
         }
 
 
@@ -279,7 +281,7 @@ def _step(
     random = random_generator(*stream)
     torch_random = torch.Generator().manual_seed(derive_seed(*stream))
 
-    # discriminator: real and made images in one pass, all augmented alike
+    # discriminator: real and generated images in one pass, all augmented alike
     real, real_condition = batches.real(batch, random)
     real = mirror(real, torch_random).to(device, memory_format=torch.channels_last)
     real_condition = real_condition.to(device)
@@ -287,8 +289,8 @@ def _step(
     fake_condition = batches.conditions[batches.rows(batch, random)].to(device)
     with accelerator.autocast():
         fake = generator(noise, fake_condition)
-        made = fake.detach()
-        both = augment(torch.cat([real, made]), settings.augmentations, torch_random)
+        generated = fake.detach()
+        both = augment(torch.cat([real, generated]), settings.augmentations, torch_random)
         judged = discriminator(both, torch.cat([real_condition, fake_condition]))
         real_logits, fake_logits = judged.realness.float().chunk(2)
         loss_discriminator = (
@@ -301,7 +303,7 @@ def _step(
     if step % settings.gradient_penalty_every == 0:
         for weight, images, condition in (
             (settings.gradient_penalty_weight, real, real_condition),
-            (settings.made_gradient_penalty_weight, made, fake_condition),
+            (settings.generated_gradient_penalty_weight, generated, fake_condition),
         ):
             if weight:
                 images = augment(images, settings.augmentations, torch_random).requires_grad_()
@@ -312,7 +314,7 @@ def _step(
     _average_gradients(discriminator, accelerator)
     state.discriminator_optimiser.step()
 
-    # generator: the same made images, which saves a forward pass, augmented anew
+    # generator: the same generated images, which saves a forward pass, augmented anew
     discriminator.requires_grad_(False)
     with accelerator.autocast():
         fake = augment(fake, settings.augmentations, torch_random)
@@ -328,7 +330,12 @@ def _step(
     _average_gradients(generator, accelerator)
     state.generator_optimiser.step()
     return Step(
-        loss_discriminator.detach(), loss_generator.detach(), real_logits.detach(), fake_logits.detach(), real, made
+        loss_discriminator.detach(),
+        loss_generator.detach(),
+        real_logits.detach(),
+        fake_logits.detach(),
+        real,
+        generated,
     )
 
 
@@ -355,7 +362,7 @@ def _set_learning_rates(state: TrainingState, settings: TrainingSettings) -> Non
     if state.total_images and settings.decay_share:
         left = 1 - state.images_seen / state.total_images
         scale = max(0.05, min(1.0, left / settings.decay_share))
-    scale *= GENTLER ** len(state.setbacks)
+    scale *= GENTLER ** len(state.rollbacks)
     for optimiser, rate in (
         (state.generator_optimiser, settings.learning_rate),
         (state.discriminator_optimiser, settings.discriminator_learning_rate),
@@ -423,17 +430,17 @@ def _is_finite(state: TrainingState) -> bool:
     return bool(torch.stack(torch._foreach_norm(weights, float("inf"))).isfinite().all())
 
 
-def _roll_back(state: TrainingState, sound: bytes, trouble: Trouble, checkpoint: Path | None) -> None:
+def _roll_back(state: TrainingState, sound: bytes, instability: Instability, checkpoint: Path | None) -> None:
     """Take the sound state back, to go on from it more gently; only once in a training."""
-    setback = f"{trouble.what} after {state.images_seen:,} images ({trouble.sign})"
-    if state.setbacks:
+    rollback = f"{instability.what} after {state.images_seen:,} images ({instability.sign})"
+    if state.rollbacks:
         where = f" The last good state is in {checkpoint}." if checkpoint else ""
         raise AugfaceError(
-            f"Training {setback}. Before that it had {state.setbacks[0]} and gone on at {GENTLER:g} times the learning "
-            f"rates.{where} Try smaller ones (the settings learning_rate and discriminator_learning_rate)."
+            f"Training {rollback}. Before that it had {state.rollbacks[0]} and gone on at {GENTLER:g} times the "
+            f"learning rates.{where} Try smaller ones (the settings learning_rate and discriminator_learning_rate)."
         )
     state.unpack(sound)
-    state.setbacks.append(setback)
+    state.rollbacks.append(rollback)
 
 
 def _write(state: TrainingState, packed: bytes, checkpoint: Path | None) -> None:

@@ -18,7 +18,7 @@ def discriminator_loss(kind: Loss, real: Tensor, fake: Tensor) -> Tensor:
         kind: `hinge` (Lim & Ye 2017, arXiv:1705.02894, eq. 8), `bce` (Goodfellow et al. 2014, eq. 1) or
             `relativistic` pairing (Jolicoeur-Martineau 2018, arXiv:1807.00734, eq. 7).
         real: (N,) logits of real images.
-        fake: (N,) logits of made images.
+        fake: (N,) logits of generated images.
     """
     if kind == "hinge":
         return relu(1 - real).mean() + relu(1 + fake).mean()
@@ -47,7 +47,7 @@ def attribute_loss(logits: Tensor, condition: Tensor, weights: Tensor | None = N
 
 
 def noise_loss(found: Tensor, noise: Tensor) -> Tensor:
-    """How far the noise (N, latent) found in made images is from that which they were made of: mean squared error.
+    """How far the noise (N, latent) found in generated images is from that which they were made of: mean squared error.
 
     Where both networks lessen it, the noise must be seen in the images: InfoGAN's bound of the mutual information
     (Chen et al. 2016, arXiv:1606.03657, eq. 5) with a normal distribution.
@@ -58,7 +58,7 @@ def noise_loss(found: Tensor, noise: Tensor) -> Tensor:
 def gradient_penalty(logits: Tensor, images: Tensor) -> Tensor:
     """Mean squared gradient norm at images, without a factor.
 
-    At real images it is R1, at made ones R2 (Mescheder et al. 2018, arXiv:1801.04406, eq. 9 and 10).
+    At real images it is R1, at synthetic ones R2 (Mescheder et al. 2018, arXiv:1801.04406, eq. 9 and 10).
     """
     (gradient,) = torch.autograd.grad(logits.sum(), images, create_graph=True)
     return gradient.float().square().sum(dim=(1, 2, 3)).mean()

@@ -1,4 +1,4 @@
-"""Curves and previews for TensorBoard, where a training is asked for them and the extra is installed."""
+"""Curves and previews for TensorBoard, where a training is requested them and the extra is installed."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from augface.data.dataset import Pixels
+from augface.arrays import Pixels
 from augface.errors import UsageError
 
 

@@ -1,4 +1,4 @@
-"""A generator of another package: the mean face of those that have what is asked for, with noise on it."""
+"""A generator of another package: the mean face of those that have what is requested, with noise on it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 from pydantic import Field
 
-from augface.data.dataset import FaceDataset, Pixels
+from augface.arrays import Pixels
+from augface.data.dataset import FaceDataset
 from augface.generators.base import CHUNK, Arrays, Generator, GeneratorConfig
 from augface.seeds import random_generator
 
@@ -42,7 +43,7 @@ class NoisyMean(Generator):
         ]
         self._differences = np.stack(differences)
 
-    def _make(self, labels: pd.DataFrame, seed: int, chunk: int) -> Pixels:
+    def _generate(self, labels: pd.DataFrame, seed: int, chunk: int) -> Pixels:
         noise = random_generator(seed, "noise", chunk).standard_normal((CHUNK, *self._mean.shape))[: len(labels)]
         wanted = labels.fillna(False).to_numpy(dtype=np.float32)
         faces = self._mean + np.tensordot(wanted, self._differences, 1) + self.config.noise * noise

@@ -1,0 +1,185 @@
+"""The attribute classifier: one small network, used wherever an attribute must be predicted from a face's pixels."""
+
+from __future__ import annotations
+
+import itertools
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from sklearn.metrics import balanced_accuracy_score
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from augface.arrays import Booleans, Floats32, Integers, Pixels
+from augface.data.dataset import FaceDataset, signed_labels
+from augface.data.pixels import ImageRows
+from augface.errors import UnknownNameError
+from augface.metrics.thresholds import balanced_threshold
+from augface.seeds import derive_seed, random_generator
+from augface.training.augmentation import mirror, translate
+from augface.training.loop import uses_bf16
+from augface.training.losses import attribute_loss
+
+BATCH = 64
+"""Images of a training step."""
+FORWARD = 256
+"""Images of a forward pass without training."""
+
+
+@dataclass(frozen=True)
+class Threshold:
+    """Where one attribute's probability is cut, and how well that does on faces of other people."""
+
+    value: float
+    balanced_accuracy: float
+
+
+class AttributeClassifier:
+    """Tells all attributes of a face at once. Trained on real faces only.
+
+    Attributes:
+        attributes: the names, in the order of the outputs.
+        thresholds: of each attribute that has both values among the faces that were held out of its training.
+    """
+
+    def __init__(self, attributes: list[str], network: nn.Sequential, thresholds: dict[str, Threshold]) -> None:
+        self.attributes = attributes
+        self.thresholds = thresholds
+        self._network = network
+
+    @classmethod
+    def train(
+        cls, data: FaceDataset, held_out: Booleans | None = None, *, seed: int = 0, images: int = 60_000
+    ) -> AttributeClassifier:
+        """Train on the faces of `data` that are not held out; choose thresholds on those that are.
+
+        Args:
+            data: labelled real faces, of a train split.
+            held_out: (N,) the inner fold, of people who are not among the others; where not given, all faces are
+                learnt from, and there are no thresholds.
+            seed: of the weights, the order and the augmentation.
+            images: how many images to show in all.
+        """
+        attributes = list(data.attributes.columns)
+        device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        learn = data if held_out is None else data.select(~held_out)
+        conditions = torch.from_numpy(signed_labels(learn.attributes))
+        random = random_generator(seed, "classifier order")
+        torch_random = torch.Generator().manual_seed(derive_seed(seed, "classifier augmentation"))
+        steps = max(1, images // BATCH)
+        order = np.concatenate([random.permutation(len(learn)) for _ in range(steps * BATCH // len(learn) + 1)])
+        with torch.random.fork_rng(devices=[]):  # the weights, and dropout in each step
+            torch.manual_seed(derive_seed(seed, "classifier"))
+            network = small_network(len(attributes)).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+            def batch_loss(rows: Integers) -> Tensor:
+                batch = translate(mirror(scaled(learn.images[rows]), torch_random), torch_random)
+                return attribute_loss(forward(network, batch), conditions[rows].to(device))
+
+            descend(network, order[: steps * BATCH], batch_loss, "attribute classifier")
+        classifier = cls(attributes, network.eval(), {})
+        if held_out is None:
+            return classifier
+        inner = data.select(held_out)
+        probabilities = classifier.probabilities(inner.images)
+        for column, name in enumerate(attributes):
+            known = inner.attributes[name].notna().to_numpy()
+            truth = inner.attributes[name][known].to_numpy(dtype=np.bool_)
+            if truth.any() and not truth.all():
+                value = balanced_threshold(truth, probabilities[known, column])
+                score = balanced_accuracy_score(truth, probabilities[known, column] >= value)
+                classifier.thresholds[name] = Threshold(value, float(score))
+        return classifier
+
+    def column(self, attribute: str) -> int:
+        """The output for this attribute."""
+        if attribute not in self.attributes:
+            raise UnknownNameError("attribute", attribute, self.attributes)
+        return self.attributes.index(attribute)
+
+    def threshold(self, attribute: str) -> float:
+        """The probability from which the attribute counts as present."""
+        self.column(attribute)
+        return self.thresholds[attribute].value if attribute in self.thresholds else 0.5
+
+    def probabilities(self, images: ImageRows) -> Floats32:
+        """Float32 (N, attributes): how likely each attribute is."""
+        return np.asarray(1 / (1 + np.exp(-self.log_odds(images))), dtype=np.float32)
+
+    def log_odds(self, images: ImageRows, *, mirrored: bool = False) -> Floats32:
+        """Float32 (N, attributes): of each attribute, perhaps in the faces' mirror images."""
+        return outputs(self._network, images, mirrored=mirrored)
+
+    def features(self, images: ImageRows) -> Floats32:
+        """Float32 (N, D): what the last layer sees."""
+        return outputs(self._network[:-1], images)
+
+
+def descend(
+    network: nn.Module,
+    order: Integers,
+    batch_loss: Callable[[Integers], Tensor],
+    description: str,
+) -> None:
+    """Train a network, one cycle of the learning rate long (Smith & Topin 2018, arXiv:1708.07120).
+
+    Args:
+        network: changed in place; left in evaluation mode.
+        order: row numbers, one batch of `BATCH` after another.
+        batch_loss: the loss of a batch of rows.
+        description: what the progress bar says.
+    """
+    steps = max(1, len(order) // BATCH)
+    optimiser = torch.optim.AdamW(network.parameters(), 2e-3, weight_decay=0.05)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 4e-3, total_steps=steps)
+    network.train()
+    for step in tqdm(range(steps), desc=description, disable=not sys.stderr.isatty(), leave=False):
+        loss = batch_loss(order[step * BATCH : (step + 1) * BATCH])
+        optimiser.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimiser.step()
+        schedule.step()
+    network.eval()
+
+
+def forward(network: nn.Module, batch: Tensor) -> Tensor:
+    """Float32 logits of a batch (N, 3, H, W), computed in bfloat16 where that is faster."""
+    device = next(network.parameters()).device
+    with torch.autocast(device.type, torch.bfloat16, enabled=uses_bf16()):
+        logits: Tensor = network(batch.to(device, memory_format=torch.channels_last))
+    return logits.float()
+
+
+@torch.inference_mode()
+def outputs(network: nn.Module, images: ImageRows | Pixels, *, mirrored: bool = False) -> Floats32:
+    """Float32 (N, D): the outputs of a network in evaluation mode for uint8 images, or for their mirror images.
+
+    Every forward pass has as many images, the last one blank ones too, so that no output depends on how many there are.
+    """
+    device = next(network.parameters()).device
+    parts = []
+    for start in range(0, len(images), FORWARD):
+        pixels = scaled(images[start : start + FORWARD])
+        pixels = pixels.flip(3) if mirrored else pixels
+        blank = pixels.new_zeros(FORWARD - len(pixels), *pixels.shape[1:])
+        whole = torch.cat([pixels, blank]).to(device, memory_format=torch.channels_last)
+        parts.append(network(whole)[: len(pixels)].cpu().numpy())
+    return np.concatenate(parts).astype(np.float32)
+
+
+def small_network(attributes: int) -> nn.Sequential:
+    """Strided convolutions: a quarter of the work of pooling, and as good at telling labels of 64 x 64 faces."""
+    layers: list[nn.Module] = []
+    widths = [3, 32, 64, 128, 256]
+    for narrow, wide in itertools.pairwise(widths):
+        layers += [nn.Conv2d(narrow, wide, 3, stride=2, padding=1, bias=False), nn.BatchNorm2d(wide), nn.ReLU()]
+    head = nn.Linear(4 * widths[-1], attributes)
+    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(2), nn.Flatten(), nn.Dropout(0.2), head)
+
+
+def scaled(images: Pixels) -> Tensor:
+    """Uint8 (N, H, W, 3) as networks take them: (N, 3, H, W) in [-1, 1]."""
+    return torch.from_numpy(images).permute(0, 3, 1, 2).float() / 127.5 - 1

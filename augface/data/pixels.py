@@ -1,0 +1,52 @@
+"""Images as arrays: chosen rows of a stored array, read only where they are requested."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from augface.arrays import Integers, Pixels
+
+
+class ImageRows:
+    """Chosen rows of a stored uint8 array (N, H, W, 3): reads only the rows that are requested.
+
+    `rows[i]` is one image, `rows[a:b]` and `rows[indices]` are arrays, `numpy.asarray(rows)` is all of them.
+    """
+
+    dtype = np.dtype(np.uint8)
+
+    def __init__(self, stored: Pixels, rows: Integers) -> None:
+        self.stored = stored
+        self.rows = rows
+
+    @property
+    def shape(self) -> tuple[int, int, int, int]:
+        """(N, H, W, 3)."""
+        height, width, channels = self.stored.shape[1:]
+        return len(self.rows), height, width, channels
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, index: Any) -> Pixels:
+        return np.asarray(self.stored[self.rows[index]])
+
+    def take(self, rows: Integers) -> ImageRows:
+        """Some of the rows, as a view."""
+        return ImageRows(self.stored, self.rows[rows])
+
+    def __array__(self, dtype: npt.DTypeLike | None = None, copy: bool | None = None) -> npt.NDArray[Any]:
+        images = np.asarray(self.stored[self.rows])
+        return images if dtype is None else images.astype(dtype)
+
+
+def join_images(parts: Sequence[ImageRows]) -> ImageRows:
+    """The images of several sets one after another: a view where all are stored together, else copied into memory."""
+    if all(part.stored is parts[0].stored for part in parts):
+        return ImageRows(parts[0].stored, np.concatenate([part.rows for part in parts]))
+    pixels = np.concatenate([np.asarray(part) for part in parts])
+    return ImageRows(pixels, np.arange(len(pixels), dtype=np.int64))

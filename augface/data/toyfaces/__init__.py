@@ -1,0 +1,6 @@
+"""ToyFaces: the built-in data set of drawn faces, whose every factor is known."""
+
+from augface.data.toyfaces.population import ATTRIBUTES, VERSION, label, load_toyfaces, sample_population
+from augface.data.toyfaces.renderer import render
+
+__all__ = ["ATTRIBUTES", "VERSION", "label", "load_toyfaces", "render", "sample_population"]

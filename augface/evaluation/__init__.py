@@ -1,0 +1,1 @@
+"""`evaluate`: one set of synthetic faces measured against real ones."""

@@ -1,0 +1,446 @@
+"""`rebalance`: the main job, from an imbalanced data set to a balanced one with a verdict. Reads from top to bottom."""
+
+from __future__ import annotations
+
+import json
+import logging
+import shutil
+import time
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from augface.data.dataset import SPLITS, FaceDataset, concatenate
+from augface.data.export.writer import Manifest, write_dataset
+from augface.data.groups import Subgroup
+from augface.data.splits import identity_overlap, with_splits
+from augface.downstream.full import check_network
+from augface.downstream.settings import DownstreamSettings, Mode
+from augface.errors import OutputError, UsageError, require
+from augface.evaluation.evaluate import SAMPLES, run_evaluators, sample_grids
+from augface.evaluation.provenance import describe_data, environment, short_name
+from augface.evaluation.verdict import decide
+from augface.evaluators import EVALUATORS
+from augface.evaluators.base import Context
+from augface.files import atomic_write, human_bytes, new_directory, remove_leftovers
+from augface.generators import DEFAULT_GENERATOR, GENERATORS, create_generator, load_generator
+from augface.generators.base import Generator
+from augface.rebalancing.drawing import draw_accepted
+from augface.rebalancing.filters import Filters
+from augface.rebalancing.results import (
+    BALANCE,
+    FILTERS,
+    TRAINING,
+    balance_measurements,
+    balance_table,
+    face_grids,
+    filter_measurements,
+    filter_tables,
+    training_artifacts,
+)
+from augface.rebalancing.settings import MAX_DRAWS, RebalanceSettings
+from augface.rebalancing.strategy import FEW_POSITIVES, Strategy, SubgroupPlan, plan_subgroups
+from augface.results import REBALANCING, Evaluation
+from augface.seeds import derive_seed
+from augface.training.budget import parse_budget
+
+log = logging.getLogger("augface")
+
+TRAINED_IMAGES_PER_SECOND = 400
+EXTRACTED_IMAGES_PER_SECOND = 70
+DOWNSTREAM_SECONDS = {"frozen": 100, "full": 1500, "off": 0}
+"""Rough speeds on 2 cores, for the estimate that is given before the work starts."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a rebalancing will do and cost."""
+
+    settings: RebalanceSettings
+    data: FaceDataset
+    """With splits."""
+    generator: Generator
+    """Not trained yet."""
+    subgroups: list[SubgroupPlan]
+    external_test: FaceDataset | None
+    seconds: float
+    bytes: int
+
+    @property
+    def train(self) -> FaceDataset:
+        """The train split."""
+        return require(self.data.train)
+
+    @property
+    def valid(self) -> FaceDataset:
+        """The valid split."""
+        return require(self.data.valid)
+
+    @property
+    def wanted(self) -> int:
+        """The number of faces to be generated in all."""
+        return sum(each.wanted for each in self.subgroups)
+
+    def describe(self) -> str:
+        """The plan in a few lines for people."""
+        lines = [f"{self.data.source.spec}: {len(self.data):,} faces of {self.data.size} x {self.data.size}"]
+        for each in self.subgroups:
+            adds = f", {each.wanted:,} to be generated" if each.wanted else ""
+            lines.append(f"  {each.subgroup.label}: {each.have:,} in the train split{adds}")
+        lines.append(
+            f"About {self.seconds / 60:.0f} minutes on this machine's processor and {human_bytes(self.bytes)} of disk."
+        )
+        return "\n".join(lines)
+
+
+@dataclass(frozen=True)
+class RebalanceOutcome:
+    """What a rebalancing gives back."""
+
+    evaluation: Evaluation
+    run_dir: Path
+    dataset_dir: Path
+
+
+def rebalance(
+    data: FaceDataset,
+    *,
+    attr: str | Sequence[str],
+    run_dir: str | Path,
+    generator: str | Generator = DEFAULT_GENERATOR,
+    generator_settings: Mapping[str, Any] | None = None,
+    sampling_strategy: Strategy = "auto",
+    within: str | Sequence[str] | None = None,
+    budget: str = "5m",
+    seed: int = 0,
+    downstream: Mode = "frozen",
+    network: str = "small",
+    external_test: FaceDataset | None = None,
+    allow_identity_overlap: bool = False,
+    resume: bool = False,
+    real_images: bool = True,
+    max_draws: int = MAX_DRAWS,
+) -> RebalanceOutcome:
+    """Balance a face data set with synthetic faces, measure them, and say whether they help.
+
+    Only the train split is used to fit anything, and only it grows. Each step leaves its result in the run folder, and
+    `resume` goes on from there.
+
+    Args:
+        data: the faces; without splits they get some.
+        attr: the attribute to balance, or several, whose combinations are then balanced.
+        run_dir: gets `config.toml`, `log.jsonl`, `checkpoints/`, `generator/`, `dataset/`, `results.json` and
+            `report.html`.
+        generator: a registered name, or a generator with settings of its own, to be fitted here.
+        generator_settings: the settings of a generator that is given by its name; see `create_generator`.
+        sampling_strategy: how many faces; see `augface.rebalancing.strategy.Strategy`.
+        within: balance inside the groups of these attributes.
+        budget: the generator's training: time or images.
+        seed: the seed of everything random.
+        downstream: how the classifiers are trained with and without the synthetic faces: a linear head on features
+            (`frozen`), or a network on pixels from random weights (`full`); `off` leaves the verdict open.
+        network: for `full`: `small`, or the name of a timm model.
+        external_test: labelled real faces of another source, on which these classifiers are scored too.
+        allow_identity_overlap: go on although the same people are in more than one split.
+        resume: go on with the run in `run_dir`; its settings must be the same. A finished one gives its results.
+        real_images: whether the report may show real faces.
+        max_draws: faces drawn for each one wanted, before a shortfall is accepted.
+
+    Raises:
+        AugfaceError: the attribute, the strategy, the data or the folder do not allow it; says why before any work.
+    """
+    plan = plan_rebalance(
+        data,
+        attr=attr,
+        generator=generator,
+        generator_settings=generator_settings,
+        sampling_strategy=sampling_strategy,
+        within=within,
+        budget=budget,
+        seed=seed,
+        downstream=downstream,
+        network=network,
+        external_test=external_test,
+        allow_identity_overlap=allow_identity_overlap,
+        max_draws=max_draws,
+    )
+    return carry_out(plan, Path(run_dir), resume=resume, real_images=real_images)
+
+
+def plan_rebalance(
+    data: FaceDataset,
+    *,
+    attr: str | Sequence[str],
+    generator: str | Generator = DEFAULT_GENERATOR,
+    generator_settings: Mapping[str, Any] | None = None,
+    sampling_strategy: Strategy = "auto",
+    within: str | Sequence[str] | None = None,
+    budget: str = "5m",
+    seed: int = 0,
+    downstream: Mode = "frozen",
+    network: str = "small",
+    external_test: FaceDataset | None = None,
+    allow_identity_overlap: bool = False,
+    max_draws: int = MAX_DRAWS,
+) -> Plan:
+    """What `rebalance` with these arguments would do, with rough costs; checks the arguments on the way."""
+    data = with_splits(data, seed)
+    attributes, strata = _names(attr), _names(within)
+    asked = DownstreamSettings(
+        mode=downstream,
+        network=network,
+        external_test="" if external_test is None else external_test.source.spec,
+        allow_identity_overlap=allow_identity_overlap,
+    )
+    _check_downstream(asked, data, attributes, external_test)
+    subgroups = plan_subgroups(require(data.train), attributes, strata, sampling_strategy)
+    created = _create(generator, attributes + strata, generator_settings or {})
+    settings = RebalanceSettings(
+        data=data.source.spec,
+        data_hash=data.source.content_hash,
+        size=data.size,
+        attr=tuple(attributes),
+        within=tuple(strata),
+        sampling_strategy=(dict(sampling_strategy) if isinstance(sampling_strategy, Mapping) else sampling_strategy),
+        generator={"name": created.name, **json.loads(created.config.model_dump_json(exclude_none=True))},
+        budget=budget,
+        seed=seed,
+        downstream=asked,
+        max_draws=max_draws,
+    )
+    wanted = sum(each.wanted for each in subgroups)
+    return Plan(
+        settings,
+        data,
+        created,
+        subgroups,
+        external_test,
+        seconds=_estimated_seconds(settings, created, data, wanted),
+        bytes=(len(data) + wanted) * data.size**2 * 3 + 40_000_000,
+    )
+
+
+def carry_out(plan: Plan, run_dir: Path, *, resume: bool = False, real_images: bool = True) -> RebalanceOutcome:
+    """Do what was planned, step by step; see `rebalance`."""
+    settings, train, seed = plan.settings, plan.train, plan.settings.seed
+    if not plan.wanted:
+        raise UsageError(f"The train split of {settings.data} is balanced already in {', '.join(settings.attr)}.")
+    _warn_of_few(plan.subgroups)
+    command = settings.command(plan.generator.config)  # now, as fitting may find out more settings than were given
+    _open_run(run_dir, settings, resume=resume, needed=plan.bytes)
+    if resume and (run_dir / "results.json").exists():
+        evaluation = Evaluation.from_json(run_dir / "results.json")
+        evaluation.to_html(run_dir / "report.html", real_images=real_images)
+        return RebalanceOutcome(evaluation, run_dir, run_dir / "dataset")
+
+    seconds: dict[str, float] = {}
+    with _timed("training the generator", seconds):
+        generator = _fitted(plan, run_dir, resume=resume)
+    with _timed("fitting the filters", seconds):
+        filters = Filters(train, seed=derive_seed(seed, "gates"))
+    with _timed("generating faces", seconds):
+        samples = generator.sample(min(len(plan.valid), generator.available()), seed=derive_seed(seed, "ungated"))
+        accepted = [
+            draw_accepted(generator, filters, each, seed=seed, max_draws=settings.max_draws)
+            for each in plan.subgroups
+            if each.wanted
+        ]
+        parts = [part.faces for part in accepted if part.faces is not None]
+        added = concatenate(parts, spec=generator.name) if parts else train.select(slice(0, 0))
+    with _timed("writing the data set", seconds):
+        manifest = _write(plan, run_dir, generator, added)
+    with _timed("measuring", seconds):
+        context = _context(plan, run_dir, generator, samples, added, real_images=real_images)
+        findings, sections = run_evaluators(context, list(EVALUATORS))
+    copies_allowed = "copies" in generator.capabilities
+    evaluation = Evaluation(
+        verdict=decide(findings.measurements, findings.skipped),
+        measurements=[
+            *balance_measurements(plan.subgroups, accepted),
+            *filter_measurements(accepted, filters, copies_allowed=copies_allowed),
+            *findings.measurements,
+        ],
+        sections=[BALANCE, FILTERS, SAMPLES, *sections, TRAINING],
+        skipped=findings.skipped,
+        artifacts=[
+            balance_table(plan.subgroups, accepted),
+            *filter_tables(accepted, filters),
+            *face_grids(accepted, train, section=SAMPLES.key, real_images=real_images, seed=seed),
+            *sample_grids(context),
+            *findings.artifacts,
+            *training_artifacts(run_dir),
+        ],
+        provenance={
+            "job": REBALANCING,
+            "title": f"{' and '.join(settings.attr)} in {short_name(settings.data)}, by {generator.name}",
+            "command": command,
+            "settings": settings.to_dict(),
+            "data": describe_data(plan.data),
+            "generator_hash": generator.fingerprint,
+            "seconds": {name: round(value, 1) for name, value in seconds.items()},
+            **environment(),
+        },
+    )
+    evaluation.to_html(run_dir / "report.html", real_images=real_images)
+    _write_card(manifest, evaluation)
+    evaluation.to_json(run_dir / "results.json")  # last: it says that the run is finished
+    return RebalanceOutcome(evaluation, run_dir, run_dir / "dataset")
+
+
+# Before the work
+
+
+def _names(attributes: str | Sequence[str] | None) -> list[str]:
+    return [attributes] if isinstance(attributes, str) else list(attributes or ())
+
+
+def _check_downstream(
+    settings: DownstreamSettings, data: FaceDataset, attributes: Sequence[str], external_test: FaceDataset | None
+) -> None:
+    """Fail where the downstream question cannot be asked of these data."""
+    if settings.mode != "off" and not settings.allow_identity_overlap:
+        overlap = identity_overlap({name: data.select(data.split == name) for name in SPLITS})
+        if overlap:
+            raise UsageError(
+                f"{data.source.spec}: {overlap}, and a classifier would be scored on people on whom it was trained. "
+                "Split the data by person, or go on with --allow-identity-overlap (allow_identity_overlap=True)."
+            )
+    if settings.mode == "full":
+        check_network(settings.network)
+    for name in attributes if external_test is not None else ():
+        faces = require(external_test)
+        if faces.attribute(name).nunique() < 2 or faces.size != data.size:
+            raise UsageError(
+                f"{faces.source.spec} cannot be scored on: it needs faces with and without {name}, "
+                f"of {data.size} pixels."
+            )
+
+
+def _create(generator: str | Generator, attributes: list[str], settings: Mapping[str, Any]) -> Generator:
+    """The generator; one that can show rare classes more often gets their names."""
+    if isinstance(generator, Generator):
+        if settings:
+            raise UsageError("Settings are for a generator that is given by its name; this one has its own already.")
+        return generator
+    rare = {"balance": attributes} if "balance" in GENERATORS.get(generator).Config.model_fields else {}
+    return create_generator(generator, **{**rare, **settings})
+
+
+def _estimated_seconds(settings: RebalanceSettings, generator: Generator, data: FaceDataset, wanted: int) -> float:
+    budget = parse_budget(settings.budget)
+    training = budget.amount if budget.unit == "seconds" else budget.amount / TRAINED_IMAGES_PER_SECOND
+    if "trainable" not in generator.capabilities:
+        training = 0.0
+    mode = settings.downstream.mode
+    extracted = 2 * len(require(data.valid)) + len(require(data.train)) + (wanted + len(data) if mode != "off" else 0)
+    measuring = extracted / EXTRACTED_IMAGES_PER_SECOND + DOWNSTREAM_SECONDS[mode] * len(settings.attr)
+    return training + 45 + wanted / 100 + measuring
+
+
+def _warn_of_few(subgroups: Sequence[SubgroupPlan]) -> None:
+    controls = [name for name, entry in GENERATORS.entries().items() if "copies" in entry.capabilities]
+    for each in subgroups:
+        if each.wanted and each.have < FEW_POSITIVES:
+            log.warning(
+                f"Only {each.have} training faces are {each.subgroup.label}. Expect synthetic faces that resemble "
+                f"these few, many refused as copies, and wide intervals; compare with --generator "
+                f"{' or '.join(controls)}."
+            )
+
+
+def _open_run(run_dir: Path, settings: RebalanceSettings, *, resume: bool, needed: int) -> None:
+    """Make the run folder with its settings, or check that the one to resume has the same."""
+    config = run_dir / "config.toml"
+    if resume and config.exists():
+        changed = settings.changes(tomllib.loads(config.read_text(encoding="utf-8")))
+        if changed:
+            raise UsageError(
+                f"Cannot resume {run_dir}: {', '.join(changed)} changed since. Change back, or choose another folder."
+            )
+        remove_leftovers(run_dir)
+        return
+    new_directory(run_dir)
+    free = shutil.disk_usage(run_dir).free
+    if free < needed:
+        raise OutputError(
+            f"{run_dir} needs about {human_bytes(needed)}, but its disk has {human_bytes(free)} left. Use another."
+        )
+    atomic_write(config, settings.to_toml())
+
+
+# The steps
+
+
+def _fitted(plan: Plan, run_dir: Path, *, resume: bool) -> Generator:
+    """The fitted generator: a finished one from the run folder, or trained now."""
+    directory = run_dir / "generator"
+    if resume and (directory / "config.json").exists():
+        return load_generator(directory)
+    plan.generator.fit(
+        plan.train,
+        budget=plan.settings.budget,
+        run_dir=run_dir,
+        resume=resume,
+        seed=derive_seed(plan.settings.seed, "fit"),
+    )
+    plan.generator.save(directory)
+    return plan.generator
+
+
+def _write(plan: Plan, run_dir: Path, generator: Generator, added: FaceDataset) -> Manifest:
+    settings = plan.settings
+    return write_dataset(
+        run_dir / "dataset",
+        plan.data,
+        added,
+        target=settings.attr + settings.within,
+        generator=generator.name,
+        generator_hash=generator.fingerprint,
+        seed=settings.seed,
+        learnt="copies" not in generator.capabilities,
+    )
+
+
+def _context(
+    plan: Plan, run_dir: Path, generator: Generator, samples: FaceDataset, added: FaceDataset, *, real_images: bool
+) -> Context:
+    settings = plan.settings
+    return Context(
+        reference=plan.valid,
+        samples=samples,
+        train=plan.train,
+        valid=plan.valid,
+        test=plan.data.test,
+        accepted=added if len(added) else None,
+        external_test=plan.external_test,
+        targets=settings.attr,
+        by=settings.attr + settings.within,
+        downstream=settings.downstream,
+        copies_on_purpose="copies" in generator.capabilities,
+        seed=settings.seed,
+        show_real=real_images,
+        folder=run_dir,
+    )
+
+
+def _write_card(manifest: Manifest, evaluation: Evaluation) -> None:
+    """Add what has been measured to the data set's README."""
+    yields = {
+        f"{one.label} ({Subgroup(one.group)})": f"{one.value:.1%}"
+        for one in evaluation.select(REBALANCING)
+        if one.section == FILTERS.key and one.value is not None
+    }
+    verdict = evaluation.verdict
+    manifest.write_card({"verdict": f"{verdict.decision}: {verdict.reason}", "yields": yields})
+
+
+@contextmanager
+def _timed(name: str, seconds: dict[str, float]) -> Iterator[None]:
+    """Say the name of a step on the log, and add the seconds that it takes."""
+    log.info(f"{name} …")
+    started = time.perf_counter()
+    yield
+    seconds[name] = time.perf_counter() - started

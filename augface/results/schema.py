@@ -1,0 +1,268 @@
+"""The product: measurements with their evidence, and the JSON file that holds them.
+
+Everything that a report shows is in an `Evaluation`; nothing here knows how a number was made.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from augface.errors import DataError
+from augface.files import atomic_write
+from augface.results.migration import upgraded
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+SCHEMA = 2
+"""The version of the results format. It grows by one when a reader of the old format would misread a new file; older
+files are still read (`augface.results.migration`)."""
+
+REBALANCING = "rebalance"
+"""What measurements of a rebalancing itself, such as yields, have in the place of an evaluator's name."""
+
+Decision = Literal["use", "do not use", "no evidence", "not assessed"]
+
+
+def _finite_or_none(value: Any) -> Any:
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+Number = Annotated[float | None, BeforeValidator(_finite_or_none)]
+"""A finite number, or None where it is not defined: JSON has neither NaN nor infinity."""
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Baseline(_Record):
+    """The same measure of real against real, at the same n on both sides."""
+
+    value: Number
+    low: Number = None
+    high: Number = None
+    n: int
+
+
+class Measurement(_Record):
+    """One number with everything that is needed to believe it or not."""
+
+    evaluator: str
+    name: str
+    label: str = ""
+    """The name for people, such as `Kernel distance`."""
+    section: str = ""
+    """The key of the section it belongs to; that of its evaluator where empty."""
+    value: Number
+    low: Number = None
+    """Lower end of the 95 % interval."""
+    high: Number = None
+    p_value: Number = None
+    direction: Literal["lower", "higher", "target"]
+    """Which way is better. `target`: there is a value to hit, given by the baseline."""
+    baseline: Baseline | None = None
+    verdict: Literal["pass", "warn", "fail", "info"] = "info"
+    unit: str = ""
+    signed: bool = False
+    """Whether the number is a difference, which is shown with its sign."""
+    meaning: str = ""
+    """What the number says, in one sentence for people."""
+    n_real: int | None = None
+    n_fake: int | None = None
+    space: str | None = None
+    group: dict[str, bool] = Field(default_factory=dict)
+    """The subgroup of faces that the number is about, such as `{"Eyeglasses": True}`; empty for all faces."""
+    arm: str | None = None
+    """The arm of an experiment that the number is about: one of the training methods that are compared."""
+    attribute: str | None = None
+    """The attribute that the number is about, where it is not about faces with certain attributes."""
+    protocol: dict[str, Any] = Field(default_factory=dict)
+    """Every constant that was set beforehand and changes the number. Numbers with different protocols cannot be
+    compared."""
+    found: dict[str, Any] = Field(default_factory=dict)
+    """What was found together with the number, such as which arm was chosen; it is never a reason not to compare."""
+
+
+class Skipped(_Record):
+    """Something that was not measured, and why."""
+
+    evaluator: str
+    reason: str
+
+
+class ImageGrid(_Record):
+    """Faces side by side, as one sheet in WebP. Rows may carry labels."""
+
+    kind: Literal["images"] = "images"
+    name: str
+    title: str
+    caption: str
+    """What the picture shows, in words: also read aloud by screen readers."""
+    section: str
+    """Where in a report it belongs: an evaluator's name, `samples`, `training`, …"""
+    tile: int
+    """Pixels of one face's side."""
+    columns: int
+    rows: int
+    row_labels: list[str] = Field(default_factory=list)
+    webp: str
+    """The sheet, base64."""
+    shows_real_people: bool = False
+
+    @property
+    def bytes(self) -> bytes:
+        """The sheet as the bytes of a WebP file."""
+        return base64.b64decode(self.webp)
+
+
+class Table(_Record):
+    """A table of plain cells."""
+
+    kind: Literal["table"] = "table"
+    name: str
+    title: str
+    caption: str
+    section: str
+    figure: Literal["before and after", "matrix", "seeds"] | None = None
+    """How the table is drawn: counts before and after, shares as a map, or a dot for each seed of each arm."""
+    attribute: str | None = None
+    """The attribute that the table is about, where it is about one."""
+    columns: list[str]
+    rows: list[list[str | int | Number | bool]]
+
+
+class Series(_Record):
+    """Curves over a common axis, such as losses over images seen."""
+
+    kind: Literal["series"] = "series"
+    name: str
+    title: str
+    caption: str
+    section: str
+    x_label: str
+    y_label: str
+    x: list[Number]
+    lines: dict[str, list[Number]]
+
+
+Artifact = Annotated[ImageGrid | Table | Series, Field(discriminator="kind")]
+
+
+class Section(_Record):
+    """A chapter of the results: what was measured together, and how it is to be read."""
+
+    key: str
+    """The name of an evaluator, or of another part such as `samples`; measurements and artifacts refer to it."""
+    title: str
+    meaning: str
+    """What the numbers of this section mean, in a sentence or two."""
+    key_measures: tuple[str, ...] = ()
+    """Names of the measurements that matter most, in order."""
+    one_each: bool = False
+    """Whether the first measurement of a name stands for those in other spaces and of other attributes."""
+    headline: tuple[tuple[str, ...], ...] = ()
+    """The measurements beside the verdict: of each tuple the first that was measured."""
+    by_group: str = ""
+    """The name of the measurement that is drawn group by group; empty where none is."""
+    depends_on_n: bool = False
+    """Whether the numbers change with the number of faces, so that only equal numbers of faces can be compared."""
+    decides: bool = False
+    """Whether the verdict rests on it."""
+
+
+class Verdict(_Record):
+    """The answer to the question whether to use the synthetic faces."""
+
+    decision: Decision
+    reason: str
+
+
+class Evaluation(_Record):
+    """All that was measured of one synthetic set: the content of `results.json`."""
+
+    schema_version: Literal[2] = Field(default=2, alias="schema")
+    verdict: Verdict
+    measurements: list[Measurement]
+    sections: list[Section] = Field(default_factory=list)
+    """What the measurements and artifacts belong to, in the order in which they are to be read."""
+    skipped: list[Skipped] = Field(default_factory=list)
+    artifacts: list[Artifact] = Field(default_factory=list)
+    provenance: dict[str, Any] = Field(default_factory=dict)
+    """Data, seeds, versions, settings and the command: what it takes to make it again."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+    def select(
+        self, evaluator: str, name: str | None = None, group: Mapping[str, bool] | None = None
+    ) -> list[Measurement]:
+        """The measurements of one evaluator, optionally of one name and group."""
+        return [
+            measurement
+            for measurement in self.measurements
+            if measurement.evaluator == evaluator
+            and (name is None or measurement.name == name)
+            and (group is None or measurement.group == group)
+        ]
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row a measurement, with the baseline's fields as `baseline_value`, `baseline_low`, … ."""
+        import pandas as pd
+
+        rows = []
+        for measurement in self.measurements:
+            row = measurement.model_dump(exclude={"baseline"})
+            baseline = measurement.baseline
+            for field in Baseline.model_fields:
+                row[f"baseline_{field}"] = getattr(baseline, field) if baseline else None
+            rows.append(row)
+        return pd.DataFrame(rows)
+
+    def to_json(self, path: str | Path | None = None) -> str:
+        """The results as JSON text, written to `path` where one is given."""
+        text = self.model_dump_json(indent=1, by_alias=True) + "\n"
+        if path is not None:
+            atomic_write(Path(path), text)
+        return text
+
+    def to_html(self, path: str | Path | None = None, *, real_images: bool = True) -> str:
+        """The report, one self-contained page, written to `path` where one is given."""
+        from augface.report import render
+
+        text = render(self, real_images=real_images)
+        if path is not None:
+            atomic_write(Path(path), text)
+        return text
+
+    @classmethod
+    def from_json(cls, source: str | Path) -> Evaluation:
+        """Read `results.json`.
+
+        Raises:
+            DataError: no such file, not JSON, of a newer format, or not a results file.
+        """
+        path = Path(source)
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+        except OSError as error:
+            raise DataError(f"Cannot read the results file {path}: {error.strerror}.") from error
+        except (ValueError, RecursionError) as error:
+            raise DataError(f"{path} is not a results file: it is not JSON ({error}).") from error
+        version = content.get("schema") if isinstance(content, dict) else None
+        if isinstance(version, int) and version > SCHEMA:
+            raise DataError(
+                f"{path} has results format {version}, and this augface reads up to {SCHEMA}. Install a newer augface."
+            )
+        try:
+            return cls.model_validate(upgraded(content))
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(str(part) for part in first["loc"]) or "the whole file"
+            raise DataError(f"{path} is not a results file of augface: {where}: {first['msg']}.") from error

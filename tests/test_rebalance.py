@@ -39,7 +39,7 @@ class Stop(KeyboardInterrupt):
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Pixels in place of the default space, short trainings of the filters' and the judge's classifiers, fewer draws."""
+    """Pixels in place of the default space, short trainings of the filters' and the judge's networks, few draws."""
     learn = AttributeClassifier.train
 
     def learn_little(*data: Any, seed: int, images: int = 0) -> AttributeClassifier:

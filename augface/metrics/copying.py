@@ -110,7 +110,7 @@ def copy_test(spaces: Sequence[Nearest], train_share: float, random: np.random.G
 
 
 def _tail(nearest: Nearest) -> tuple[Integers, Booleans]:
-    """The people beside whom a synthetic face lies most isolated, most isolated first; and who is of the train split."""
+    """The people beside whom a synthetic face lies most isolated, most isolated first; whether of the train split."""
     order = np.argsort(nearest.distance_ratio, kind="stable")
     _, first = np.unique(nearest.person[order], return_index=True)
     order = order[np.sort(first)]

@@ -17,6 +17,9 @@ EVALUATORS.register(
     "prdc", "augface.evaluators.prdc:Prdc", "precision, recall, density and coverage: how real, and how varied"
 )
 EVALUATORS.register(
+    "regions", "augface.evaluators.regions:Regions", "whether the face falls short or what is around it"
+)
+EVALUATORS.register(
     "modes", "augface.evaluators.modes:Modes", "which kinds of real faces are generated too seldom, and any duplicates"
 )
 EVALUATORS.register(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from augface.errors import UsageError
 from augface.registry import Registry
 
 if TYPE_CHECKING:
@@ -38,3 +39,15 @@ EVALUATORS.register(
 EVALUATORS.register(
     "downstream", "augface.evaluators.downstream:Downstream", "whether a classifier gets better with synthetic faces"
 )
+
+
+def loaded_evaluators() -> dict[str, type[Evaluator]]:
+    """All evaluators by name; one of another package that cannot be loaded has nothing to say and is left out."""
+    found = {}
+    for name, entry in EVALUATORS.entries().items():
+        try:
+            found[name] = EVALUATORS.get(name)
+        except UsageError:
+            if entry.built_in:
+                raise
+    return found

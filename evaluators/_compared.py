@@ -15,9 +15,8 @@ from augface.evaluators.base import Context
 from augface.features.base import Features
 from augface.features.extraction import input_protocol
 from augface.metrics.intervals import Interval
-from augface.results import Baseline, Measurement
-
-Verdict = Literal["pass", "warn", "fail", "info"]
+from augface.results import Baseline, Measurement, Severity
+from augface.results.severity import severity
 
 GROUP_MINIMUM = 50
 """Faces on each side, below which a subgroup gets no numbers of its own."""
@@ -81,7 +80,9 @@ class Compared:
         protocol: Mapping[str, Any],
         direction: Literal["lower", "higher", "target"] = "lower",
         null: Interval | None = None,
-        verdict: Verdict | None = None,
+        useless: float | None = None,
+        verdict: Severity | None = None,
+        alarm: bool | None = None,
         p_value: float | None = None,
         unit: str = "",
         group: Mapping[str, bool] | None = None,
@@ -98,8 +99,10 @@ class Compared:
             protocol: what changes it besides the space, its input and the seed.
             direction: which way is better.
             null: the same of the other real faces.
-            verdict: where none is given, `warn` if the whole interval is worse than the baseline's, `pass` if it is
-                not, and `info` if either interval is not known.
+            useless: what faces of no use would have, by which the verdict is given where there is none; see
+                `augface.results.severity`.
+            verdict: where neither this nor `useless` is given, `info`.
+            alarm: whether a calibrated test found something wrong.
             p_value: the p-value of the hypothesis that nothing is wrong.
             unit: the unit of the number; `%` for shares.
             group: the faces that it is about; the compared subgroup where not given.
@@ -108,9 +111,7 @@ class Compared:
         """
         baseline = None if null is None else Baseline(value=null.value, low=null.low, high=null.high, n=len(self))
         if verdict is None:
-            known = null is not None and np.isfinite([*number, *null]).all()
-            worse = null is not None and (number.low > null.high if direction == "lower" else number.high < null.low)
-            verdict = "info" if not known else "warn" if worse else "pass"
+            verdict = "info" if null is None or useless is None else severity(number, null, useless)
         real_count, synthetic_count = sizes or (len(self), len(self))
         return Measurement(
             evaluator=self.evaluator,
@@ -123,6 +124,7 @@ class Compared:
             direction=direction,
             baseline=baseline,
             verdict=verdict,
+            alarm=alarm,
             unit=unit,
             meaning=meaning,
             n_real=real_count,

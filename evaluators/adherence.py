@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -20,7 +20,7 @@ from augface.data.splits import inner_fold
 from augface.errors import require
 from augface.evaluators._compared import most_of
 from augface.evaluators._judge import IMAGES, PASSES, PIXELS_SHARE, STRENGTH, LinearProbe
-from augface.evaluators.base import Context, Evaluator, Findings
+from augface.evaluators.base import Context, Evaluator, Findings, Suggestion, Urgency
 from augface.features.base import Features
 from augface.metrics.intervals import NORMAL, Interval
 from augface.metrics.multiple_testing import holm
@@ -35,12 +35,15 @@ from augface.metrics.prevalence import (
 )
 from augface.results import Artifact, Baseline, Measurement, Section
 from augface.results.artifacts import image_grid, table
+from augface.results.severity import severity
 from augface.seeds import random_generator
 
 LEVEL = 0.05
 """Of the alarm, over all attributes that were requested and both values of each."""
 MOST = 8
 """Attributes that leakage, the classification score and pictures are of, where none was named: the most balanced."""
+GUESSED = 0.5
+"""The share of faces that a generator gets right which takes no notice of requests, where either value is as likely."""
 ROWS = 30
 """Of the table of leakages."""
 SHOWN = 12
@@ -56,6 +59,7 @@ class Adherence(Evaluator):
         key_measures=("adherence",),
         one_each=True,
         by_group="adherence",
+        lights={"obeys": ("adherence",)},
     )
     needs: ClassVar[frozenset[str]] = frozenset({"train"})
 
@@ -78,6 +82,21 @@ class Adherence(Evaluator):
             [*(artifact for part in parts for artifact in part.artifacts), *_wrong_faces(context, views, shown)],
             [*skipped, *(reason for part in parts for reason in part.skipped)],
         )
+
+    @classmethod
+    def suggestions(cls, measurements: Sequence[Measurement]) -> list[Suggestion]:
+        """The attribute that is obeyed least, where any is not."""
+        shares = [one for one in measurements if one.name == "adherence" and one.baseline is not None]
+        disobeyed = [one for one in shares if one.verdict == "fail"]
+        if not disobeyed:
+            return []
+        worst = min(disobeyed, key=lambda one: require(one.value))
+        reason = (
+            f"{require(worst.value):.0%} of the faces show what was requested in {worst.attribute}; of real faces with "
+            f"their own labels it is {require(require(worst.baseline).value):.0%}."
+        )
+        title = f"Do not rely on requests for {worst.attribute}: train longer, or weigh the attributes more"
+        return [Suggestion(Urgency.WEAK + 1, title, reason, [worst], train_longer=True)]
 
 
 @dataclass(frozen=True)
@@ -261,12 +280,11 @@ def _share(
     synthetic, real = (
         int(len(side.rows) if value is None else (side.labels == value).sum()) for side in (view.synthetic, view.real)
     )
-    verdict: Literal["pass", "warn", "fail", "info"] = "info"
-    if base is not None:
-        verdict = "warn" if share.high < base.low else "pass"
+    verdict = "info" if base is None else severity(share, base, useless=GUESSED)
     # where the judge is only a little less sure of synthetic faces, p is small and yet nothing is wrong
-    if p_value is not None and p_value < LEVEL and share.value < (1 if base is None else base.low):
-        verdict = "fail"
+    alarm = None if p_value is None else p_value < LEVEL and share.value < (1 if base is None else base.low)
+    if alarm and verdict != "fail":
+        verdict = "warn"
     return Measurement(
         evaluator=Adherence.name,
         name="adherence",
@@ -279,6 +297,7 @@ def _share(
         direction="higher",
         baseline=None if base is None else Baseline(value=base.value, low=base.low, high=base.high, n=real // 2),
         verdict=verdict,
+        alarm=alarm,
         unit="%",
         meaning=meaning,
         n_real=real,
@@ -460,7 +479,7 @@ def _classification(context: Context, view: _View) -> Findings:
                 high=scores.synthetic.high,
                 direction="higher",
                 baseline=baseline,
-                verdict="warn" if scores.synthetic.high < scores.real.low else "pass",
+                verdict=severity(scores.synthetic, scores.real, useless=GUESSED),
                 meaning=f"Balanced accuracy in telling {name} on held-out real faces after learning from synthetic "
                 "faces alone; the baseline learnt from as many real ones.",
                 n_real=n_real,

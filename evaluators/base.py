@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import IntEnum
 from functools import cached_property
 from pathlib import Path
 from typing import ClassVar, Literal
@@ -138,6 +139,45 @@ class Argument:
     """One or more whole sentences."""
 
 
+NEXT = "+1"
+
+
+@dataclass(frozen=True)
+class Suggestion:
+    """What to do next, as the measurements of one evaluator have it."""
+
+    urgency: int
+    """What is most urgent has the smallest number; see `Urgency`."""
+    title: str
+    """What to do, in a short imperative sentence without its full stop."""
+    reason: str
+    """Why, with the numbers that say so: one or two whole sentences."""
+    evidence: Sequence[Measurement] = ()
+    options: Mapping[str, str] = field(default_factory=dict)
+    """Options of the command that made these results, to be changed when it is given again; `NEXT` as a value is the
+    number after the one that there is."""
+    train_longer: bool = False
+    """Whether the command is to be given again with a longer training."""
+
+
+class Urgency(IntEnum):
+    """In which order suggestions are given."""
+
+    USELESS = 0
+    """The faces cannot be used as they are: nothing else matters before."""
+    HARMFUL = 10
+    INPUT = 20
+    """The data are at fault, not the generator."""
+    ANSWERED = 30
+    """The question has an answer, and this is what follows from it."""
+    WEAK = 40
+    """The faces can be much better."""
+    UNSURE = 50
+    """The answer can be surer."""
+    FINE = 60
+    """Something can be improved."""
+
+
 NEEDS: Mapping[str, tuple[Callable[[Context], bool], str]] = {
     "labels": (
         lambda context: bool(context.targets),
@@ -177,6 +217,8 @@ class Evaluator(ABC):
     """The key of the section; filled in from it."""
     needs: ClassVar[frozenset[str]] = frozenset()
     """Keys of `NEEDS`. Where one is not met the evaluator is listed as skipped, with the reason."""
+    before_filters: ClassVar[bool] = False
+    """Whether this is asked before faces are filtered: an argument of its against the samples stops the run there."""
     caveat_if_missing: ClassVar[str] = ""
     """A sentence that goes with a verdict in favour of the faces where this was not measured."""
 
@@ -203,6 +245,11 @@ class Evaluator(ABC):
     @classmethod
     def arguments(cls, measurements: Sequence[Measurement]) -> list[Argument]:
         """What this evaluator's own measurements say for or against using the faces; nothing unless it overrides it."""
+        return []
+
+    @classmethod
+    def suggestions(cls, measurements: Sequence[Measurement]) -> list[Suggestion]:
+        """What this evaluator's own measurements suggest to do next; nothing unless it overrides it."""
         return []
 
 
@@ -237,5 +284,8 @@ def check_evaluator(kind: type[Evaluator], context: Context) -> None:
         assert artifact.section == kind.name, f"{artifact.name} must name its section {kind.name!r}"
     for argument in kind.arguments(findings.measurements):
         assert argument.text.endswith("."), f"an argument is whole sentences, not {argument.text!r}"
+    for suggestion in kind.suggestions(findings.measurements):
+        assert not suggestion.title.endswith("."), f"a title has no full stop, as {suggestion.title!r} has"
+        assert suggestion.reason.endswith("."), f"a reason is whole sentences, not {suggestion.reason!r}"
     again = kind().evaluate(context)
     assert again.measurements == findings.measurements, "the same context must give the same numbers"

@@ -31,7 +31,7 @@ from augface.downstream.experiment import SEEDS, Experiment, Learner
 from augface.downstream.frozen import Frozen
 from augface.downstream.full import Full
 from augface.errors import require
-from augface.evaluators.base import Argument, Context, Evaluator, Findings
+from augface.evaluators.base import Argument, Context, Evaluator, Findings, Suggestion, Urgency
 from augface.features import DEFAULT_SPACE, create_feature_space
 from augface.metrics.effects import LEVEL, Effect, seed_interval
 from augface.metrics.multiple_testing import holm
@@ -70,6 +70,12 @@ SCORES: Mapping[str, Score] = {
     ),
 }
 """The scores of each arm."""
+PLAIN = "plain"
+"""The arm that trains on the real faces as they are."""
+CEILING = 0.98
+"""Average precision from which on nothing is to be gained."""
+WANTED_EFFECT = 0.02
+"""An effect that a test should be able to see."""
 INTERVAL = "t over seeds and bootstrap over people, degrees of freedom by Satterthwaite"
 
 
@@ -130,9 +136,9 @@ class Downstream(Evaluator):
         "on real faces that nothing here has seen. The effect is the best arm with synthetic faces minus the best that "
         "real faces alone can do: above zero it helps.",
         key_measures=("effect",),
-        headline=(("effect",),),
         by_group="group_effect",
         decides=True,
+        lights={"helps": ("effect",)},
     )
     needs: ClassVar[frozenset[str]] = frozenset({"downstream", "labels", "train", "valid", "test", "accepted"})
 
@@ -223,6 +229,54 @@ class Downstream(Evaluator):
             )
         ]
 
+    @classmethod
+    def suggestions(cls, measurements: Sequence[Measurement]) -> list[Suggestion]:
+        """Which training method to use, whether there is anything to gain, and what would make the answer surer."""
+        suggestions: list[Suggestion] = []
+        for effect in (one for one in measurements if one.name == "effect" and one.value is not None):
+            suggestions.extend(_suggested(effect, measurements))
+        return suggestions
+
+
+def _suggested(effect: Measurement, measurements: Sequence[Measurement]) -> list[Suggestion]:
+    """What follows from the effect on one attribute."""
+    target, value = effect.attribute or "the attribute", require(effect.value)
+    control, treatment = str(effect.found.get("control", "?")), str(effect.found.get("treatment", "?"))
+    precision = {
+        one.arm: one
+        for one in measurements
+        if one.name == "average_precision" and one.attribute == effect.attribute and one.value is not None
+    }
+    best, plain = precision.get(control), precision.get(PLAIN)
+    evidence = [effect, *([best] if best is not None else [])]
+    gain = f"average precision {value:+.3f} ({require(effect.low):+.3f} to {require(effect.high):+.3f})"
+    if effect.verdict == "pass":
+        title = f"Add the synthetic faces as “{treatment}” does"
+        return [Suggestion(Urgency.ANSWERED, title, f"A classifier of {target} gets better: {gain}.", evidence)]
+    harmful = [one for one in measurements if one.name in ("effect", "effect_of_all") and one.verdict == "fail"]
+    if any(one.attribute == effect.attribute for one in harmful):
+        title = f"Leave the synthetic faces out, and train with “{control}”"
+        return [Suggestion(Urgency.HARMFUL, title, f"A classifier of {target} gets worse with them.", harmful)]
+    if best is not None and require(best.value) >= CEILING:
+        title = f"Keep training with “{control}”: there is nothing to gain for {target}"
+        reason = f"Without synthetic faces its average precision is {best.value:.3f} already."
+        return [Suggestion(Urgency.ANSWERED, title, reason, evidence)]
+    found = []
+    if best is not None and plain is not None and control != PLAIN and require(best.low) > require(plain.value):
+        title = f"Train with “{control}” in place of plain training"
+        reason = f"It needs no synthetic faces and raises average precision from {plain.value:.3f} to {best.value:.3f}."
+        found.append(Suggestion(Urgency.ANSWERED, title, reason, [best, plain]))
+    visible = effect.found.get("smallest_visible_effect")
+    if visible is not None and visible > WANTED_EFFECT and effect.n_real:
+        more = math.ceil(effect.n_real * ((visible / WANTED_EFFECT) ** 2 - 1) / 100) * 100
+        reason = (
+            f"With {effect.n_real:,} test faces an effect below {visible:.3f} goes unseen; to see one of "
+            f"{WANTED_EFFECT:g} in four of five such tests takes about {more:,} more."
+        )
+        title = f"Collect about {more:,} more test faces with labels of {target}"
+        found.append(Suggestion(Urgency.UNSURE, title, reason, [effect]))
+    return found
+
 
 def _problem(context: Context, target: str) -> str:
     """Why the question cannot be asked, or nothing."""
@@ -269,6 +323,7 @@ def _effects(one: _Experiment, p_helps: float, harms: Mapping[tuple[str, str], f
         harms: the one-sided p-values of both, adjusted for both and all targets.
     """
     control = one.result.best_real_arm
+    without = precision_on_test(one.data, one.result.decisions[control], seed=one.seed).value
     said = {
         "effect": (
             "Effect of added faces",
@@ -304,6 +359,7 @@ def _effects(one: _Experiment, p_helps: float, harms: Mapping[tuple[str, str], f
                     "control": control,
                     "treatment": arm,
                     "smallest_visible_effect": float(f"{found.smallest_visible:.3g}"),
+                    "without": round(without, 4),
                 },
             )
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 import numpy as np
@@ -9,13 +10,13 @@ import pandas as pd
 
 from augface.arrays import Floats64
 from augface.evaluators._compared import GROUP_MINIMUM, Compared, compared_groups, most_of, small_groups
-from augface.evaluators.base import Context, Evaluator, Findings
+from augface.evaluators.base import Argument, Context, Evaluator, Findings, Suggestion, Urgency
 from augface.features.base import Features
 from augface.features.inception import InceptionSpace
 from augface.metrics.frechet import ENOUGH, FrechetEstimate, corrected_frechet, frechet_estimate
 from augface.metrics.inception_score import inception_score
 from augface.metrics.intervals import Interval, clustered_variance, normal_interval, squared_interval, t_quantile
-from augface.metrics.kernel import KernelEstimate, kernel_estimate, kernel_test
+from augface.metrics.kernel import KernelEstimate, distance_of_halves, kernel_estimate, kernel_test
 from augface.results import Artifact, Measurement, Section
 from augface.results.artifacts import image_grid, table
 from augface.seeds import random_generator
@@ -33,6 +34,9 @@ KERNEL = {
     "estimator": "unbiased, all pairs",
     "interval": "jackknife over people where known, else over faces; of the root where above 0",
 }
+UNTRAINED = 3.0
+"""Kernel distance over that of the real faces' most different halves, from which on a generator counts as not trained:
+real faces of CelebA blurred by 4 of their 64 pixels are that far."""
 FRECHET = {"interval": "delta method; wider than need be below 10 D faces"}
 
 
@@ -48,10 +52,12 @@ class Fidelity(Evaluator):
         meaning="How far the synthetic faces are from real ones as a set. The baseline is the distance that real faces "
         "have from other real faces, which no generator can be expected to beat.",
         key_measures=("fid", "kid", "frechet_distance", "kernel_distance"),
-        headline=(("fid", "frechet_distance", "kernel_distance"),),
+        lights={"realistic": ("kernel_distance",)},
         by_group="kernel_distance",
         depends_on_n=True,
     )
+
+    before_filters: ClassVar[bool] = True
 
     def evaluate(self, context: Context) -> Findings:
         """All distances at one n, with the same distances between real faces; what n does not allow is skipped."""
@@ -63,14 +69,15 @@ class Fidelity(Evaluator):
         findings = Findings()
         for space in context.spaces:
             everything = Compared(self.name, context, space, match)
-            kernel = _kernel(everything, findings, test=True)
+            useless = distance_of_halves(everything.reference)
+            kernel = _kernel(everything, findings, useless, test=True)
             frechet = _frechet(everything, findings)
             if space == InceptionSpace.name:
                 _as_other_tools(everything, findings)
             if space == context.spaces[0]:
                 findings.artifacts.extend(_costliest(everything, kernel, frechet))
             for group in compared_groups(self.name, context, space):
-                _kernel(group, findings)
+                _kernel(group, findings, useless)
             enough = ENOUGH * everything.dimension
             for group in compared_groups(self.name, context, space, least=enough, most=enough):
                 _frechet(group, findings)
@@ -83,8 +90,50 @@ class Fidelity(Evaluator):
             findings.skipped.append(self.skip(reason))
         return findings
 
+    @classmethod
+    def arguments(cls, measurements: Sequence[Measurement]) -> list[Argument]:
+        """Faces that are farther from real ones than any real face from the others speak against themselves."""
+        return [
+            Argument("against", f"The generator is not trained: {_distance_in_words(one)}.")
+            for one in _kernel_distances(measurements)[:1]
+            if _share_of_halves(one, one.low) >= UNTRAINED
+        ]
 
-def _kernel(compared: Compared, findings: Findings, *, test: bool = False) -> KernelEstimate:
+    @classmethod
+    def suggestions(cls, measurements: Sequence[Measurement]) -> list[Suggestion]:
+        """A longer training, where the faces are far from real ones."""
+        found = _kernel_distances(measurements)[:1]
+        if not found or found[0].verdict not in ("warn", "fail"):
+            return []
+        reason = _distance_in_words(found[0])
+        reason = f"{reason[0].upper()}{reason[1:]}."
+        if _share_of_halves(found[0], found[0].low) >= UNTRAINED:
+            title = "Train the generator before its faces are used"
+            return [Suggestion(Urgency.USELESS, title, reason, found, train_longer=True)]
+        if found[0].verdict == "fail":
+            return [Suggestion(Urgency.WEAK, "Train the generator longer", reason, found, train_longer=True)]
+        return []
+
+
+def _kernel_distances(measurements: Sequence[Measurement]) -> list[Measurement]:
+    """Those of all faces whose scale is known."""
+    found = [one for one in measurements if one.name == "kernel_distance" and not one.group]
+    return [one for one in found if one.value is not None and (one.found.get("halves") or 0) > 0]
+
+
+def _share_of_halves(one: Measurement, value: float | None) -> float:
+    return 0.0 if value is None else value / float(one.found["halves"])
+
+
+def _distance_in_words(one: Measurement) -> str:
+    times = _share_of_halves(one, one.value)
+    return (
+        f"their kernel distance from real faces is {one.value:.3g}, which is {times:.2g} times the distance of the two "
+        f"halves of real faces that differ most ({one.found['halves']:.3g})"
+    )
+
+
+def _kernel(compared: Compared, findings: Findings, useless: float, *, test: bool = False) -> KernelEstimate:
     synthetic, reference, people = compared.synthetic, compared.reference, compared.reference_people
     headline = kernel_estimate(synthetic, reference, None, people)
     null = kernel_estimate(compared.other, reference, compared.other_people, people)
@@ -100,8 +149,10 @@ def _kernel(compared: Compared, findings: Findings, *, test: bool = False) -> Ke
             label="Kernel distance",
             number=squared_interval(headline.value, headline.standard_error),
             null=squared_interval(null.value, null.standard_error),
+            useless=useless,
             p_value=p_value,
             protocol={**KERNEL, **({"tested": TESTED} if test else {})},
+            found={"halves": useless},
             meaning="How unlike real faces the synthetic ones are as a whole; 0 would be perfect.",
         )
     )
@@ -125,11 +176,13 @@ def _frechet(compared: Compared, findings: Findings) -> FrechetEstimate | None:
     findings.measurements.append(
         compared.measurement(
             "frechet_distance",
-            label="Fréchet distance",
+            label=f"Fréchet distance ({compared.space})",
             number=normal_interval(headline.value, error),
             null=normal_interval(null.value, null_error),
+            useless=float(reference.var(axis=0, dtype=np.float64).sum()),  # what the mean face alone would have
             protocol={**FRECHET, "estimator": "raw, biased by n"},
-            meaning="How unlike real faces the synthetic ones are; real ones among themselves are at the baseline.",
+            meaning="How unlike real faces the synthetic ones are; real ones among themselves are at the baseline."
+            + ("" if compared.space == InceptionSpace.name else " Not FID, which is in Inception's space."),
         )
     )
     excess_variance = (
@@ -140,7 +193,7 @@ def _frechet(compared: Compared, findings: Findings) -> FrechetEstimate | None:
     findings.measurements.append(
         compared.measurement(
             "frechet_excess",
-            label="Fréchet distance beyond that of real faces",
+            label=f"Fréchet distance beyond that of real faces ({compared.space})",
             number=normal_interval(headline.value - null.value, float(np.sqrt(excess_variance))),
             protocol={**FRECHET, "estimator": "distance less that of real faces at the same n"},
             meaning="What the synthetic faces add to the Fréchet distance that real faces have among themselves.",
@@ -151,9 +204,10 @@ def _frechet(compared: Compared, findings: Findings) -> FrechetEstimate | None:
         findings.measurements.append(
             compared.measurement(
                 "frechet_corrected",
-                label="Fréchet distance without bias",
+                label=f"Fréchet distance without bias ({compared.space})",
                 number=normal_interval(corrected_frechet(synthetic, reference, random), error),
                 null=normal_interval(corrected_frechet(other, reference, random), null_error),
+                useless=float(reference.var(axis=0, dtype=np.float64).sum()),
                 protocol={**FRECHET, "estimator": "extrapolated in 1/n from halves"},
                 meaning="The Fréchet distance that infinitely many faces would have, as far as these show.",
             )

@@ -18,7 +18,7 @@ from augface.data.dataset import FaceDataset
 from augface.data.pixels import ImageRows, join_images
 from augface.data.splits import groups_of
 from augface.errors import DataError, require
-from augface.evaluators.base import Argument, Context, Evaluator, Findings
+from augface.evaluators.base import Argument, Context, Evaluator, Findings, Suggestion, Urgency
 from augface.features.base import Features
 from augface.features.extraction import input_protocol
 from augface.metrics.copying import (
@@ -120,7 +120,7 @@ class Memorisation(Evaluator):
         meaning="Whether synthetic faces repeat faces that the generator was trained on.",
         key_measures=("copied",),
         one_each=True,
-        headline=(("copied",),),
+        lights={"copies": ("exact_copies", "copied")},
     )
     needs: ClassVar[frozenset[str]] = frozenset({"train", "no copies on purpose"})
     caveat_if_missing: ClassVar[str] = "Copying was checked by the copy filter alone."
@@ -161,8 +161,7 @@ class Memorisation(Evaluator):
         One run in twenty that copies nothing raises the alarm.
         """
         alarms = [one for one in measurements if one.verdict == "fail" and one.value is not None]
-        copied = [one for one in alarms if (one.low if one.low is not None else require(one.value)) > 0]
-        if copied:
+        if copied := _shown_copies(measurements):
             return [Argument("against", f"The generator copies training faces: {_in_words(copied)}.")]
         return [
             Argument(
@@ -173,6 +172,24 @@ class Memorisation(Evaluator):
             )
             for alarm in alarms[:1]
         ]
+
+    @classmethod
+    def suggestions(cls, measurements: Sequence[Measurement]) -> list[Suggestion]:
+        """What keeps a generator from copying, where it does."""
+        copied = _shown_copies(measurements)
+        if not copied:
+            return []
+        reason = (
+            f"{_in_words(copied)[0].upper()}{_in_words(copied)[1:]}. What is copied shows a person who was in the "
+            "training set. More training faces, or a shorter training, leave less to copy."
+        )
+        return [Suggestion(Urgency.HARMFUL - 1, "Do not publish these faces", reason, copied)]
+
+
+def _shown_copies(measurements: Sequence[Measurement]) -> list[Measurement]:
+    """Alarms that have copies to show."""
+    alarms = [one for one in measurements if one.verdict == "fail" and one.value is not None]
+    return [one for one in alarms if (one.low if one.low is not None else require(one.value)) > 0]
 
 
 def _in_words(copied: Sequence[Measurement]) -> str:
@@ -295,6 +312,7 @@ def _copied_measurement(context: Context, real: Real, found: Found, p_value: flo
         p_value=p_value,
         baseline=Baseline(value=0.0, n=len(real) - real.train),
         verdict="fail" if p_value < ALPHA else "pass",
+        alarm=p_value < ALPHA,
         protocol={
             **found.protocol,
             "non_mates_nearer": NON_MATES_NEARER,

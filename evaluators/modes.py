@@ -16,7 +16,7 @@ from augface.data.groups import Subgroup, combinations
 from augface.data.splits import groups_of
 from augface.errors import require
 from augface.evaluators._compared import Compared
-from augface.evaluators.base import Context, Evaluator, Findings
+from augface.evaluators.base import NEXT, Context, Evaluator, Findings, Suggestion, Urgency
 from augface.metrics import bin_shares, duplicates
 from augface.metrics.bin_shares import Chance, ShareTest, SpaceShares, share_ratio, share_test
 from augface.metrics.duplicates import DuplicateTest, duplicate_test, support_size
@@ -26,6 +26,7 @@ from augface.metrics.multiple_testing import weighted_bonferroni
 from augface.metrics.neighbours import k_nearest
 from augface.results import Artifact, Measurement, Section
 from augface.results.artifacts import image_grid, table
+from augface.results.severity import severity
 from augface.seeds import random_generator
 
 MINIMUM = 100
@@ -45,6 +46,8 @@ HANDFUL, MOST_ATTRIBUTES = 5, 8
 GROUP_FACES = 20
 """Faces of both sides together, below which a group is left out."""
 SHOWN, SHOWN_BINS = 8, 4
+COLLAPSED = 0.25
+"""The share of near-duplicates from which on a generator counts as collapsed."""
 
 People = Integers | None
 
@@ -91,7 +94,8 @@ class Modes(Evaluator):
         key="modes",
         title="Lost modes",
         meaning="Kinds of real faces that the generator makes too seldom, or no longer makes.",
-        key_measures=("missing_share",),
+        key_measures=("missing_share", "duplicate_share"),
+        lights={"diverse": ("missing_share", "duplicate_share", "coverage_ratio")},
         one_each=True,
         by_group="group_ratio",
     )
@@ -143,6 +147,20 @@ class Modes(Evaluator):
         findings.artifacts.extend(_nearest_pairs(pixels, repeats))
         return findings
 
+    @classmethod
+    def suggestions(cls, measurements: Sequence[Measurement]) -> list[Suggestion]:
+        """Another start, where the generator makes the same faces again; else the kinds that are missing."""
+        found = {one.name: one for one in reversed(measurements) if not one.group and one.alarm}
+        repeated, missing = found.get("duplicate_share"), found.get("missing_share")
+        if repeated is not None and (repeated.low or 0) > COLLAPSED:
+            reason = f"{repeated.value:.0%} of the synthetic faces are near-duplicates of others: it has collapsed."
+            title = "Start the generator's training again with another seed"
+            return [Suggestion(Urgency.USELESS + 1, title, reason, [repeated], options={"--seed": NEXT})]
+        if missing is not None and missing.value is not None:
+            reason = f"The kinds that {missing.value:.0%} of real faces belong to are generated too seldom or never."
+            return [Suggestion(Urgency.WEAK + 2, "Look at the kinds of faces that are missing", reason, [missing])]
+        return []
+
 
 def _groups(compared: Compared) -> Groups | None:
     """The groups that are large enough; None where there is no judge of at least two attributes."""
@@ -188,6 +206,7 @@ def _bin_measurements(compared: Compared, found: SpaceShares, p_value: float | N
         label="Share of real faces whose kind is missing",
         unit="%",
         verdict="info" if p_value is None else "fail" if p_value < LEVEL else "pass",
+        alarm=None if p_value is None else p_value < LEVEL,
         meaning="The share of real faces whose kinds are generated too seldom or never; about 0 if nothing is missing."
         + (
             " The p-value is of all bins in all spaces and of the groups of attributes: that synthetic faces are of "
@@ -261,6 +280,7 @@ def _duplicate_measurements(compared: Compared, faces: Faces, test: DuplicateTes
         label="Near-duplicates",
         unit="%",
         verdict="fail" if p_value < LEVEL else "pass",
+        alarm=p_value < LEVEL,
         null=_share(pairs.repeating(test.threshold, len(compared)), faces.reference_people),
         meaning="The share of synthetic faces that have a near-duplicate among the synthetic ones, nearer than real "
         f"faces of different people are. There are {test.separate} separate pairs, and {test.real_separate:g} among as "
@@ -314,12 +334,13 @@ def _coverage_ratio(compared: Compared, faces: Faces) -> Measurement:
         errors = [(number.high - number.low) / 2 / NORMAL for number in (synthetic, other)]
         value = synthetic.value / other.value
         ratio = normal_interval(value, float(np.hypot(errors[0], value * errors[1])) / other.value)
+    number = Interval(ratio.value, max(0.0, ratio.low), ratio.high)
     return compared.measurement(
         "coverage_ratio",
-        Interval(ratio.value, max(0.0, ratio.low), ratio.high),
+        number,
         label="Coverage, next to that of real faces",
         direction="higher",
-        verdict="warn" if ratio.high < 1 else "pass" if ratio.low >= 0 else "info",
+        verdict=severity(number, (1.0, 1.0, 1.0), useless=0.0),
         meaning="How many held-out real faces have a synthetic one near them, over how many have another real one near "
         "them: 1 where synthetic faces cover real variety as real ones do.",
         protocol={"k": K, "interval": f"delta method; {REPLICATES} random halves of the people of each side"},

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 import numpy as np
 import pandas as pd
 
 from augface.evaluators._compared import Compared, compared_groups, most_of
-from augface.evaluators.base import Context, Evaluator, Findings
+from augface.evaluators.base import Context, Evaluator, Findings, Suggestion, Urgency
 from augface.metrics.manifolds import REPLICATES, NeighbourScores, neighbour_scores, prdc_intervals
-from augface.results import Artifact, Section
+from augface.results import Artifact, Measurement, Section
 from augface.results.artifacts import image_grid, table
 from augface.seeds import random_generator
 
@@ -37,8 +37,8 @@ class Prdc(Evaluator):
         title="Precision and coverage",
         meaning="How many synthetic faces look real, and how much of real variety they cover.",
         key_measures=("precision", "recall", "density", "coverage"),
-        headline=(("precision",), ("recall",)),
         by_group="coverage",
+        lights={"realistic": ("precision",), "diverse": ("recall", "coverage")},
         depends_on_n=True,
     )
 
@@ -57,6 +57,21 @@ class Prdc(Evaluator):
                 scores = neighbour_scores(everything.reference, everything.synthetic, K)
                 findings.artifacts.extend([*_extremes(everything, scores), *_missed(everything, scores)])
         return findings
+
+    @classmethod
+    def suggestions(cls, measurements: Sequence[Measurement]) -> list[Suggestion]:
+        """More variety, where real faces are recalled much worse than other real faces recall them."""
+        found = {one.name: one for one in reversed(measurements) if not one.group and one.baseline is not None}
+        recall, precision = found.get("recall"), found.get("precision")
+        if recall is None or recall.verdict != "fail" or recall.value is None or recall.baseline is None:
+            return []
+        reason = (
+            f"Synthetic faces have {recall.value:.0%} of the variety of real ones (recall), and other real faces have "
+            f"{recall.baseline.value:.0%}."
+        )
+        if precision is not None and precision.verdict == "pass":
+            reason += " Each looks real enough: it is kinds of faces, hair and backgrounds that are missing."
+        return [Suggestion(Urgency.WEAK, "Make the faces more varied", reason, [recall], train_longer=True)]
 
 
 def _measure(compared: Compared, findings: Findings) -> None:
@@ -78,6 +93,7 @@ def _measure(compared: Compared, findings: Findings) -> None:
                 number,
                 label=name.capitalize(),
                 null=nulls[name],
+                useless=0.0,
                 direction="higher",
                 protocol={
                     "k": K,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 import matplotlib as mpl
@@ -15,13 +16,15 @@ from augface.classifiers.detector import COMPRESSION, Detector, compression_norm
 from augface.data.dataset import FaceDataset
 from augface.data.splits import near_duplicates
 from augface.evaluators._compared import Compared, most_of
-from augface.evaluators.base import Context, Evaluator, Findings
+from augface.evaluators.base import Context, Evaluator, Findings, Suggestion, Urgency
 from augface.features.base import Features
 from augface.features.extraction import features_of
 from augface.metrics.classification import TwoSampleTest, auc_interval, roc_at, two_sample_test
-from augface.metrics.spectrum import radial_spectrum
+from augface.metrics.intervals import Interval, normal_interval
+from augface.metrics.spectrum import FINE, fine_detail, radial_spectrum
 from augface.results import Artifact, Measurement, Section
 from augface.results.artifacts import image_grid, series, table
+from augface.results.severity import severity
 from augface.seeds import derive_seed, random_generator
 
 MINIMUM = 100
@@ -55,7 +58,8 @@ class RealVsFake(Evaluator):
         key="real_vs_fake",
         title="Real or synthetic?",
         meaning="How well a classifier distinguishes the two. It decides nothing by itself.",
-        key_measures=("detection_auc",),
+        key_measures=("detection_auc", "fine_detail"),
+        lights={"realistic": ("detection_auc",)},
     )
 
     def evaluate(self, context: Context) -> Findings:
@@ -112,8 +116,8 @@ class RealVsFake(Evaluator):
                     clean.auc,
                     label="Distinguished from real faces (AUC)",
                     null=null.auc,
+                    useless=1.0,
                     p_value=clean.p_value,
-                    verdict="info",
                     protocol={**PROTOCOL, **NORMALISED},
                     meaning="How often a classifier finds a synthetic face less real than a real one, of people it has "
                     "not seen and with the traces of compression covered; 0.5 is guessing. Far below it, synthetic "
@@ -161,6 +165,7 @@ class RealVsFake(Evaluator):
                         "seed": context.seed,
                     },
                 ),
+                _fine_detail(compared, reference, synthetic, other),
             ],
             [
                 *_most_and_least_convincing(synthetic, clean),
@@ -174,6 +179,24 @@ class RealVsFake(Evaluator):
             reason = "where the network looks: it distinguishes synthetic faces from real ones no better than chance."
             findings.skipped.append(self.skip(reason))
         return findings
+
+    @classmethod
+    def suggestions(cls, measurements: Sequence[Measurement]) -> list[Suggestion]:
+        """What too much or too little fine detail comes from."""
+        found = [one for one in measurements if one.name == "fine_detail" and one.verdict in ("warn", "fail")]
+        return [
+            Suggestion(
+                Urgency.WEAK - 1 if one.verdict == "fail" else Urgency.FINE,
+                "Train longer: the faces have a pattern or noise at the finest detail"
+                if one.value > 0
+                else "Train longer: the faces are blurred",
+                f"They have {10**one.value:.2g} times the power of real faces at the highest frequencies.",
+                [one],
+                train_longer=True,
+            )
+            for one in found
+            if one.value is not None
+        ]
 
     def _too_few(self, reason: str) -> Findings:
         return Findings(skipped=[self.skip(reason)])
@@ -237,6 +260,28 @@ def _most_and_least_convincing(synthetic: FaceDataset, test: TwoSampleTest) -> l
             section=RealVsFake.name,
         ),
     ]
+
+
+def _fine_detail(compared: Compared, reference: FaceDataset, synthetic: FaceDataset, other: FaceDataset) -> Measurement:
+    """How much more, or less, fine detail synthetic faces have than real ones, in decades of power."""
+    real, fake, others = (fine_detail(np.asarray(side.images)) for side in (reference, synthetic, other))
+    scatter = real.var() / len(real)
+
+    def beyond(side: Floats64) -> Interval:
+        return normal_interval(float(side.mean() - real.mean()), float(np.sqrt(side.var() / len(side) + scatter)))
+
+    number, null = beyond(fake), beyond(others)
+    return compared.measurement(
+        "fine_detail",
+        number,
+        label="Fine detail, beyond that of real faces",
+        null=null,
+        verdict=severity(number, null, useless=1.0 if number.value > null.value else -1.0),
+        direction="target",
+        protocol={"power": f"from {FINE:g} of the highest frequency on, grey", "unit": "decimal logarithm"},
+        meaning="Power at the highest frequencies over that of real faces, as a decimal logarithm: 0 is right; below "
+        "it synthetic faces are blurred, above it they have noise or a regular pattern.",
+    )
 
 
 def _roc(chances: Floats64, curves: dict[str, Floats64]) -> Artifact:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar, Literal
 
@@ -11,9 +11,9 @@ import numpy as np
 from augface.arrays import Floats64
 from augface.data.dataset import FaceDataset
 from augface.evaluators._compared import Compared
-from augface.evaluators.base import Context, Evaluator, Findings
+from augface.evaluators.base import Context, Evaluator, Findings, Suggestion, Urgency
 from augface.metrics.intervals import Interval, squared_interval
-from augface.metrics.kernel import kernel_estimate
+from augface.metrics.kernel import distance_of_halves, kernel_estimate
 from augface.metrics.manifolds import REPLICATES, prdc_intervals
 from augface.results import ImageGrid, Measurement, Section
 from augface.results.artifacts import image_grid
@@ -76,6 +76,21 @@ class Regions(Evaluator):
         findings.measurements.insert(0, _share(compared, distances))
         return findings
 
+    @classmethod
+    def suggestions(cls, measurements: Sequence[Measurement]) -> list[Suggestion]:
+        """A tighter crop, where what is around the face falls short and the face does not."""
+        found = {one.name: one for one in measurements}
+        share, surroundings = found.get("surroundings_share"), found.get("surroundings_kernel_distance")
+        if share is None or surroundings is None or surroundings.verdict not in ("warn", "fail"):
+            return []
+        if (share.low or 0) < 0.5 or share.value is None:
+            return []
+        reason = (
+            f"{share.value:.0%} of the distance to real faces is in hair, clothes and background, which no attribute "
+            "of a face needs."
+        )
+        return [Suggestion(Urgency.FINE, "Crop the faces more tightly", reason, [share, surroundings])]
+
 
 def _masked(faces: FaceDataset, region: Region, mean_face: Floats64) -> FaceDataset:
     """The faces with everything outside a region replaced by the mean face."""
@@ -110,6 +125,7 @@ def _measure(compared: Compared, region: Region, masked: Masked, findings: Findi
         "ellipse": {"centre": list(CENTRE), "radii": list(RADII), "edge": EDGE, "unit": "image sizes"},
         "outside_region": "the mean of the held-out real faces",
     }
+    useless = distance_of_halves(reference)
     distance, null = (
         squared_interval(estimate.value, estimate.standard_error)
         for estimate in (
@@ -123,7 +139,9 @@ def _measure(compared: Compared, region: Region, masked: Masked, findings: Findi
             distance,
             label=f"Kernel distance of {what}",
             null=null,
+            useless=useless,
             protocol={**protocol, "estimator": "unbiased, all pairs", "interval": "jackknife"},
+            found={"halves": useless},
             meaning=f"How unlike real ones {what} of synthetic images are; the rest is the same on both sides.",
         )
     )
@@ -150,6 +168,7 @@ def _measure(compared: Compared, region: Region, masked: Masked, findings: Findi
                 numbers[name],
                 label=f"{name.capitalize()} of {what}",
                 null=nulls[name],
+                useless=0.0,
                 direction="higher",
                 protocol={
                     **protocol,

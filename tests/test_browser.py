@@ -102,7 +102,7 @@ def test_what_the_policy_forbids_is_refused(html: str, show: Pages) -> None:
 def test_readable_without_scripts(html: str, show: Pages) -> None:
     page = show(html, java_script_enabled=False).page
     assert page.locator("h1").inner_text() == "No evidence that these faces help."
-    details = page.locator("details", has_text="Every number").first
+    details = page.locator("details:not(.chapter)", has_text="Every number").first
     assert not details.locator("table").first.is_visible()
     details.locator("summary").click()
     assert details.locator("table").first.is_visible()
@@ -148,19 +148,27 @@ def test_nothing_is_wider_than_a_phone(kind: str, show: Pages) -> None:
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
 
 
-def test_paper_shows_what_is_folded(html: str, show: Pages) -> None:
-    page = show(html, java_script_enabled=False).page
-    table = page.locator("details", has_text="Every number").first.locator("table").first
+def test_paper_shows_the_answers_and_what_a_reader_opened(html: str, show: Pages) -> None:
+    page = show(html).page
+    chapters = page.locator("details.chapter")
+    table = page.locator("#fidelity table").first
+    page.emulate_media(media="print")
+    assert page.locator("h1").is_visible()
+    assert page.locator(".advice").is_visible()
     assert not table.is_visible()
+    assert not page.locator("nav").is_visible()
+    page.emulate_media(media="screen")
+    page.get_by_role("button", name="Open all parts").click()
+    assert all(chapters.evaluate_all("all => all.map(one => one.open)"))
     page.emulate_media(media="print")
     assert table.is_visible()
     assert table.bounding_box()["height"] > 50
-    assert not page.locator("nav").is_visible()
     assert page.pdf().startswith(b"%PDF")
 
 
 def test_columns_sort_and_pictures_grow(html: str, show: Pages) -> None:
     page = show(html, viewport={"width": 1280, "height": 900}).page
+    page.evaluate(OPEN_ALL)
     header = page.locator("#downstream table.sortable th button").nth(1)
     numbers = page.locator("#downstream table.sortable").first.locator("tbody tr td:nth-child(2) data")
     for order in (sorted, lambda found: sorted(found, reverse=True)):
@@ -168,7 +176,7 @@ def test_columns_sort_and_pictures_grow(html: str, show: Pages) -> None:
         found = numbers.evaluate_all("all => all.map(one => Number(one.value))")
         assert len(found) > 2
         assert found == order(found)
-    figure = page.locator("figure.faces", has=page.locator(".zoom")).first
+    figure = page.locator(".chapter figure.faces", has=page.locator(".zoom")).first
     widths = [figure.locator("img").bounding_box()["width"]]
     for size in ("true", "large"):
         figure.locator(f"input.{size}").check()

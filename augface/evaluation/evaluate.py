@@ -11,6 +11,7 @@ import numpy as np
 from augface.data.dataset import FaceDataset
 from augface.downstream.settings import DownstreamSettings, Mode
 from augface.errors import AugfaceError, UnknownNameError
+from augface.evaluation.advice import advise
 from augface.evaluation.inputs import Faces, held_out, open_faces
 from augface.evaluation.provenance import describe_data, environment, short_name
 from augface.evaluation.verdict import decide
@@ -109,8 +110,10 @@ def evaluate(
         external_test=external_test,
     )
     findings, sections = run_evaluators(context, names)
+    verdict = decide(findings.measurements, findings.skipped)
     return Evaluation(
-        verdict=decide(findings.measurements, findings.skipped),
+        verdict=verdict,
+        advice=advise(findings.measurements, verdict),
         measurements=findings.measurements,
         sections=[SAMPLES, *sections],
         skipped=findings.skipped,
@@ -205,10 +208,31 @@ def run_evaluators(context: Context, names: Sequence[str]) -> tuple[Findings, li
     return findings, sections
 
 
+def _glance(context: Context, columns: int = 6, rows: int = 2) -> Artifact:
+    """A first look: a dozen random synthetic faces, above a dozen real ones where they may be shown."""
+    random = random_generator(context.seed, "glance")
+    sides = {"synthetic": context.samples, **({"real": context.reference} if context.show_real else {})}
+    shown, labels = [], []
+    for name, faces in sides.items():
+        chosen = random.choice(len(faces), min(columns * rows, len(faces)), replace=False)
+        for start in range(0, len(chosen), columns):
+            shown.append(faces.images[chosen[start : start + columns]])
+            labels.append(name)
+    return image_grid(
+        shown,
+        name="glance",
+        title="At random",
+        caption=" and ".join(f"{name} faces" for name in sides) + ", none picked for its looks",
+        section=SAMPLES.key,
+        row_labels=labels,
+        shows_real_people=context.show_real and context.reference.shows_people,
+    )
+
+
 def sample_grids(context: Context, columns: int = 12, rows: int = 4) -> list[Artifact]:
     """Random faces, uncurated: synthetic ones, and held-out real ones beside them where they may be shown."""
     random = random_generator(context.seed, "sample grids")
-    grids: list[Artifact] = []
+    grids: list[Artifact] = [_glance(context)]
     for faces, name, title, real in (
         (context.samples, "samples-synthetic", "Synthetic faces", False),
         (context.reference, "samples-real", "Held-out real faces", True),

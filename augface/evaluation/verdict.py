@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from augface.errors import UsageError
-from augface.evaluators import EVALUATORS
-from augface.evaluators.base import Evaluator
+from augface.evaluators import loaded_evaluators
 from augface.results import Measurement, Skipped, Verdict
 
 UNANSWERED = "Whether the faces help a classifier was not measured"
@@ -22,7 +20,7 @@ def decide(measurements: Sequence[Measurement], skipped: Sequence[Skipped] = ())
         measurements: those of all evaluators.
         skipped: what was not measured, for the reason where the question was not asked.
     """
-    evaluators = _evaluators()
+    evaluators = loaded_evaluators()
     own = {name: [one for one in measurements if one.evaluator == name] for name in evaluators}
     arguments = [argument for name, found in own.items() if found for argument in evaluators[name].arguments(found)]
     against, favour, undecided, caveats = (
@@ -40,15 +38,3 @@ def decide(measurements: Sequence[Measurement], skipped: Sequence[Skipped] = ())
     reasons = [one.reason for one in skipped if one.evaluator in deciding]
     why = f": it {reasons[0].split(';')[0].rstrip('.')}." if reasons else "."
     return Verdict(decision="not assessed", reason=f"{UNANSWERED}{why}")
-
-
-def _evaluators() -> dict[str, type[Evaluator]]:
-    """All evaluators by name; one of another package that cannot be loaded has nothing to say."""
-    found = {}
-    for name, entry in EVALUATORS.entries().items():
-        try:
-            found[name] = EVALUATORS.get(name)
-        except UsageError:
-            if entry.built_in:
-                raise
-    return found

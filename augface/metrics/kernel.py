@@ -13,9 +13,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from sklearn.decomposition import PCA
 
 from augface.arrays import Floats, Floats64
-from augface.metrics.arrays import float_pair
+from augface.metrics.arrays import float_matrix, float_pair
 
 BLOCK = 1024
 """Rows and columns of the products that are in memory at a time."""
@@ -48,6 +49,20 @@ def kernel_distance(x: npt.ArrayLike, y: npt.ArrayLike) -> float:
         The distance; for two samples of one population it scatters around 0 and may be negative.
     """
     return kernel_estimate(x, y).value
+
+
+def distance_of_halves(x: npt.ArrayLike) -> float:
+    """The distance between the two halves of a sample that differ most: those below and above the median of its first
+    principal component. A scale for distances: synthetic faces that are as far from real ones as that are of no use.
+
+    Args:
+        x: (N, D), at least 6 rows.
+    """
+    rows = float_matrix(x, "real", minimum=6)
+    component = PCA(1, svd_solver="randomized", random_state=0).fit_transform(rows)[:, 0]
+    order = np.argsort(component, kind="stable")
+    half = len(order) // 2
+    return kernel_distance(rows[order[:half]], rows[order[half:]])
 
 
 def kernel_estimate(

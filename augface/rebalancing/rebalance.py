@@ -20,6 +20,7 @@ from augface.data.splits import identity_overlap, with_splits
 from augface.downstream.full import check_network
 from augface.downstream.settings import DownstreamSettings, Mode
 from augface.errors import OutputError, UsageError, require
+from augface.evaluation.advice import advise
 from augface.evaluation.evaluate import SAMPLES, run_evaluators, sample_grids
 from augface.evaluation.provenance import describe_data, environment, short_name
 from augface.evaluation.verdict import decide
@@ -38,14 +39,15 @@ from augface.rebalancing.results import (
     balance_table,
     face_grids,
     filter_measurements,
-    filter_tables,
+    label_measurements,
     training_artifacts,
 )
 from augface.rebalancing.settings import MAX_DRAWS, RebalanceSettings
 from augface.rebalancing.strategy import FEW_POSITIVES, Strategy, SubgroupPlan, plan_subgroups
+from augface.rebalancing.suggestions import suggestions
 from augface.results import REBALANCING, Evaluation
 from augface.seeds import derive_seed
-from augface.training.budget import parse_budget
+from augface.training.budget import longer_budget, parse_budget
 
 log = logging.getLogger("augface")
 
@@ -256,18 +258,26 @@ def carry_out(plan: Plan, run_dir: Path, *, resume: bool = False, real_images: b
         context = _context(plan, run_dir, generator, samples, added, real_images=real_images)
         findings, sections = run_evaluators(context, list(EVALUATORS))
     copies_allowed = "copies" in generator.capabilities
+    verdict = decide(findings.measurements, findings.skipped)
+    own = [
+        *balance_measurements(plan.subgroups, accepted),
+        *filter_measurements(accepted, filters, copies_allowed=copies_allowed),
+        *label_measurements(filters, settings.attr + settings.within),
+    ]
     evaluation = Evaluation(
-        verdict=decide(findings.measurements, findings.skipped),
-        measurements=[
-            *balance_measurements(plan.subgroups, accepted),
-            *filter_measurements(accepted, filters, copies_allowed=copies_allowed),
-            *findings.measurements,
-        ],
+        verdict=verdict,
+        advice=advise(
+            findings.measurements,
+            verdict,
+            command,
+            longer=longer_budget(settings.budget) if "trainable" in generator.capabilities else "",
+            suggestions=suggestions(own),
+        ),
+        measurements=[*own, *findings.measurements],
         sections=[BALANCE, FILTERS, SAMPLES, *sections, TRAINING],
         skipped=findings.skipped,
         artifacts=[
             balance_table(plan.subgroups, accepted),
-            *filter_tables(accepted, filters),
             *face_grids(accepted, train, section=SAMPLES.key, real_images=real_images, seed=seed),
             *sample_grids(context),
             *findings.artifacts,

@@ -129,6 +129,28 @@ def filter_measurements(accepted: Sequence[Accepted], filters: Filters, *, copie
     return measurements
 
 
+def label_measurements(filters: Filters, attributes: Sequence[str]) -> list[Measurement]:
+    """How well the attribute filter's classifier does on real faces: what labels are worth."""
+    thresholds = filters.classifier.thresholds
+    return [
+        Measurement(
+            evaluator=REBALANCING,
+            section=FILTERS.key,
+            name="label_accuracy",
+            label="Accuracy of the attribute filter",
+            attribute=name,
+            value=thresholds[name].balanced_accuracy,
+            unit="%",
+            direction="higher",
+            meaning="Balanced accuracy of its classifier on real training people on whom it was not trained; half is "
+            "guessing.",
+            protocol={"classifier": "attribute classifier", "scored_on": "an inner fold of other people"},
+        )
+        for name in attributes
+        if name in thresholds
+    ]
+
+
 def balance_table(plans: Sequence[SubgroupPlan], accepted: Sequence[Accepted]) -> Artifact:
     """Training faces of each class before and after."""
     added = {part.subgroup: part.count for part in accepted}
@@ -141,25 +163,6 @@ def balance_table(plans: Sequence[SubgroupPlan], accepted: Sequence[Accepted]) -
         section=BALANCE.key,
         figure="before and after",
     )
-
-
-def filter_tables(accepted: Sequence[Accepted], filters: Filters) -> list[Artifact]:
-    """How good the classifier behind the attribute filter is."""
-    thresholds = filters.classifier.thresholds
-    names = sorted({name for part in accepted for name in part.subgroup} & thresholds.keys())
-    if not names:
-        return []
-    rows = [(name, thresholds[name].balanced_accuracy) for name in names]
-    return [
-        table(
-            pd.DataFrame(rows, columns=["attribute", "balanced accuracy"]).round(4),
-            name="filter-classifier",
-            title="How accurate the attribute filter is",
-            caption="Balanced accuracy of the attribute filter's classifier on real training people on whom it was not "
-            "trained.",
-            section=FILTERS.key,
-        )
-    ]
 
 
 def face_grids(

@@ -40,8 +40,8 @@ DARK = {
     "#b07c00": "#e0b040",
 }
 FONTS = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
-WIDTH = 8.6
-"""Inches of every figure."""
+WIDTH, NARROW = 8.6, 4.4
+"""Inches of every figure, on a screen and on a phone."""
 MOST_BARS = 24
 MOST_GROUPS = 12
 FEW_GROUPS = 5
@@ -82,15 +82,30 @@ STYLE = {
 
 @dataclass(frozen=True)
 class Drawing:
-    """A figure, and in words what it shows, for those who cannot see it."""
+    """A figure for screens and one for phones, and in words what they show, for those who cannot see it."""
 
     svg: str
+    narrow_svg: str
     description: str
+
+    @classmethod
+    def of(cls, draw: Callable[[Axes], None], description: str, *, height: float) -> Drawing:
+        """Drawn twice, in so many inches of height."""
+        return cls(_svg(draw, height, WIDTH), _svg(draw, height, NARROW), description)
 
     @property
     def uri(self) -> str:
-        """The SVG as the address of an image."""
-        return "data:image/svg+xml;base64," + base64.b64encode(self.svg.encode("utf-8", "replace")).decode()
+        """The SVG for screens as the address of an image."""
+        return _uri(self.svg)
+
+    @property
+    def narrow_uri(self) -> str:
+        """The SVG for phones as the address of an image."""
+        return _uri(self.narrow_svg)
+
+
+def _uri(svg: str) -> str:
+    return "data:image/svg+xml;base64," + base64.b64encode(svg.encode("utf-8", "replace")).decode()
 
 
 def balance_figure(table: Table) -> Drawing | None:
@@ -131,10 +146,10 @@ def balance_figure(table: Table) -> Drawing | None:
         axes.set_xlabel("faces in the training set")
         axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
-        axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=3, borderaxespad=0.2, handlelength=1, handleheight=1)
+        _legend(axes, 3, handlelength=1, handleheight=1)
 
     said = [f"{name}: {start:,.0f} faces before, {end:,.0f} after" for name, start, end in classes]
-    return Drawing(_svg(draw, height=0.95 + 0.36 * len(classes)), _list(said))
+    return Drawing.of(draw, _list(said), height=0.95 + 0.36 * len(classes))
 
 
 def groups_figure(measurements: Sequence[Measurement]) -> Drawing | None:
@@ -176,14 +191,14 @@ def groups_figure(measurements: Sequence[Measurement]) -> Drawing | None:
         axes.plot([], [], "o", color=SYNTHETIC, markersize=6, label="synthetic faces")
         if any(one.baseline for one in groups):
             axes.plot([], [], "|", color=REAL, markersize=10, markeredgewidth=2, label="real against real")
-        axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2, borderaxespad=0.2, handletextpad=0.3)
+        _legend(axes, 2, handletextpad=0.3)
 
     said = [
         f"{Subgroup(one.group)}: {quantity(one).text}"
         + (f", real against real {quantity_of(one.baseline, one.unit).text}" if one.baseline else "")
         for one in groups
     ]
-    return Drawing(_svg(draw, height=0.95 + 0.3 * len(groups)), _list(said))
+    return Drawing.of(draw, _list(said), height=0.95 + 0.3 * len(groups))
 
 
 def _badness(one: Measurement) -> float:
@@ -229,7 +244,7 @@ def matrix_figure(table: Table) -> Drawing | None:
         f"{name}: {', '.join(f'{share:.0f} % of {column}' for column, share in zip(asked, each, strict=True))}"
         for (name, _), each in zip(rows, shares, strict=True)
     ]
-    return Drawing(_svg(draw, height=1.0 + 0.24 * len(rows)), _list(said))
+    return Drawing.of(draw, _list(said), height=1.0 + 0.24 * len(rows))
 
 
 def arms_figure(measurements: Sequence[Measurement], tables: Sequence[Table]) -> Drawing | None:
@@ -248,11 +263,16 @@ def arms_figure(measurements: Sequence[Measurement], tables: Sequence[Table]) ->
 
     def draw(axes: Axes) -> None:
         places = np.arange(len(arms))[::-1]
+        start, end = _shown_range(arms)
         real_only = [arm.value for arm in arms if not _uses_synthetic(arm) and arm.value is not None]
         if real_only and len(real_only) < len(arms):
             axes.axvline(max(real_only), color=MUTED, linewidth=0.9, linestyle=(0, (4, 3)), zorder=1)
         for place, arm in zip(places, arms, strict=True):
             colour = SYNTHETIC if _uses_synthetic(arm) else REAL
+            if (arm.value or 0.0) < start:
+                text = f"◂ {format_number(arm.value)}, far below"
+                axes.annotate(text, (start, place), (4, 0), textcoords="offset points", va="center", color=colour)
+                continue
             if arm.low is not None and arm.high is not None:
                 axes.plot([arm.low, arm.high], [place, place], color=colour, linewidth=2.4, solid_capstyle="round")
             axes.plot([arm.value or 0.0], [place], "o", color=colour, markersize=7.5, zorder=4)
@@ -271,19 +291,30 @@ def arms_figure(measurements: Sequence[Measurement], tables: Sequence[Table]) ->
                 )
         _categories(axes, places, [str(arm.arm) for arm in arms])
         axes.set_ylim(-0.65, len(arms) - 0.45)
+        axes.set_xlim(start, end)
         axes.set_ylabel("")
         axes.set_xlabel(_with_unit(score.replace("_", " "), arms[0].unit))
         axes.xaxis.set_major_locator(MaxNLocator(7, steps=[1, 2, 5, 10]))
         for colour, text in ((REAL, "real faces only"), (SYNTHETIC, "with synthetic faces")):
             if any((SYNTHETIC if _uses_synthetic(arm) else REAL) == colour for arm in arms):
                 axes.plot([], [], "o", color=colour, markersize=6, label=text)
-        axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2, borderaxespad=0.2, handletextpad=0.2)
+        _legend(axes, 2, handletextpad=0.2)
 
     said = [
         f"{arm.arm}: {shown.text}" + (f" ({shown.interval})" if shown.interval else "")
         for arm, shown in ((arm, quantity(arm)) for arm in arms)
     ]
-    return Drawing(_svg(draw, height=0.95 + 0.42 * len(arms)), f"{label_of(arms[0])}. {_list(said)}")
+    return Drawing.of(draw, f"{label_of(arms[0])}. {_list(said)}", height=0.95 + 0.42 * len(arms))
+
+
+def _shown_range(arms: Sequence[Measurement]) -> tuple[float, float]:
+    """Where the axis begins and ends: one arm that is far below all others does not squeeze them."""
+    lows = [one.value or 0.0 if one.low is None else one.low for one in arms]
+    highs = [one.value or 0.0 if one.high is None else one.high for one in arms]
+    start, end = float(np.quantile(lows, 0.15)), max(highs)
+    near = [low for low in lows if low >= start - 2 * (end - start)]
+    margin = 0.06 * (end - min(near)) or 0.01
+    return min(near) - margin, end + margin
 
 
 def series_figure(series: Series) -> Drawing | None:
@@ -316,14 +347,14 @@ def series_figure(series: Series) -> Drawing | None:
         axes.xaxis.set_major_locator(MaxNLocator(7, steps=[1, 2, 5, 10]))
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.6g}"))
         axes.tick_params(axis="y", labelcolor=MUTED)
-        axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=4, borderaxespad=0.2, handlelength=1.4)
+        _legend(axes, 4, handlelength=1.4)
 
     said = [
         f"{name} from {format_number(float(y[0]))} to {format_number(float(y[-1]))}" for name, (_, y) in curves.items()
     ]
     ends = [ends for x, _ in curves.values() for ends in (x[0], x[-1])]
     over = f"{series.x_label} from {format_number(float(min(ends)))} to {format_number(float(max(ends)))}"
-    return Drawing(_svg(draw, height=2.9), f"{series.y_label} over {over}. {_list(said)}")
+    return Drawing.of(draw, f"{series.y_label} over {over}. {_list(said)}", height=2.9)
 
 
 def _uses_synthetic(arm: Measurement) -> bool:
@@ -343,6 +374,16 @@ def _seed_scores(tables: Sequence[Table], score: str) -> dict[str, list[float]]:
     return scores
 
 
+def _is_narrow(axes: Axes) -> bool:
+    return require(axes.get_figure(root=True)).get_figwidth() < WIDTH
+
+
+def _legend(axes: Axes, columns: int, **options: float) -> None:
+    """Above the axes; on a phone in fewer columns."""
+    columns = max(1, columns // 2) if _is_narrow(axes) else columns
+    axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=columns, borderaxespad=0.2, **options)
+
+
 def _with_unit(text: str, unit: str) -> str:
     return f"{_text(text)} ({_text(unit)})" if unit else _text(text)
 
@@ -359,20 +400,20 @@ def _text(text: str, most: int = 40) -> str:
 
 
 def _categories(axes: Axes, places: Sequence[float] | np.ndarray, names: Sequence[str]) -> None:
-    axes.set_yticks(places, [_text(name) for name in names])
+    axes.set_yticks(places, [_text(name, 24 if _is_narrow(axes) else 40) for name in names])
     axes.tick_params(axis="y", length=0)
     axes.grid(axis="y", visible=False)
     axes.spines["left"].set_visible(False)
 
 
-def _svg(draw: Callable[[Axes], None], *, height: float) -> str:
+def _svg(draw: Callable[[Axes], None], height: float, width: float) -> str:
     """What `draw` puts on a pair of axes of so many inches, as the text of an SVG file."""
     # `default` makes the figure independent of the user's own settings. Names may hold letters that the font for
     # the layout lacks; the reader's browser has them.
     with style.context(["default", STYLE], after_reset=True), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
         warnings.filterwarnings("ignore", message=".*[Mm]atplotlib currently does not support")
-        figure = Figure(figsize=(WIDTH, height), layout="constrained")
+        figure = Figure(figsize=(width, height), layout="constrained")
         draw(figure.subplots())
         file = io.StringIO()
         figure.savefig(file, format="svg", metadata={"Date": None, "Creator": None}, facecolor="none")

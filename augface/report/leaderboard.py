@@ -10,7 +10,9 @@ from dataclasses import dataclass, replace
 
 from augface.data.groups import Subgroup
 from augface.errors import require
-from augface.report.summarise import SENTENCES, ProvenanceGroup, Strip, representatives, summarise
+from augface.report.overview import SENTENCES, representatives
+from augface.report.rows import Strip
+from augface.report.summarise import ProvenanceGroup, summarise
 from augface.report.words import Quantity, label, label_of, quantity
 from augface.results import REBALANCING, Decision, Evaluation, ImageGrid, Measurement, Section
 from augface.results.comparison import Comparison, Key, Row

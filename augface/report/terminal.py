@@ -1,4 +1,4 @@
-"""The verdict and the key numbers as ten lines of plain text, or as some twenty."""
+"""The verdict and the key numbers as a dozen lines of plain text, or as some twenty."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import textwrap
 from collections.abc import Mapping
 
 from augface.data.groups import Subgroup
-from augface.report.summarise import SENTENCES, first, scorecard
+from augface.report.overview import first, scorecard, sentence
 from augface.report.words import Quantity, format_number, label, label_of, quantity, quantity_of
 from augface.results import REBALANCING, Evaluation, Measurement
 
 WIDTH = 88
-LINES = 10
+LINES = 12
 MOST_ROWS = 16
 """Of the scorecard, where all of it is wanted."""
 HEADER = ("", "value", "95 % interval", "real vs real", "")
@@ -24,18 +24,28 @@ def terminal_summary(evaluation: Evaluation, *, in_full: bool = False) -> str:
 
     Args:
         evaluation: what was measured.
-        in_full: False gives ten lines, with the effect and the alarms before other numbers; True all key numbers, and
-            why others were not measured.
+        in_full: False gives twelve lines, with the effect and the alarms before other numbers, and the first thing to
+            do next; True all key numbers, all advice, and why others were not measured.
     """
-    sentence, reason = SENTENCES[evaluation.verdict.decision], clean(evaluation.verdict.reason)
-    verdict = textwrap.wrap(f"{sentence.upper()} {reason}", WIDTH, max_lines=5, placeholder=" ...")
-    after = _not_measured(evaluation, in_full=in_full)
+    reason = clean(evaluation.verdict.reason)
+    verdict = textwrap.wrap(f"{sentence(evaluation).upper()} {reason}", WIDTH, max_lines=5, placeholder=" ...")
+    after = [*_next(evaluation, most=None if in_full else 1), *_not_measured(evaluation, in_full=in_full)]
     if not evaluation.measurements:
         after.append("Nothing was measured.")
     rows = _scorecard(evaluation, worst_first=not in_full)
     rows = rows[: MOST_ROWS if in_full else LINES - len(verdict) - len(after) - 1]
     table = _columns([HEADER, *rows]) if rows else []
     return "\n".join([*verdict, *([""] if in_full and table else []), *table, *after])
+
+
+def _next(evaluation: Evaluation, most: int | None) -> list[str]:
+    """What to do next, each with its command on a line of its own, to be copied."""
+    lines = []
+    for advice in evaluation.advice[:most]:
+        lines.append(_shorten(f"Next: {clean(advice.title)}.", WIDTH))
+        if advice.command:
+            lines.append(f"  {clean(advice.command)}")
+    return lines
 
 
 def _not_measured(evaluation: Evaluation, *, in_full: bool) -> list[str]:

@@ -3,11 +3,13 @@
 from augface.results.schema import (
     REBALANCING,
     SCHEMA,
+    Advice,
     Artifact,
     Baseline,
     Decision,
     Evaluation,
     ImageGrid,
+    Light,
     Measurement,
     Section,
     Series,
@@ -15,18 +17,22 @@ from augface.results.schema import (
     Table,
     Verdict,
 )
+from augface.results.severity import Severity
 
 __all__ = [
     "REBALANCING",
     "SCHEMA",
+    "Advice",
     "Artifact",
     "Baseline",
     "Decision",
     "Evaluation",
     "ImageGrid",
+    "Light",
     "Measurement",
     "Section",
     "Series",
+    "Severity",
     "Skipped",
     "Table",
     "Verdict",

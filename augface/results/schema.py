@@ -17,6 +17,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from augface.errors import DataError
 from augface.files import atomic_write
 from augface.results.migration import upgraded
+from augface.results.severity import Severity
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,6 +28,10 @@ files are still read (`augface.results.migration`)."""
 
 REBALANCING = "rebalance"
 """What measurements of a rebalancing itself, such as yields, have in the place of an evaluator's name."""
+
+Light = Literal["helps", "realistic", "diverse", "obeys", "copies"]
+"""The questions that a person has first: do the faces help, are they realistic and diverse, do they show what was
+requested, and are they free of copies?"""
 
 Decision = Literal["use", "do not use", "no evidence", "not assessed"]
 
@@ -69,7 +74,10 @@ class Measurement(_Record):
     direction: Literal["lower", "higher", "target"]
     """Which way is better. `target`: there is a value to hit, given by the baseline."""
     baseline: Baseline | None = None
-    verdict: Literal["pass", "warn", "fail", "info"] = "info"
+    verdict: Severity = "info"
+    """How bad it is; see `augface.results.severity`."""
+    alarm: bool | None = None
+    """Whether a test whose false alarms are calibrated found something wrong; None where there is no such test."""
     unit: str = ""
     signed: bool = False
     """Whether the number is a difference, which is shown with its sign."""
@@ -96,6 +104,19 @@ class Skipped(_Record):
 
     evaluator: str
     reason: str
+
+
+class Advice(_Record):
+    """Something to do next."""
+
+    title: str
+    """What to do, in a short imperative sentence."""
+    reason: str
+    """Why, with the numbers that say so, in a sentence or two."""
+    command: str = ""
+    """A command line that does it; empty where none does."""
+    evidence: list[str] = Field(default_factory=list)
+    """The measurements that it rests on, as `evaluator.name`."""
 
 
 class ImageGrid(_Record):
@@ -168,14 +189,14 @@ class Section(_Record):
     """Names of the measurements that matter most, in order."""
     one_each: bool = False
     """Whether the first measurement of a name stands for those in other spaces and of other attributes."""
-    headline: tuple[tuple[str, ...], ...] = ()
-    """The measurements beside the verdict: of each tuple the first that was measured."""
     by_group: str = ""
     """The name of the measurement that is drawn group by group; empty where none is."""
     depends_on_n: bool = False
     """Whether the numbers change with the number of faces, so that only equal numbers of faces can be compared."""
     decides: bool = False
     """Whether the verdict rests on it."""
+    lights: dict[Light, tuple[str, ...]] = Field(default_factory=dict)
+    """The questions that this section answers, each with the measurements that it is answered by."""
 
 
 class Verdict(_Record):
@@ -190,6 +211,8 @@ class Evaluation(_Record):
 
     schema_version: Literal[2] = Field(default=2, alias="schema")
     verdict: Verdict
+    advice: list[Advice] = Field(default_factory=list)
+    """What to do next, the most important first."""
     measurements: list[Measurement]
     sections: list[Section] = Field(default_factory=list)
     """What the measurements and artifacts belong to, in the order in which they are to be read."""

@@ -32,3 +32,15 @@ def parse_budget(text: str) -> Budget:
     if not match or float(match[1]) == 0 or (match[2] == "" and float(match[1]) < 1):
         raise UsageError(f"The budget {text!r} is neither images (64, 200k, 1M) nor time (30s, 10m, 2h).")
     return Budget(float(match[1]) * _FACTORS[match[2]], "seconds" if match[2] in ("s", "m", "h") else "images")
+
+
+def longer_budget(text: str, factor: int = 4) -> str:
+    """A budget several times as long, in the same unit or the next larger one.
+
+    >>> longer_budget("5m"), longer_budget("30m"), longer_budget("4k"), longer_budget("400k")
+    ('20m', '2h', '16k', '1.6M')
+    """
+    budget = parse_budget(text)
+    amount, units = budget.amount * factor, ("h", "m", "s") if budget.unit == "seconds" else ("M", "k", "")
+    unit = next((unit for unit in units if amount >= _FACTORS[unit]), units[-1])
+    return f"{amount / _FACTORS[unit]:g}{unit}"

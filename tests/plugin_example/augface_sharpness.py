@@ -23,7 +23,7 @@ class Sharpness(Evaluator):
         title="Sharpness",
         meaning="How much neighbouring pixels differ, in grey levels: less than in real faces is blur, more is noise.",
         key_measures=("contrast",),
-        headline=(("contrast",),),
+        lights={"realistic": ("contrast",)},
     )
 
     def evaluate(self, context: Context) -> Findings:

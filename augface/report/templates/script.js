@@ -1,5 +1,5 @@
 "use strict";
-// The page is complete without this: it adds sorting, a copy button, and open details on paper for older browsers.
+// The page is complete without this: it adds sorting, copy buttons, and a button that opens all parts.
 for (const command of document.querySelectorAll("pre.command")) {
   const button = document.createElement("button");
   button.textContent = "Copy";
@@ -38,13 +38,17 @@ for (const table of document.querySelectorAll("table.sortable")) {
   }
 }
 
-const closed = [];
-addEventListener("beforeprint", () => {
-  for (const details of document.querySelectorAll("details:not([open])")) {
-    closed.push(details);
-    details.open = true;
-  }
-});
-addEventListener("afterprint", () => {
-  for (const details of closed.splice(0)) details.open = false;
-});
+const parts = document.querySelectorAll("main > details.chapter");
+if (parts.length) {
+  const button = document.createElement("button");
+  const isAllOpen = () => [...parts].every((part) => part.open);
+  const name = () => (button.textContent = isAllOpen() ? "Close all parts" : "Open all parts, also for printing");
+  button.className = "all";
+  button.addEventListener("click", () => {
+    const open = !isAllOpen();
+    for (const part of parts) part.open = open;
+  });
+  for (const part of parts) part.addEventListener("toggle", name);
+  name();
+  parts[0].before(button);
+}

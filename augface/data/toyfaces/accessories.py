@@ -87,40 +87,52 @@ def hat(canvas: Canvas, portrait: Portrait) -> None:
 
 
 def glasses(canvas: Canvas, portrait: Portrait) -> None:
-    """Frames, lenses and temples; dark lenses for sunglasses."""
+    """Frames, lenses and temples: thick, thin or without a rim, clear, tinted or dark, in place or slid down."""
     f = canvas.factors
     half, height, square, hang = f.look_up("glasses_shape", GLASSES)
-    dark, tint = f("glasses_dark"), f("glasses_colour")
+    size = f("glasses_size")
+    half, height = half * (0.5 + 0.5 * size), height * size
+    dark, tint, rim = f("glasses_dark"), f("glasses_tint"), f("glasses_rim")
     metal = f.kind("glasses_shape", "aviator")
-    plastic = from_hsv(tint * 0.12, 0.55, 0.06 + 0.34 * tint)
+    colour = f("glasses_colour")
+    plastic = from_hsv(colour * 7.3, 0.2 + 0.6 * colour, 0.05 + 0.85 * colour * colour)
     frame = mix(plastic, (0.58, 0.44, 0.20), 0.85 * metal * (1 - dark))
-    thick = 0.030 - 0.008 * metal
-    patch = canvas.patch(-0.56, 0.56, -0.24, 0.20)
+    frame = mix((0.50, 0.45, 0.40), frame, ramp(rim, 0.0, 0.4))  # thin frames are of metal
+    thick = (0.012 + 0.018 * rim) * (1 - 0.25 * metal)
+    upper, lower = (f.kind("glasses_frame", kind) for kind in ("upper", "lower"))
+    slid = 0.11 * f("glasses_slid")
+    patch = canvas.patch(-0.60, 0.60, -0.30, 0.36)
     rims = np.zeros_like(patch.x)
     lenses = np.zeros_like(patch.x)
     glint = np.zeros_like(patch.x)
     inner, outer = [], []
     for side in (-1, 1):
-        x, y, narrow = portrait.place(side * (portrait.eye_x + 0.004), -0.022, 0.5)
+        x, y, narrow = portrait.place(side * (portrait.eye_x + 0.004), -0.022 + slid, 0.5)
         u = (patch.x - x) / (half * narrow)
         v = (patch.y - y - hang * 0.06) / height
         u = u * (1 + 0.9 * np.abs(hang) * ramp(v * np.sign(hang + 1e-6), 0.0, 1.0))
         distance = rounded(u, v, square) * np.minimum(half * narrow, height)
-        rims = np.maximum(rims, patch.stroke(distance, thick))
+        shown = 1 - upper * ramp(v, -0.15, 0.25) - lower * ramp(-v, -0.15, 0.25)
+        rims = np.maximum(rims, patch.stroke(distance, thick) * shown)
         lenses = np.maximum(lenses, patch.cover(distance))
         glint = np.maximum(glint, bump((u + 0.8 * v + 0.55) / 0.3) * patch.cover(distance + 0.03))
         inner.append(x - side * half * narrow)
         outer.append(x + side * half * narrow)
     fade = ramp(patch.y, -0.17, 0.16)
     lens = mix((0.05, 0.05, 0.07), (0.36, 0.30, 0.30), fade)
-    patch.paint(mix((0.80, 0.88, 0.93), lens, dark), lenses * (0.10 + 0.82 * dark))
-    patch.paint(WHITE, glint * (0.22 + 0.06 * dark))
+    tinted = mix((0.80, 0.88, 0.93), from_hsv(0.04 + colour * 0.5, 0.5, 0.55), tint)
+    patch.paint(mix(tinted, lens, dark), lenses * (0.03 + 0.25 * tint + 0.82 * dark))
+    patch.paint(WHITE, glint * (0.03 + 0.12 * f("glasses_glint") + 0.06 * dark))
+    rims = rims * ramp(rim, -0.3, 0.5)  # a rimless lens has hardly an edge
     middle = 0.5 * (inner[0] + inner[1])
     reach = 0.5 * np.abs(inner[1] - inner[0]) + 0.01
-    bridge = patch.stroke(patch.y + 0.055 - 0.6 * (patch.x - middle) * (patch.x - middle) / reach * 0.3, thick)
-    rims = np.maximum(rims, bridge * patch.cover(np.abs(patch.x - middle) - reach))
+    bridge_y = patch.y + 0.055 - slid
+    bridge = patch.stroke(bridge_y - 0.6 * (patch.x - middle) * (patch.x - middle) / reach * 0.3, thick)
+    rims = np.maximum(rims, bridge * patch.cover(np.abs(patch.x - middle) - reach) * (0.35 + 0.65 * rim))
     distance, _, _ = portrait.outline(patch)
     for side, end in zip((-1, 1), outer, strict=True):
-        temple = patch.stroke(patch.y + 0.065, thick * 0.9) * patch.cover((end - patch.x) * side)
-        rims = np.maximum(rims, temple * patch.cover(distance - 0.02))
+        # temples rise to the ears from where slid glasses end
+        rise = 0.9 * slid * ramp((patch.x - end) * side, 0.0, 0.2)
+        temple = patch.stroke(patch.y + 0.065 - slid + rise, thick * 0.9) * patch.cover((end - patch.x) * side)
+        rims = np.maximum(rims, temple * patch.cover(distance - 0.02) * (0.4 + 0.6 * rim))
     patch.paint(frame, rims * 0.97)

@@ -22,7 +22,7 @@ from augface.data.toyfaces.renderer import render
 from augface.errors import UsageError
 from augface.seeds import derive_seed, random_generator
 
-VERSION = 1
+VERSION = 2
 """Goes up whenever any picture or label of the same seed changes."""
 TERMS = "The faces called real here are ToyFaces: drawn by a program, of people who do not exist. Use them freely."
 
@@ -48,6 +48,10 @@ RATES: dict[str, tuple[float, float, float, float]] = {
     "Wearing_Hat": (0.016, 0.027, 0.089, 0.074),
     "Wearing_Lipstick": (0.765, 0.813, 0.0, 0.006),
 }
+SUNGLASSES, TINTED, RIMLESS = 0.1, 0.25, 0.25
+"""How many glasses are dark, slightly tinted, and without a rim: some are hard to see, as on photographs."""
+FRAMES = {"whole": 0.6, "upper": 0.25, "lower": 0.15}
+"""Which part of the lenses the rim holds."""
 HAIR_COLOURS: dict[str, tuple[float, float, float, float]] = {
     # Of all, the bald included; `sandy` and `red` are what CelebA has no name for.
     "black": (0.115, 0.212, 0.15, 0.376),
@@ -288,6 +292,10 @@ def _people(pictures: Integers, random: np.random.Generator) -> pd.DataFrame:
             "facial_hair": draw.among({name: rate(FACIAL_HAIR, name) for name in FACIAL_HAIR}),
             "glasses_shape": draw.among(dict.fromkeys(GLASSES, 1 / len(GLASSES))),
             "glasses_colour": draw.between(0.0, 1.0),
+            "glasses_rim": np.where(draw.happens(RIMLESS), 0.0, draw.between(0.0, 1.0)),
+            "glasses_frame": draw.among(FRAMES),
+            "glasses_size": draw.around(1.0, 0.2, 0.6, 1.4),
+            "glasses_tint": np.where(draw.happens(TINTED), draw.between(0.2, 1.0), 0.0),
         }
     )
 
@@ -332,7 +340,9 @@ def _occasions(people: pd.DataFrame, identity: Integers, random: np.random.Gener
             "blush": np.where(blush, draw.between(0.75, 1.0), draw.between(0.0, 0.2)),
             "bangs": bangs,
             "glasses": often(rate("Eyeglasses"), 0.85),
-            "glasses_dark": draw.happens(0.28),
+            "glasses_dark": draw.happens(SUNGLASSES),
+            "glasses_glint": draw.between(0.0, 1.0),
+            "glasses_slid": np.where(draw.happens(0.4), draw.between(0.3, 1.0), 0.0),
             "earrings": often(rate("Wearing_Earrings"), 0.6),
             "hat": hat,
             "hat_shape": draw.among(dict.fromkeys(HATS, 1 / len(HATS))),

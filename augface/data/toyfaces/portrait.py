@@ -35,7 +35,10 @@ GLASSES = {  # half width, half height, how square, how much lower the outer edg
     "square": (0.152, 0.118, 0.85, 0.0),
     "wide": (0.162, 0.098, 0.6, -0.12),
     "aviator": (0.160, 0.138, 0.35, 0.16),
+    "cat": (0.158, 0.100, 0.45, -0.30),
+    "half-moon": (0.135, 0.066, 0.30, 0.10),
 }
+GLASSES_FRAMES = ("whole", "upper", "lower")
 HATS = ("beanie", "cap", "brim")
 CLOTHES = ("crew", "neckline", "shirt", "suit")
 FACIAL_HAIR = ("none", "short", "full", "goatee", "circle", "mustache")
@@ -43,6 +46,7 @@ KINDS: dict[str, Collection[str]] = {
     "hair_colour": HAIR,
     "eye_colour": IRIS,
     "glasses_shape": GLASSES,
+    "glasses_frame": GLASSES_FRAMES,
     "hat_shape": HATS,
     "clothes": CLOTHES,
     "facial_hair": FACIAL_HAIR,

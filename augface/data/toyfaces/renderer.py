@@ -75,13 +75,13 @@ def _draw(canvas: Canvas) -> None:
         (face.nose, everyone),
         (face.eyes, everyone),
         (face.brows, everyone),
+        (accessories.glasses, factors.rows("glasses")),  # under the hair, which may hide much of them
         (hair.hair, haired & long),  # apart from short hair, which needs a smaller box
         (hair.hair, haired & ~long),
         (hair.bangs, haired & factors.rows("bangs")),
         (hair.bald_shine, ~haired),
         (accessories.earrings, factors.rows("earrings")),
         (accessories.hat, factors.rows("hat")),
-        (accessories.glasses, factors.rows("glasses")),
         (_light, everyone),
     ):
         if rows.all():

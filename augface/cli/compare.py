@@ -60,7 +60,7 @@ def compare(
     if not real_images and (out is None or out.suffix.lower() != PAGE):
         raise UsageError("--no-real-images is about the page, and needs --out FILE.html.")
 
-    from augface.report.leaderboard import first_reason
+    from augface.report.leaderboard import conclusion, first_reason
     from augface.report.terminal import clean
     from augface.results import Evaluation
     from augface.results.comparison import compare as compare_runs
@@ -69,6 +69,7 @@ def compare(
     evaluations = {name: Evaluation.from_json(source) for name, source in zip(names, sources, strict=True)}
     comparison = compare_runs(evaluations)
     rows = [row for row in comparison.rows if show_groups or not row.key.group]
+    print("\n".join(textwrap.wrap(clean(conclusion(comparison, evaluations)), WIDTH)) + "\n")
     print(describe(comparison, rows))
     if hidden := len(comparison.rows) - len(rows):
         print(f"\n{hidden:,} more of groups of faces: --all shows them.")

@@ -52,7 +52,7 @@ def balance_measurements(plans: Sequence[SubgroupPlan], accepted: Sequence[Accep
         common: dict[str, Any] = {
             "evaluator": REBALANCING,
             "section": BALANCE.key,
-            "direction": "higher",
+            "direction": "target",
             "group": dict(plan.subgroup),
             "n_real": plan.have,
             "protocol": {"split": "train"},

@@ -120,6 +120,8 @@ class Gallery:
 class ComparisonPage:
     """Everything that the page of several runs says."""
 
+    conclusion: str
+    """Which run is the best, or that none is."""
     entrants: list[Entrant]
     leaderboard: list[Line]
     nothing_ranked: str
@@ -148,6 +150,7 @@ def summarise_comparison(
     shown = _within_budget(galleries)
     reason_length = max(SHORTEST_REASON, min(LONGEST_REASON, REASON_CHARACTERS // max(1, len(evaluations))))
     return ComparisonPage(
+        conclusion=conclusion(comparison, evaluations),
         entrants=[_entrant(run, evaluation, key_rows, reason_length) for run, evaluation in evaluations.items()],
         leaderboard=[_line(row, names, with_strips=True) for row in key_rows],
         nothing_ranked="" if ranked else first_reason(comparison.rows),
@@ -192,6 +195,33 @@ def labels(rows: Iterable[Row]) -> dict[Key, str]:
 def _label(row: Row) -> str:
     """The measurement's own label, of the first run that has it."""
     return next((label_of(one) for one in row.measurements.values() if one is not None), label(row.key.name))
+
+
+def conclusion(comparison: Comparison, evaluations: Mapping[str, Evaluation]) -> str:
+    """Which run is the best, or that none is: a run wins that no other beats in any key measure, and none equals.
+
+    Args:
+        comparison: of these runs.
+        evaluations: by the names of the runs, for their verdicts.
+    """
+    rows = _key_rows(comparison.rows, comparison.sections)
+    if not rows:
+        return "No winner: no key measure can be ranked."
+    every = "the one key measure" if len(rows) == 1 else f"all {len(rows)} key measures"
+    firsts = {run: [row for row in rows if row.ranks.get(run) == 1] for run in comparison.runs}
+    unbeaten = [run for run, best in firsts.items() if len(best) == len(rows)]
+    if len(unbeaten) > 1:
+        which = "all runs" if len(unbeaten) == len(firsts) else " and ".join(unbeaten)
+        return f"No winner: {which} share the first rank in {every}."
+    if not unbeaten:
+        counts = ", ".join(f"{run} in {len(best)}" for run, best in firsts.items() if best)
+        return f"No winner: of {len(rows)} key measures, {counts} are best or as good as the best."
+    (winner,) = unbeaten
+    alone = sum(not row.tied(winner) for row in firsts[winner])
+    text = f"The winner is {winner}: first in {every}{f', alone in {alone}' if len(rows) > 1 else ''}."
+    if evaluations[winner].verdict.decision == "do not use":
+        text += " Its own verdict is not to use its faces."
+    return text
 
 
 def better(row: Row) -> str:

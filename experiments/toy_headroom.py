@@ -30,24 +30,28 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", default="toy")
     parser.add_argument("--attr", default="Eyeglasses")
+    parser.add_argument("--test", type=int, default=6000, help="faces of other people to score on")
     parser.add_argument("--added", type=int, default=2000, help="faces of other people that show the attribute")
     parser.add_argument("--seed", type=int, default=1000, help="of the added people")
     arguments = parser.parse_args()
     faces = augface.load_data(arguments.data)
     space = create_feature_space()
 
+    def fresh(count: int, seed: int, first_person: int, attribute: str | None = None) -> FaceDataset:
+        """New people; with an attribute named, those who show it."""
+        factors, labels, identity = sample_population(count, seed)
+        rows = np.arange(count) if attribute is None else np.flatnonzero(labels[attribute])
+        images = render(factors.iloc[rows], faces.size)
+        return FaceDataset.from_arrays(images, labels.iloc[rows], identity=first_person + identity[rows])
+
     def part(data: FaceDataset) -> Part:
         return Part(features_of(data, space), signed_labels(data.attributes[[arguments.attr]]), people_of(data))
 
-    train, valid, test = (part(split) for split in (faces.train, faces.valid, faces.test) if split is not None)
+    train, valid = (part(split) for split in (faces.train, faces.valid) if split is not None)
+    test = part(fresh(arguments.test, arguments.seed + 1, 2_000_000))
     share = float((train.labels[:, 0] > 0).mean())
-    factors, labels, identity = sample_population(round(1.1 * arguments.added / share), arguments.seed)
-    rows = np.flatnonzero(labels[arguments.attr])[: arguments.added]
-    more = part(
-        FaceDataset.from_arrays(
-            render(factors.iloc[rows], faces.size), labels.iloc[rows], identity=1_000_000 + identity[rows]
-        )
-    )
+    more = part(fresh(round(1.1 * arguments.added / share), arguments.seed, 1_000_000, arguments.attr))
+    more = more.take(np.arange(min(arguments.added, len(more))))
     data = ExperimentData(
         [arguments.attr], train, more, np.zeros(len(train), dtype=np.int64), {"valid": valid, "test": test}
     )

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from augface.classifiers.attributes import AttributeClassifier
+from augface.classifiers.plausibility import DAMAGES, damaged
 from augface.data.dataset import FaceDataset
 from augface.data.toyfaces import label, load_toyfaces, render
 from augface.errors import DataError, UnknownNameError
@@ -50,9 +51,9 @@ def made(images: np.ndarray[Any, Any]) -> FaceDataset:
 
 
 def rerendered(faces: FaceDataset, glasses: bool) -> FaceDataset:
-    """The same faces in all but their glasses."""
+    """The same faces in all but their glasses, which have a thick rim all around."""
     assert faces.factors is not None
-    factors = faces.factors.assign(glasses=glasses)
+    factors = faces.factors.assign(glasses=glasses, glasses_rim=1.0, glasses_frame="whole")
     assert (label(factors)["Eyeglasses"] == glasses).all()
     return made(render(factors, SIZE))
 
@@ -77,8 +78,8 @@ def test_copies_are_refused_when_slightly_changed(change: str, gates: Filters, t
 
 def test_fresh_real_faces_are_no_copies_and_plausible(gates: Filters, non_mates: FaceDataset) -> None:
     passed = gates.check(non_mates, {})
-    assert passed.copy.mean() >= 0.97
-    assert passed.plausible.mean() >= 0.9
+    assert passed.copy.mean() >= 0.95
+    assert passed.plausible.mean() >= 0.95
     assert passed.attribute.all(), "nothing was requested"
 
 
@@ -87,13 +88,28 @@ def test_noise_is_implausible(gates: Filters) -> None:
     assert gates.check(made(noise), {}).plausible.mean() < 0.05
 
 
+@pytest.mark.parametrize("kind", ["blur", "noise", "checkerboard", "coarse pixels", "mixed halves"])
+def test_most_visibly_broken_faces_are_refused(kind: str, gates: Filters, non_mates: FaceDataset) -> None:
+    broken = damaged(np.asarray(non_mates.images), np.random.default_rng(1), (kind,))
+    assert gates.check(made(broken), {}).plausible.mean() < 0.5
+
+
+def test_damage_changes_every_face_and_keeps_its_form(non_mates: FaceDataset) -> None:
+    images = np.asarray(non_mates.images)[:100]
+    for kind in DAMAGES:
+        broken = damaged(images, np.random.default_rng(0), (kind,))
+        assert broken.shape == images.shape
+        assert broken.dtype == np.uint8
+        assert (broken != images).any(axis=(1, 2, 3)).mean() > 0.95, kind
+
+
 def test_faces_of_the_wrong_kind_are_refused(gates: Filters, non_mates: FaceDataset) -> None:
     plain = non_mates.select(np.flatnonzero(~non_mates.matching({"Eyeglasses": True}))[:150])
     with_glasses, without = rerendered(plain, True), rerendered(plain, False)
     for asked in (True, False):
         where = {"Eyeglasses": asked}
         right, wrong = (with_glasses, without) if asked else (without, with_glasses)
-        assert gates.check(right, where).attribute.mean() > 0.8
+        assert gates.check(right, where).attribute.mean() > 0.7
         assert gates.check(wrong, where).attribute.mean() < 0.2
 
 
@@ -120,9 +136,9 @@ def test_the_same_seed_gives_the_same_gates() -> None:
         learn = AttributeClassifier.train
         patch.setattr(AttributeClassifier, "train", lambda *data, seed: learn(*data, seed=seed, images=640))
         first, second = Filters(train, seed=4), Filters(train, seed=4)
-    assert (first.smallest_distance_ratio, first.largest_distance) == (
+    assert (first.smallest_distance_ratio, first.plausibility.highest_score) == (
         second.smallest_distance_ratio,
-        second.largest_distance,
+        second.plausibility.highest_score,
     )
     assert np.array_equal(first.check(train, {}).plausible, second.check(train, {}).plausible)
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from augface.arrays import Integers, Pixels
+from augface.arrays import Floats32, Integers, Pixels
 
 
 class ImageRows:
@@ -50,3 +50,20 @@ def join_images(parts: Sequence[ImageRows]) -> ImageRows:
         return ImageRows(parts[0].stored, np.concatenate([part.rows for part in parts]))
     pixels = np.concatenate([np.asarray(part) for part in parts])
     return ImageRows(pixels, np.arange(len(pixels), dtype=np.int64))
+
+
+def area_averages(size: int, side: int) -> Floats32:
+    """(side, size) weights that average pixels over areas, parts of pixels included."""
+    edges = np.linspace(0, size, side + 1)
+    pixels = np.arange(size)
+    overlap = np.minimum(edges[1:, None], pixels + 1) - np.maximum(edges[:-1, None], pixels)
+    return np.asarray(np.maximum(overlap, 0) * side / size, dtype=np.float32)
+
+
+def reduced(images: Pixels, side: int) -> Floats32:
+    """Float32 (N, side, side, 3): square images (N, H, H, 3) reduced by averages over areas."""
+    weights = area_averages(images.shape[1], side)
+    small = np.empty((len(images), side, side, 3), dtype=np.float32)
+    for place in range(3):
+        small[..., place] = weights @ images[..., place].astype(np.float32) @ weights.T
+    return small

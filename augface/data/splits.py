@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from augface.arrays import Booleans, Floats32, Floats64, Integers, Pixels
 from augface.data.dataset import SPLITS, FaceDataset
+from augface.data.pixels import area_averages
 from augface.errors import UsageError
 from augface.seeds import derive_seed
 
@@ -159,16 +160,8 @@ def _blocks(data: FaceDataset) -> Iterator[tuple[slice, Pixels]]:
 def _tiny_grey(images: Pixels) -> Floats32:
     """Area averages of the luminance, float32 (N, SIDE, SIDE)."""
     grey = images @ np.array([0.299, 0.587, 0.114], dtype=np.float32)
-    across = _averages(grey.shape[1])
+    across = area_averages(grey.shape[1], SIDE)
     return np.asarray(across @ grey @ across.T, dtype=np.float32)
-
-
-def _averages(size: int) -> Floats32:
-    """(SIDE, size) weights that average pixels over areas, parts of pixels included."""
-    edges = np.linspace(0, size, SIDE + 1)
-    pixels = np.arange(size)
-    overlap = np.minimum(edges[1:, None], pixels + 1) - np.maximum(edges[:-1, None], pixels)
-    return np.asarray(np.maximum(overlap, 0) * SIDE / size, dtype=np.float32)
 
 
 def _positions(data: FaceDataset, seed: int, purpose: str) -> Floats64:

@@ -14,16 +14,15 @@ import numpy as np
 from augface.arrays import Booleans, Floats32, Integers
 from augface.classifiers.attributes import AttributeClassifier
 from augface.classifiers.copies import CopyFinder
+from augface.classifiers.plausibility import PlausibilityClassifier
 from augface.data.dataset import FaceDataset
 from augface.data.splits import groups_of, inner_fold
 from augface.errors import DataError
-from augface.metrics.neighbours import Neighbours
+from augface.seeds import derive_seed
 
 INNER_SHARE = 0.2
 NON_MATES_REFUSED = 0.01
 """The share of real faces of other people that each of the copy and plausibility filters would refuse."""
-NEIGHBOUR = 5
-"""The neighbour whose distance measures how plausible a face is."""
 
 MINIMUM = 2
 """Faces to fit on, and faces to choose thresholds on, without which there are no filters."""
@@ -57,7 +56,7 @@ class Filters:
         classifier: the classifier of attributes, trained without the inner fold.
         smallest_distance_ratio: a face whose nearest neighbour distance ratio is smaller counts as a copy; see
             `copies`.
-        largest_distance: beyond this distance to its neighbours a face is not plausible.
+        plausibility: the classifier of faces that look damaged.
     """
 
     def __init__(self, train: FaceDataset, *, seed: int = 0) -> None:
@@ -72,9 +71,12 @@ class Filters:
         self._copies = CopyFinder(train.images, people)
         non_mates = self._copies.search(train.select(held_out).images, people[held_out])
         self.smallest_distance_ratio = float(np.quantile(non_mates.distance_ratio, NON_MATES_REFUSED))
-        features = self.classifier.features(train.images)
-        self._features = Neighbours(features[~held_out])
-        self.largest_distance = float(np.quantile(self._distances(features[held_out]), 1 - NON_MATES_REFUSED))
+        self.plausibility = PlausibilityClassifier(
+            np.asarray(train.images[np.flatnonzero(~held_out)]),
+            np.asarray(train.images[np.flatnonzero(held_out)]),
+            refused=NON_MATES_REFUSED,
+            seed=derive_seed(seed, "plausibility"),
+        )
 
     def check(self, faces: FaceDataset, where: Mapping[str, bool], *, copies_allowed: bool = False) -> Passed:
         """Which of these faces pass that were requested with `where`."""
@@ -86,14 +88,8 @@ class Filters:
         return Passed(
             attribute=attribute,
             copy=likeness.distance_ratio >= self.smallest_distance_ratio,
-            plausible=self._distances(self.classifier.features(faces.images)) <= self.largest_distance,
+            plausible=self.plausibility.scores(np.asarray(faces.images)) <= self.plausibility.highest_score,
             probabilities={name: probabilities[:, self.classifier.column(name)] for name in where},
             nearest=likeness.nearest,
             copies_allowed=copies_allowed,
         )
-
-    def _distances(self, features: Floats32) -> Floats32:
-        """(N,) mean distances to the nearest training faces in the classifier's features."""
-        distances, _ = self._features.search(features, min(NEIGHBOUR, len(self._features)))
-        means: Floats32 = distances.mean(axis=1)
-        return means

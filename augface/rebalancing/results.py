@@ -13,7 +13,7 @@ from augface.classifiers.copies import CopyFinder
 from augface.data.dataset import FaceDataset
 from augface.metrics import proportion_interval
 from augface.rebalancing.drawing import Accepted
-from augface.rebalancing.filters import Filters
+from augface.rebalancing.filters import NON_MATES_REFUSED, Filters
 from augface.rebalancing.strategy import SubgroupPlan
 from augface.results import REBALANCING, Artifact, ImageGrid, Measurement, Section
 from augface.results.artifacts import image_grid, series, table
@@ -37,7 +37,7 @@ TRAINING = Section(
 FILTER_MEANINGS = {
     "attribute": ("Shows the attribute", "Drawn faces in which the classifier sees what was requested."),
     "copy": ("Is no copy", "Drawn faces that are no copy of a training face."),
-    "plausible": ("Looks plausible", "Drawn faces that lie as near to real ones as real ones of other people do."),
+    "plausible": ("Looks plausible", "Drawn faces that look no more damaged than 99 in 100 real ones of other people."),
     "all": ("Passed all filters", "Drawn faces that passed all filters."),
 }
 
@@ -95,13 +95,13 @@ def filter_measurements(accepted: Sequence[Accepted], filters: Filters, *, copie
     protocol: dict[str, dict[str, Any]] = {
         "attribute": {"threshold": "balanced on real faces of other people"},
         "copy": {**CopyFinder.protocol},
-        "plausible": {"space": "attribute classifier"},
+        "plausible": {"classifier": "real faces against damaged ones", "refused": NON_MATES_REFUSED},
         "all": {"filters": "attribute, plausible" if copies_allowed else "attribute, copy, plausible"},
     }
     found: dict[str, dict[str, Any]] = {
         "attribute": {name: filters.classifier.threshold(name) for part in accepted for name in part.subgroup},
         "copy": {"smallest_distance_ratio": filters.smallest_distance_ratio},
-        "plausible": {"largest_distance": filters.largest_distance},
+        "plausible": {"highest_score": filters.plausibility.highest_score},
         "all": {},
     }
     measurements = []

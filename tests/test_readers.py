@@ -121,9 +121,8 @@ class TestCelebA:
         put(folder / "img_align_celeba" / "stranger.png", picture(99))
         data = load_data(folder, size=16)
         assert list(data.names) == NAMES[1:]
-        assert f"1 labels name images that are not in {folder}" in caplog.text
-        assert NAMES[0] in caplog.text
-        assert "1 images have no labels and are left out: stranger.png" in caplog.text
+        assert f"1 names mean no image, or several ({NAMES[0]})" in caplog.text
+        assert "1 images are not in it and are left out (stranger.png)" in caplog.text
 
     def test_images_without_a_partition_are_left_out(self, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
         folder = make_celeba(tmp_path / "c")
@@ -155,16 +154,16 @@ class TestCelebA:
     @pytest.mark.parametrize(
         ("labels", "message"),
         [
-            (f"1\nMale\n{NAMES[0]} 3\n", "has 3 for Male"),
-            (f"1\nMale\n{NAMES[0]} x\n", "not a number"),
-            (f"2\nMale Bald\n{NAMES[0]} 1 1\n{NAMES[1]} 1\n", "has nan for Bald"),
-            (f"1\nMale\n{NAMES[0]} 1 1\n{NAMES[1]} 1 1\n", "names 1 attributes, and its rows have 2"),
-            (f"1\nMale\n{NAMES[0]} 1\n{NAMES[1]} 1 1 1\n", "Cannot read"),
-            (f"2\nMale\n{NAMES[0]} 1\n{NAMES[0]} 1\n", "more than once"),
+            (f"1\nMale\n{NAMES[0]} 3\n", f"{NAMES[0]} has '3' for Male"),
+            (f"1\nMale\n{NAMES[0]} x\n", f"{NAMES[0]} has 'x' for Male"),
+            (f"2\nMale Bald\n{NAMES[0]} 1 1\n{NAMES[1]} 1\n", "line 4 has 2 cells, and the header names 3"),
+            (f"1\nMale\n{NAMES[0]} 1 1\n{NAMES[1]} 1 1\n", "line 3 has 3 cells, and the header names 2"),
+            (f"1\nMale\n{NAMES[0]} 1\n{NAMES[1]} 1 1 1\n", "line 4 has 4 cells"),
+            (f"2\nMale\n{NAMES[0]} 1\n{NAMES[0]} -1\n", r"more than once \(lines 3, 4\)"),
             ("1\nMale\n../outside.png 1\n", "leads out of its folder"),
-            ("1\nMale\nother.png 1\n", "None of the 1 labels"),
-            ("", "Cannot read"),
-            ("0\nMale\n", "Cannot read"),
+            ("1\nMale\nother.png 1\n", r"none of its 1 names \(other.png\) means one of the 6 images \(000001.png"),
+            ("", "it is empty"),
+            ("0\nMale\n", "no rows"),
         ],
     )
     def test_labels_that_make_no_sense_are_refused(self, tmp_path: Path, labels: str, message: str) -> None:
@@ -275,9 +274,9 @@ class TestFolder:
         put(tmp_path / "f" / "metadata.csv", "file_name,Male\n1.png,1\ngone.png,1\n")
         data = load_data(tmp_path / "f", size=16)
         assert column(data, "Male") == [True, None]
-        assert "1 rows of metadata.csv" in caplog.text
-        assert "gone.png" in caplog.text
-        assert "1 images" in caplog.text
+        assert "1 names mean no image, or several (gone.png); 1 images are not in it and have no labels (2.png)" in (
+            caplog.text
+        )
 
     @pytest.mark.parametrize(
         ("content", "message"),
@@ -285,10 +284,10 @@ class TestFolder:
             ("file_name,Male\n../../secret.png,1\n", "leads out"),
             ("file_name,Male\n/etc/secret.png,1\n", "leads out"),
             ("file_name,Male\nC:\\secret.png,1\n", "leads out"),
-            ("name,Male\n1.png,1\n", "no column file_name"),
+            ("title,Male\nsunset,1\n", "no column file_name"),
             ("file_name,Male\n1.png,1\n1.png,0\n", "more than once"),
             ("file_name,split\n1.png,elsewhere\n", "'elsewhere'"),
-            ("file_name,Male\nother.png,1\n", "None of the 1 rows"),
+            ("file_name,Male\nother.png,1\n", "none of its 1 names"),
             ("", "Cannot read"),
             ("file_name\n\xff\xfe\x00", "None of|Cannot read|leads out"),
         ],
@@ -335,11 +334,11 @@ class TestFolder:
         put(tmp_path / "f" / "1.png", picture(1))
         put(tmp_path / "f" / "notes.txt", "hello")
         assert len(load_data(tmp_path / "f", size=16)) == 1
-        assert "1 files are not images and are left out: notes.txt" in caplog.text
+        assert "1 files are not images and are left out (notes.txt)" in caplog.text
 
     def test_a_folder_without_images_is_refused(self, tmp_path: Path) -> None:
         put(tmp_path / "f" / "notes.txt", "hello")
-        with pytest.raises(DataError, match=r"no images, only 1 other files: notes\.txt"):
+        with pytest.raises(DataError, match=r"no images, only 1 other files \(notes\.txt\)"):
             load_data(tmp_path / "f")
         (tmp_path / "empty").mkdir()
         with pytest.raises(DataError, match="it is empty"):

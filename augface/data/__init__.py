@@ -88,7 +88,8 @@ def load_data(
         from augface.data.readers.folder import read_folder
 
         listing = read_folder(place.path)
-    log.info(listing.description)
+    for note in (listing.description, *listing.notes):
+        log.info(note)
     for warning in listing.warnings:
         log.warning(warning)
     return load_images(
@@ -144,7 +145,7 @@ def _recognise_path(path: Path) -> Place:
         Place("celeba", folder) for folder in (path, path / "celeba", path / "dataset" / "celeba") if is_celeba(folder)
     ]
     # augface itself writes metadata.parquet beside CelebA's lists; it says the same, so the two do not compete
-    rivals = ("metadata.csv",) if is_celeba(path) else FILES
+    rivals = FILES - {"metadata.parquet"} if is_celeba(path) else FILES
     if not found or any((path / name).is_file() for name in rivals):
         found.append(Place("folder", path))
     if len(found) > 1:

@@ -1,28 +1,33 @@
 """CelebA as it is distributed: its label files, and its images in a folder or straight from the zip.
 
 Liu et al., "Deep Learning Face Attributes in the Wild", ICCV 2015. Subsets, other image sizes and other numbers of
-attributes are welcome. Kaggle's `.csv` files are read as well.
+attributes are welcome. Kaggle's `.csv` files are read as well. Names of images may be written in other ways; see
+`matching`.
 """
 
 from __future__ import annotations
 
-import csv
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from augface.arrays import Integers, Strings
-from augface.data.readers.containers import Container, image_names, open_container, refuse_escape, some
-from augface.data.readers.labels import as_identity, signs_to_booleans
-from augface.data.readers.listing import Listing, without_unknown_split
+from augface.data.readers.columns import is_about_image, read_columns
+from augface.data.readers.containers import image_names, open_container, some
+from augface.data.readers.labels import as_identity, as_splits
+from augface.data.readers.listing import Listing, agreed, left_out, without_unknown_split
+from augface.data.readers.matching import FILE_NAME, NAME_COLUMNS, Aligned, align, mismatch
 from augface.data.readers.metadata import read_metadata
+from augface.data.readers.tables import BLANK, Rows, as_table, parse_rows
 from augface.errors import DataError
 
-LABEL_FOLDERS = ("", "Anno", "Eval")
+ATTRIBUTES, PARTITION, IDENTITY = "list_attr_celeba", "list_eval_partition", "identity_CelebA"
+SUFFIXES = (".txt", ".csv")
+OFFICIAL = ("Anno", "Eval")
+"""The folders of the label files in the official download."""
 IMAGES = "img_align_celeba"
-PARTITIONS = {"0": "train", "1": "valid", "2": "test"}
 TERMS = (
     "The real faces are from CelebA (https://mmlab.ie.cuhk.edu.hk/projects/CelebA.html). CelebA is for non-commercial "
     "research only. Its images must not be redistributed, sold or published, in whole or in part; the rights in them "
@@ -32,10 +37,19 @@ TERMS = (
 CITATION = "Ziwei Liu, Ping Luo, Xiaogang Wang, Xiaoou Tang: Deep Learning Face Attributes in the Wild. ICCV 2015."
 
 
-def find_labels(folder: Path, name: str) -> Path | None:
-    """The label file of this name, `.txt` or `.csv`, in the folder or where the official download has it."""
-    places = [folder / place / f"{name}{suffix}" for suffix in (".txt", ".csv") for place in LABEL_FOLDERS]
-    return next((place for place in places if place.is_file()), None)
+def find_labels(folder: Path, name: str) -> list[Path]:
+    """The label files of this name, `.txt` before `.csv`, in the folder or one below it; whatever the case."""
+    wanted = [f"{name}{suffix}".lower() for suffix in SUFFIXES]
+    places = [folder, *sorted(place for place in _entries(folder) if place.is_dir() and place.name != IMAGES)]
+    found = [path for place in places for path in _entries(place) if path.name.lower() in wanted and path.is_file()]
+    return sorted(found, key=lambda path: (wanted.index(path.name.lower()), len(path.parts), path))
+
+
+def _entries(folder: Path) -> list[Path]:
+    try:
+        return sorted(folder.iterdir()) if folder.is_dir() else []
+    except OSError:  # no permission: what is there cannot be found
+        return []
 
 
 def find_images(folder: Path) -> Path | None:
@@ -46,14 +60,16 @@ def find_images(folder: Path) -> Path | None:
 
 def is_celeba(folder: Path) -> bool:
     """Whether there are CelebA's own labels or images in the folder."""
-    return find_labels(folder, "list_attr_celeba") is not None or find_images(folder) is not None
+    own = [path for path in find_labels(folder, ATTRIBUTES) if path.parent == folder or path.parent.name in OFFICIAL]
+    return bool(own) or find_images(folder) is not None
 
 
 def read_celeba(folder: Path) -> Listing:
     """List a CelebA folder: the images that have labels, in the order of the label file.
 
     Raises:
-        DataError: no such folder, no images, a label file that cannot be understood, or no image has labels.
+        DataError: no such folder, no images, a label file that cannot be understood, or one none of whose names means
+            an image.
     """
     if not folder.is_dir():
         raise DataError(f"There is no folder {folder}.")
@@ -63,139 +79,135 @@ def read_celeba(folder: Path) -> Listing:
             f"{folder} holds no CelebA images: there is neither {IMAGES}/ nor {IMAGES}.zip, in it or in Img/ below it."
         )
     container = open_container(place)
-    found = _by_label_name(image_names(container))
-    if not found:
+    members = np.array(image_names(container), dtype=np.str_)
+    if not len(members):
         raise DataError(f"{place} holds no images.")
-    warnings: list[str] = []
+    warnings = left_out(container)
     if not place.resolve().is_relative_to(folder.resolve()):
         warnings.append(f"{place} is a link; the images are read from {place.resolve()}.")
-    if container.links_left_out:
-        warnings.append(f"{container.links_left_out:,} links that lead out of {place} are not followed.")
+    names = np.array(_label_names(members.tolist()), dtype=np.str_)
 
-    attributes = _read_attributes(folder, warnings)
-    if attributes is None:
-        attributes = pd.DataFrame(index=list(found))
-    labelled: list[str] = attributes.index.tolist()
-    for name in labelled:
-        refuse_escape(name, f"The attribute list of {folder}")
-    here = np.array([name in found for name in labelled], dtype=np.bool_)
-    if missing := [name for name in labelled if name not in found]:
-        warnings.append(f"{len(missing):,} labels name images that are not in {place}: {some(missing)}.")
-    if unlabelled := sorted(found.keys() - set(labelled)):
-        warnings.append(f"{len(unlabelled):,} images have no labels and are left out: {some(unlabelled)}.")
-    attributes = attributes[here]
-    if not len(attributes):
-        raise DataError(f"None of the {len(missing):,} labels in {folder} names an image in {place}: {some(missing)}.")
-    names = np.array([name for name in labelled if name in found], dtype=np.str_)
-    members = np.array([found[name] for name in names], dtype=np.str_)
-    return without_unknown_split(
-        Listing(
-            spec=f"celeba:{folder}",
-            description=f"CelebA: {len(names):,} labelled images in {place}",
-            container=container,
-            members=members,
-            names=names,
-            attributes=attributes.reset_index(drop=True),
-            identity=_read_identity(folder, names, warnings),
-            split=_read_split(folder, names),
-            factors=_read_factors(container, members),
-            crop="celeba",
-            terms=TERMS,
-            citation=CITATION,
-            warnings=warnings,
-        )
+    labels = _read_labels(folder, names, warnings)
+    # A data set that augface wrote has its provenance there.
+    metadata = read_metadata(container, members)
+    more = read_columns(metadata.cells, members.tolist(), metadata.where)
+    if unused := [str(name) for name in more.attributes if name not in labels.attributes]:
+        warnings.append(f"{metadata.where}: {some(unused)} are not read. To read them, say folder:{place}.")
+    identity = _read_identity(folder, names, warnings)
+    split = agreed(_read_split(folder, names, warnings), labels.split, names, str(folder))
+    listing = Listing(
+        spec=f"celeba:{folder}",
+        description=f"CelebA: {len(labels.order):,} labelled images in {place}",
+        container=container,
+        members=members,
+        names=names,
+        attributes=labels.attributes,
+        identity=next((known for known in (identity, labels.identity, more.identity) if known is not None), None),
+        split=agreed(split, more.split, names, str(folder)),
+        factors=more.factors,
+        crop="celeba",
+        terms=TERMS,
+        citation=CITATION,
+        warnings=warnings,
     )
+    return without_unknown_split(listing.select(labels.order))
 
 
-def _by_label_name(members: list[str]) -> dict[str, str]:
+class _Labels(NamedTuple):
+    """What the list of attributes says, and the rows of the images that it has, in its order."""
+
+    attributes: pd.DataFrame
+    identity: Integers | None
+    split: Strings | None
+    order: Integers
+
+
+def _read_labels(folder: Path, images: Strings, warnings: list[str]) -> _Labels:
+    found = _read_list(folder, ATTRIBUTES, images, warnings)
+    if found is None:
+        warnings.append(f"{folder} has no {ATTRIBUTES}.txt, so its images have no labels.")
+        return _Labels(pd.DataFrame(index=pd.RangeIndex(len(images))), None, None, np.arange(len(images)))
+    where, table = found
+    columns = read_columns(table.cells, images.tolist(), where)
+    for name in map(str, columns.factors if columns.factors is not None else []):
+        cells = table.cells[name]
+        row = next((row for row, text in enumerate(cells) if text), None)
+        if row is not None and not is_about_image(name):
+            raise DataError(
+                f"{where}: {images[row]} has {cells[row]!r} for {name}. Labels are 1 and -1, or 1 and 0. Leave out "
+                "what is no label."
+            )
+    warnings += mismatch(where, table.unmatched, images[table.lines == 0].tolist(), "are left out")
+    warnings += columns.warnings
+    order = np.argsort(table.lines, kind="stable")[int((table.lines == 0).sum()) :]
+    return _Labels(columns.attributes, columns.identity, columns.split, order)
+
+
+def _label_names(members: list[str]) -> list[str]:
     """Each image by the name that label files call it: without the folder that archives begin with."""
     names = members
-    while names and all(name.startswith(f"{IMAGES}/") for name in names):
+    while all(name.startswith(f"{IMAGES}/") for name in names):
         names = [name.removeprefix(f"{IMAGES}/") for name in names]
-    return dict(zip(names, members, strict=True))
+    return names
 
 
-def _read_attributes(folder: Path, warnings: list[str]) -> pd.DataFrame | None:
-    path = find_labels(folder, "list_attr_celeba")
-    if path is None:
-        warnings.append(f"{folder} has no list_attr_celeba.txt, so its images have no labels.")
+def _read_list(folder: Path, name: str, images: Strings, warnings: list[str]) -> tuple[str, Aligned] | None:
+    """One of CelebA's lists by the images, with what to call it; None where there is none."""
+    found = find_labels(folder, name)
+    if not found:
         return None
-    if path.suffix == ".csv":
-        table = _read_table(path, sep=",", header=0, index_col=0)
-    else:
-        with path.open(encoding="utf-8", errors="replace") as file:
-            file.readline()
-            attribute_names = file.readline().split()
-        table = _read_table(path, sep=r"\s+", skiprows=2, header=None, index_col=0)
-        if table.shape[1] != len(attribute_names):
-            raise DataError(f"{path} names {len(attribute_names)} attributes, and its rows have {table.shape[1]}.")
-        table.columns = pd.Index(attribute_names)
-    table.index = table.index.astype(str)
-    if table.index.has_duplicates:
-        raise DataError(f"{path} names {some(table.index[table.index.duplicated()])} more than once.")
-    if table.columns.has_duplicates:
-        raise DataError(f"{path} has the attribute {table.columns[table.columns.duplicated()][0]} more than once.")
+    where = str(found[0])
+    if others := found[1:]:
+        warnings.append(f"{where} is read, and {some(map(str, others))} is not. Leave the one that is right.")
     try:
-        numbers = table.to_numpy(dtype=np.float64)
-    except ValueError as error:
-        raise DataError(f"{path} has a label that is not a number: {error}.") from error
-    wrong = ~np.isin(numbers, (-1, 0, 1))
-    if wrong.any():
-        row, column = np.argwhere(wrong)[0]
+        rows = parse_rows(found[0].read_bytes(), where)
+    except OSError as error:
+        raise DataError(f"Cannot read {where}: {error.strerror}.") from error
+    header, rows = _header(rows, name)
+    return where, align(as_table(rows, header), images.tolist(), where)
+
+
+def _header(rows: Rows, name: str) -> tuple[list[str], Rows]:
+    """The names of the columns of a list, and its rows.
+
+    The official list of attributes has a line with their number, one with their names, and rows that begin with the
+    image, which the header does not name. The other official lists have two columns and no header. Kaggle's have one.
+    """
+    if name == ATTRIBUTES and len(rows) > 1 and len(rows.cells[0]) == 1 and rows.cells[0][0].isdecimal():
+        rows = rows.drop(1)
+    first = rows.cells[0]
+    names_images = any(cell.casefold() in NAME_COLUMNS for cell in first)
+    if name != ATTRIBUTES:
+        return (first, rows.drop(1)) if names_images else ([FILE_NAME, name], rows)
+    return (first if names_images or rows.delimiter != BLANK else [FILE_NAME, *first]), rows.drop(1)
+
+
+def _only_column(table: Aligned, where: str) -> pd.Series[str]:
+    if table.cells.shape[1] != 1:
         raise DataError(
-            f"{path}: {table.index[row]} has {numbers[row, column]:g} for {table.columns[column]}. Labels are 1 and -1."
+            f"{where} has {table.cells.shape[1]} columns beside the images' names ({some(map(str, table.cells))}). "
+            "Leave the one that counts."
         )
-    signed = bool((numbers == -1).any())
-    columns = {
-        str(name): signs_to_booleans(numbers[:, column], signed=signed) for column, name in enumerate(table.columns)
-    }
-    return pd.DataFrame(columns).set_axis(table.index)
+    column: pd.Series[str] = table.cells.iloc[:, 0]
+    return column
 
 
-def _read_column(folder: Path, name: str, names: Strings) -> pd.Series[str] | None:
-    """One value for each of the names, missing where the file does not have it; None without a file."""
-    path = find_labels(folder, name)
-    if path is None:
+def _read_identity(folder: Path, images: Strings, warnings: list[str]) -> Integers | None:
+    found = _read_list(folder, IDENTITY, images, warnings)
+    if found is None:
         return None
-    csv_file = path.suffix == ".csv"
-    table = _read_table(
-        path, sep="," if csv_file else r"\s+", header=0 if csv_file else None, index_col=0, dtype=str, usecols=[0, 1]
-    )
-    column: pd.Series[str] = table.iloc[:, 0]
-    column.index = column.index.astype(str)
-    return column[~column.index.duplicated()].reindex(names)
+    where, table = found
+    lacking = images[table.lines == 0].tolist()
+    warnings += mismatch(where, table.unmatched, lacking, "are each taken for a person alone")
+    return as_identity(_only_column(table, where))
 
 
-def _read_identity(folder: Path, names: Strings, warnings: list[str]) -> Integers | None:
-    column = _read_column(folder, "identity_CelebA", names)
-    if column is None or column.isna().all():
+def _read_split(folder: Path, images: Strings, warnings: list[str]) -> Strings | None:
+    found = _read_list(folder, PARTITION, images, warnings)
+    if found is None:
         return None
-    if unknown := int(column.isna().sum()):
-        warnings.append(f"{unknown:,} images are not in the list of identities; each is taken for a person alone.")
-    return as_identity(column)
-
-
-def _read_split(folder: Path, names: Strings) -> Strings | None:
-    column = _read_column(folder, "list_eval_partition", names)
-    if column is None:
-        return None
-    splits = column.map(PARTITIONS)
-    if (unknown := column[splits.isna() & column.notna()]).size:
-        raise DataError(
-            f"list_eval_partition in {folder} puts {unknown.index[0]} into {unknown.iloc[0]!r}; known are 0, 1 and 2."
-        )
-    return splits.fillna("").to_numpy(dtype=np.str_)
-
-
-def _read_factors(container: Container, members: Strings) -> pd.DataFrame | None:
-    """What the `metadata.csv` of a written data set says of its images beyond labels."""
-    metadata = read_metadata(container)
-    return None if metadata is None else metadata.factors_of(members)
-
-
-def _read_table(path: Path, **options: Any) -> pd.DataFrame:
-    try:
-        table: pd.DataFrame = pd.read_csv(path, quoting=csv.QUOTE_NONE, encoding="utf-8", low_memory=False, **options)
-    except (ValueError, OSError, IndexError) as error:  # pandas' parser errors and decoding errors are ValueErrors
-        raise DataError(f"Cannot read {path}: {str(error).strip().rstrip('.')}.") from error
-    return table
+    where, table = found
+    warnings += mismatch(where, table.unmatched, [], "")  # images without a split are told of where they are left out
+    split, said = as_splits(_only_column(table, where), images.tolist(), where, explain=False)
+    warnings += [said] if said else []
+    return split

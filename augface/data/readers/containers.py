@@ -5,13 +5,27 @@ from __future__ import annotations
 import os
 import stat
 import zipfile
+from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Protocol
 
 from augface.errors import DataError
 
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm")
+IMAGE_SUFFIXES = (
+    *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".webp", ".bmp", ".dib", ".gif", ".tif", ".tiff"),
+    *(".ppm", ".pgm", ".pbm", ".pnm"),
+)
+SYSTEM_FOLDERS = frozenset({"__macosx", "__pycache__", "lost+found", "system volume information", "recycler"})
+"""Folders that operating systems make; those of network drives begin with `@`, `#` or `$`."""
+
+SYSTEM = "hidden, or a system's own"
+LEADS_OUT = "links that lead out of it"
+TO_FOLDERS = "links to folders"
+BROKEN = "links to nothing"
+REPEATED = "members whose name comes again"
+LONGEST_NAME = 80
+"""Characters of a name in a message."""
 
 
 class UnreadableFile(Exception):
@@ -24,8 +38,8 @@ class Container(Protocol):
     path: Path
     names: dict[str, str]
     """Every file's name and its fingerprint: another content has another one."""
-    links_left_out: int
-    """How many links were not followed."""
+    left_out: dict[str, list[str]]
+    """What was passed over, by the reason, such as `LEADS_OUT`."""
 
     def read(self, name: str, limit: int) -> bytes:
         """A file's content.
@@ -55,10 +69,11 @@ class Folder:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.links_left_out = 0
+        self.left_out: dict[str, list[str]] = defaultdict(list)
         self.names: dict[str, str] = {}
         try:
             self._root = path.resolve(strict=True)
+            self._links_may_reach = _repository_of_snapshot(self._root) or self._root
             self._scan()
         except OSError as error:
             raise DataError(f"Cannot read the folder {error.filename or path}: {error.strerror}.") from error
@@ -69,18 +84,25 @@ class Folder:
             folder, prefix = folders.pop()
             with os.scandir(folder) as entries:
                 for entry in entries:
-                    if entry.name.startswith("."):
-                        continue
-                    if entry.is_dir(follow_symlinks=False):
-                        folders.append((entry.path, f"{prefix}{entry.name}/"))
-                    elif entry.is_symlink() and not self._is_file_inside(entry.path):
-                        self.links_left_out += 1
+                    name = f"{prefix}{entry.name}"
+                    is_folder = entry.is_dir(follow_symlinks=False)
+                    if is_hidden(f"{entry.name}/" if is_folder else entry.name):
+                        self.left_out[SYSTEM].append(f"{name}/" if is_folder else name)
+                    elif is_folder:
+                        folders.append((entry.path, f"{name}/"))
+                    elif entry.is_symlink() and (reason := self._reason_not_to_follow(entry.path)):
+                        self.left_out[reason].append(name)
                     elif stat.S_ISREG((status := entry.stat()).st_mode):
-                        self.names[f"{prefix}{entry.name}"] = f"{status.st_size} {status.st_mtime_ns}"
+                        # Times of change cannot be set, as times of modification can by whoever copies or unpacks.
+                        self.names[name] = f"{status.st_size} {status.st_mtime_ns} {status.st_ctime_ns}"
 
-    def _is_file_inside(self, link: str) -> bool:
+    def _reason_not_to_follow(self, link: str) -> str:
         target = Path(os.path.realpath(link))
-        return target.is_file() and target.is_relative_to(self._root)
+        if not target.exists():
+            return BROKEN
+        if not target.is_relative_to(self._links_may_reach):
+            return LEADS_OUT
+        return "" if target.is_file() else TO_FOLDERS
 
     def read(self, name: str, limit: int) -> bytes:
         """See `Container.read`."""
@@ -94,30 +116,43 @@ class Folder:
         return content
 
 
+def _repository_of_snapshot(folder: Path) -> Path | None:
+    """The folder of a repository in the Hugging Face hub's cache, whose snapshots are links into its `blobs/`."""
+    snapshots = next((place for place in folder.parents if place.name == "snapshots"), None)
+    return snapshots.parent if snapshots is not None and (snapshots.parent / "blobs").is_dir() else None
+
+
 class Zip:
     """The files in a zip archive, read without unpacking, by several threads at once if need be."""
 
-    links_left_out = 0
-
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.left_out: dict[str, list[str]] = defaultdict(list)
         try:
             self._archive = zipfile.ZipFile(path)
         except (OSError, zipfile.BadZipFile, NotImplementedError) as error:
             raise DataError(f"Cannot read the archive {path}: {error}.") from error
-        self.names: dict[str, str] = {}
+        self._members: dict[str, zipfile.ZipInfo] = {}
         for member in self._archive.infolist():
-            name = member.filename
-            refuse_escape(name, f"The archive {path}")
-            if not member.is_dir() and not is_hidden(name):
-                self.names[name] = f"{member.file_size} {member.CRC:08x}"
+            refuse_escape(member.filename, f"The archive {path}")
+            name = member.filename.replace("\\", "/")  # as some programs for Windows write them, against the standard
+            if name.endswith("/"):
+                continue
+            if is_hidden(name):
+                self.left_out[SYSTEM].append(name)
+                continue
+            if name in self._members:
+                self.left_out[REPEATED].append(name)
+            self._members[name] = member
+        self.names = {name: f"{member.file_size} {member.CRC:08x}" for name, member in self._members.items()}
 
     def read(self, name: str, limit: int) -> bytes:
         """See `Container.read`."""
         try:
-            if self._archive.getinfo(name).file_size > limit:
+            member = self._members[name]
+            if member.file_size > limit:
                 raise UnreadableFile(f"the file is longer than {limit:,} bytes")
-            return self._archive.read(name)
+            return self._archive.read(member)
         except UnreadableFile:
             raise
         except Exception as error:  # a broken archive makes zipfile and its decompressors raise almost anything
@@ -136,13 +171,25 @@ def refuse_escape(name: str, where: str) -> None:
 
 
 def is_hidden(name: str) -> bool:
-    """Whether any part of the name begins with a dot, or is what macOS adds to archives."""
-    return name.startswith((".", "__MACOSX/")) or "/." in name
+    """Whether any part of the name begins with a dot, or any folder of it is an operating system's own.
+
+    >>> [is_hidden(name) for name in ("a/.b.png", "@eaDir/b.png", "__MACOSX/b.png", "a/#1.png")]
+    [True, True, True, False]
+    """
+    *folders, _ = parts = name.split("/")
+    return any(part.startswith(".") for part in parts) or any(
+        folder.startswith(("@", "#", "$")) or folder.lower() in SYSTEM_FOLDERS for folder in folders
+    )
+
+
+def is_image(name: str) -> bool:
+    """Whether a file's name ends as those of images do."""
+    return name.lower().endswith(IMAGE_SUFFIXES)
 
 
 def image_names(container: Container) -> list[str]:
     """The names that look like images, sorted."""
-    return sorted(name for name in container.names if name.lower().endswith(IMAGE_SUFFIXES))
+    return sorted(name for name in container.names if is_image(name))
 
 
 def some(names: Iterable[str], shown: int = 3) -> str:
@@ -151,6 +198,7 @@ def some(names: Iterable[str], shown: int = 3) -> str:
     >>> some(["a", "b", "c", "d"])
     'a, b, c, …'
     """
-    # Non-mates' names may hold what would move the cursor.
-    names = [name if name.isprintable() else ascii(name) for name in names]
-    return ", ".join(names[:shown]) + (", …" if len(names) > shown else "")
+    # Names of strangers' files may hold what would move the cursor.
+    printable = [name if name.isprintable() else ascii(name) for name in names]
+    cut = [name if len(name) <= LONGEST_NAME else f"…{name[1 - LONGEST_NAME :]}" for name in printable[:shown]]
+    return ", ".join(cut) + (", …" if len(printable) > shown else "")

@@ -1,137 +1,163 @@
-"""A folder or zip of images, with what labels there are: a metadata table, class folders, split folders."""
+"""A folder or zip of images, with what labels there are: metadata files, class folders, split folders."""
 
 from __future__ import annotations
 
-import posixpath
+import re
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
-from augface.arrays import Strings
-from augface.data.readers.containers import Container, image_names, open_container, some
-from augface.data.readers.labels import SPLIT_NAMES
-from augface.data.readers.listing import Listing, without_unknown_split
+from augface.arrays import Booleans, Strings
+from augface.data.readers.celeba import ATTRIBUTES, find_labels
+from augface.data.readers.columns import Columns, read_columns
+from augface.data.readers.containers import SYSTEM, Container, image_names, is_image, open_container, some
+from augface.data.readers.folders import Classes, class_folders, class_warnings, common_folder, split_folders
+from augface.data.readers.labels import SPLIT_WORDS, split_word
+from augface.data.readers.listing import Listing, agreed, left_out, without_unknown_split
+from augface.data.readers.matching import mismatch
 from augface.data.readers.metadata import FILES, Metadata, read_metadata
 from augface.errors import DataError
 
-MAX_CLASSES = 100
-"""More folders than this are persons, not classes."""
+TABLES = (".csv", ".tsv", ".xlsx", ".xls", ".ods", ".parquet", ".arrow", ".jsonl", ".ndjson")
+"""How files end that may hold labels or a split, whatever they are called."""
+ABOUT_LABELS = re.compile(
+    r"(label|attr|split|partition|identit|train|val|test|anno|class|person|subject|meta|list|dataset)[^/]*"
+    r"\.(txt|json|mat|npy|npz|pkl|ya?ml|xml|zip)$",
+    re.IGNORECASE,
+)
+"""What other files are called that may."""
 
 
 def read_folder(path: Path) -> Listing:
     """List all images below a folder or in a zip, by name.
 
-    `metadata.csv` or `metadata.parquet` at the top gives the labels. Without labels there, two or more folders at the
-    top are classes: each becomes an attribute, true for what is in it. More than `MAX_CLASSES` folders are persons.
-    Folders named train, valid and test (or val, validation) are the split. A folder that holds all others is passed
-    through.
+    Metadata files give the labels (`metadata`). Without labels there, two or more folders are classes: each becomes an
+    attribute, true for what is in it; more than 100 are persons. Folders that are called after splits are the split,
+    above the classes or below them (`folders`).
 
     Raises:
-        DataError: no such place, no images, unsafe names, or metadata that cannot be understood.
+        DataError: no such place, no images, unsafe names, or labels or a split that cannot be understood.
     """
     container = open_container(path)
     members = np.array(image_names(container), dtype=np.str_)
     if not len(members):
         raise DataError(f"{path} holds no images{_instead(container)}.")
-    top = _common_folder(members)
-    names = np.array([member[len(top) :] for member in members], dtype=np.str_)
-    split, below = _split_folders(names)
-    groups = _top_folders(below)
-    folders = ("", top, *(f"{top}{name}/" for name in {name.split("/")[0] for name in names if split is not None}))
-    warnings = _warnings(container)
-
-    metadata = read_metadata(container, folders)
-    attributes = pd.DataFrame(index=pd.RangeIndex(len(members)))
-    identity, factors = None, None
-    if metadata is not None:
-        attributes = metadata.attributes_of(members)
-        identity, factors = metadata.identity_of(members), metadata.factors_of(members)
-        split = metadata.split_of(members) if "split" in metadata.table else split
-        warnings += _mismatches(metadata, members, path)
-    if groups is not None and len(set(groups)) > MAX_CLASSES and identity is None:
-        identity = pd.factorize(groups, sort=True)[0].astype(np.int64)
-        warnings.append(f"{path} has {len(set(groups)):,} folders; they are taken for persons, not for classes.")
-    elif groups is not None and 2 <= len(set(groups)) <= MAX_CLASSES and not attributes.shape[1]:
-        attributes = pd.DataFrame({str(name): groups == name for name in np.unique(groups)}).astype("boolean")
-    return without_unknown_split(
-        Listing(
-            spec=f"folder:{path}",
-            description=f"{len(members):,} images in {path}, {_labels(metadata, attributes)}",
-            container=container,
-            members=members,
-            names=names,
-            attributes=attributes,
-            identity=identity,
-            split=split,
-            factors=factors,
-            crop="centre",
-            warnings=warnings,
+    where = str(path)
+    by_folder = split_folders(members, where)
+    metadata = read_metadata(container, members)
+    columns = read_columns(metadata.cells, members.tolist(), metadata.where)
+    split = agreed(by_folder.split, columns.split, members, where)
+    counted = np.full(len(members), not metadata.stylegan) if split is None else split != ""
+    classes = class_folders(by_folder.below, counted & (not metadata.stylegan))
+    labelled = bool(columns.attributes.shape[1])
+    warnings = [*left_out(container), *_unread(container, metadata), *by_folder.warnings]
+    warnings += mismatch(metadata.where, metadata.unmatched, members[metadata.lacking].tolist(), "have no labels")
+    warnings += columns.warnings
+    if not labelled:
+        warnings += class_warnings(classes, members, where, has_split=split is not None)
+    elif classes.are_classes and not _says(metadata, classes, counted):
+        warnings.append(
+            f"{where}: the folders {some(classes.names)} are no attributes, as {metadata.where} has labels. Give it a "
+            "column for each folder that is to be one."
         )
+    if split is None:
+        warnings += _splits_in_names(members, where)
+    listing = Listing(
+        spec=f"folder:{path}",
+        description=f"{len(members):,} images in {path}, {_described(columns, classes)}",
+        container=container,
+        members=members,
+        names=_short_names(members),
+        attributes=columns.attributes if labelled else classes.attributes(),
+        identity=classes.persons() if columns.identity is None else columns.identity,
+        split=split,
+        factors=columns.factors,
+        crop="centre",
+        warnings=[*warnings, *_above(path, metadata)],
+        notes=_hidden(container),
     )
+    return without_unknown_split(listing)
 
 
-def _common_folder(members: Strings) -> str:
-    """The folder that holds all images (sorted names), `""` or ending with `/`, but none that is a split."""
-    # The names are sorted, so what the first and the last share, all share.
-    common = posixpath.commonpath([posixpath.dirname(members[0]), posixpath.dirname(members[-1])])
-    parts = common.split("/") if common else []
-    depth = next((i for i, part in enumerate(parts) if part.lower() in SPLIT_NAMES), len(parts))
-    return "".join(f"{part}/" for part in parts[:depth])
+def _says(metadata: Metadata, classes: Classes, counted: Booleans) -> bool:
+    """Whether a column of the tables says the class folder of every image."""
+    given = counted & metadata.given
+    return any((column.to_numpy()[given] == classes.folder[given]).all() for _, column in metadata.cells.items())
 
 
-def _split_folders(names: Strings) -> tuple[Strings | None, Strings]:
-    """The split of each image by its top folder, if all are splits, and the names below."""
-    pairs = [name.partition("/") for name in names]
-    splits = [SPLIT_NAMES.get(first.lower(), "") if slash else "" for first, slash, _ in pairs]
-    if not all(splits):
-        return None, names
-    return np.array(splits, dtype=np.str_), np.array([rest for _, _, rest in pairs], dtype=np.str_)
+def _short_names(members: Strings) -> Strings:
+    """The images' names without the folder that holds all of them, but with one that says which split they are of."""
+    parts = common_folder(members).split("/")[:-1]
+    depth = next((number for number, part in enumerate(parts) if split_word(part)), len(parts))
+    top = "".join(f"{part}/" for part in parts[:depth])
+    return np.array([member.removeprefix(top) for member in members.tolist()], dtype=np.str_)
 
 
-def _top_folders(names: Strings) -> Strings | None:
-    """The top folder of each image; None where an image lies in none."""
-    pairs = [name.partition("/") for name in names]
-    return np.array([first for first, _, _ in pairs], dtype=np.str_) if all(slash for _, slash, _ in pairs) else None
-
-
-def _warnings(container: Container) -> list[str]:
-    warnings = []
-    if container.links_left_out:
-        warnings.append(f"{container.links_left_out:,} links that lead out of {container.path} are not followed.")
-    if others := _others(container):
-        warnings.append(f"{len(others):,} files are not images and are left out: {some(others)}.")
-    return warnings
+# What is there besides
 
 
 def _others(container: Container) -> list[str]:
-    images = set(image_names(container))
-    return sorted(name for name in container.names if name not in images and not name.endswith(FILES))
+    return sorted(name for name in container.names if not is_image(name))
 
 
-def _instead(container: Container) -> str:
-    others = _others(container)
-    return f", only {len(others):,} other files: {some(others)}" if others else "; it is empty"
-
-
-def _mismatches(metadata: Metadata, members: Strings, path: Path) -> list[str]:
+def _unread(container: Container, metadata: Metadata) -> list[str]:
+    """Warnings of files that are not read, those first that may hold labels or a split."""
+    others = [name for name in _others(container) if name not in metadata.read]
+    tables = [name for name in others if name.lower().endswith(TABLES) or ABOUT_LABELS.search(name)]
+    rest = sorted(set(others) - set(tables))
     warnings = []
-    index = metadata.table.index
-    if missing := list(index[~index.isin(members)]):
-        if len(missing) == len(index):
-            raise DataError(
-                f"None of the {len(index):,} rows of {metadata.place} names an image there: {some(missing)}."
-            )
-        warnings.append(f"{len(missing):,} rows of {metadata.place} name images that are not there: {some(missing)}.")
-    unlabelled = members[~np.isin(members, index.to_numpy(dtype=np.str_))]
-    if len(unlabelled):
+    if tables:
         warnings.append(
-            f"{len(unlabelled):,} images of {path} are not in the metadata and have no labels: {some(unlabelled)}."
+            f"{container.path}: {len(tables):,} files that may hold labels or a split are not read ({some(tables)}). "
+            "Labels are read from metadata.csv with a column file_name, and from the folders of CelebA as celeba:DIR."
         )
+    if rest:
+        warnings.append(f"{container.path}: {len(rest):,} files are not images and are left out ({some(rest)}).")
     return warnings
 
 
-def _labels(metadata: Metadata | None, attributes: pd.DataFrame) -> str:
-    if metadata is not None:
-        return "labels from metadata" if attributes.shape[1] else "metadata without labels"
-    return f"in {attributes.shape[1]} class folders" if attributes.shape[1] else "without labels"
+def _hidden(container: Container) -> list[str]:
+    hidden = container.left_out.get(SYSTEM, [])
+    note = f"{container.path}: {len(hidden):,} hidden files and folders are left out ({some(hidden)})."
+    return [note] if hidden else []
+
+
+def _instead(container: Container) -> str:
+    """What there is in place of images."""
+    others = _others(container)
+    found = [f"{len(names):,} {reason} ({some(names)})" for reason, names in container.left_out.items()]
+    found = [f"{len(others):,} other files ({some(others)})", *found] if others else found
+    return f", only {' and '.join(found)}" if found else "; it is empty"
+
+
+def _above(path: Path, metadata: Metadata) -> list[str]:
+    """Warnings of labels that lie beside the folder or zip, where there are none in it."""
+    folder = path.absolute().parent
+    beside = [folder / name for name in sorted(FILES) if (folder / name).is_file()]
+    if metadata.read or not (beside or find_labels(folder, ATTRIBUTES)):
+        return []
+    if not beside:
+        return [f"The labels of CelebA that lie beside {path} are not read. Say celeba:{folder} to use them."]
+    return [f"{beside[0]} is not read, as it lies outside of {path}. Say folder:{folder} to use it."]
+
+
+def _splits_in_names(members: Strings, where: str) -> list[str]:
+    """A warning where the files' names begin with words for splits."""
+    begins = [re.match(r"[^\W\d_]*", name.rpartition("/")[2]) for name in members.tolist()]
+    words = [SPLIT_WORDS.get(match[0].lower(), "") if match else "" for match in begins]
+    if all(words) and len(set(words)) > 1:
+        return [
+            f"{where}: the files are called after splits ({some(members.tolist())}), which are not read from their "
+            "names. Put them into folders train, valid and test to use these."
+        ]
+    return []
+
+
+def _described(columns: Columns, classes: Classes) -> str:
+    """Where the labels are from, and what else is known."""
+    if not columns.attributes.shape[1]:
+        found = f"in {len(classes.names):,} class folders ({some(classes.names, 10)})" if classes.are_classes else ""
+    else:
+        found = f"{columns.attributes.shape[1]:,} attributes from metadata ({some(map(str, columns.attributes), 10)})"
+    kept = "" if columns.factors is None else f"beside them {some(map(str, columns.factors), 10)}"
+    return ", ".join(part for part in (found or "without labels", kept) if part)

@@ -1,71 +1,169 @@
-"""From the text of label tables to booleans, splits and persons."""
+"""What the texts of label tables mean: yes and no, splits, persons. One notion of each, for all readers and arrays."""
 
 from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from augface.arrays import Floats, Integers, Strings
+from augface.arrays import Booleans, Floats, Integers, Strings
 from augface.errors import DataError
 
-BOOLEANS = {"true": 1, "yes": 1, "1": 1, "1.0": 1, "false": 0, "no": 0, "0": 0, "0.0": 0, "-1": -1, "-1.0": -1}
-MISSING = frozenset({"", "na", "nan", "none", "null", "<na>"})
-SPLIT_NAMES = {
-    "train": "train",
-    "training": "train",
-    "valid": "valid",
-    "val": "valid",
-    "validation": "valid",
-    "dev": "valid",
-    "test": "test",
-    "testing": "test",
+BOOLEANS = {
+    **dict.fromkeys(("true", "yes", "y", "t", "1", "1.0", "+1", "on", "present", "positive"), 1.0),
+    **dict.fromkeys(("false", "no", "n", "f", "0", "0.0", "off", "absent", "negative"), 0.0),
+    **dict.fromkeys(("-1", "-1.0", "−1"), -1.0),
 }
+MISSING = frozenset({"", "na", "n/a", "#n/a", "nan", "none", "null", "<na>", "nat"})
+MISTAKES = 0.5
+"""The largest share of a column's known cells that are taken for mistakes, where the others are yes and no."""
+
+MAX_CLASSES = 100
+"""More folders or numbers than this are persons, not classes."""
+
+SPLIT_WORDS = {
+    **dict.fromkeys(("train", "training", "trn"), "train"),
+    **dict.fromkeys(("valid", "validation", "validate", "val", "dev", "development", "publictest"), "valid"),
+    **dict.fromkeys(("test", "testing", "tst", "privatetest"), "test"),
+    **dict.fromkeys(("eval", "evaluation", "holdout", "heldout"), "eval"),
+}
+"""`eval` is the test split for some, and for others the valid split; see `resolve_splits`. `publictest` and
+`privatetest` are FER2013's."""
+SPLIT_FILLERS = frozenset(
+    {"set", "data", "dataset", "split", "subset", "partition", "part", "images", "image", "imgs", "img", "pictures"}
+    | {"photos", "samples", "faces", "face", "files"}
+)
+"""Words that do not change what split a name means."""
+CELEBA_SPLITS = {"0": "train", "1": "valid", "2": "test"}
 
 
-def cleaned(column: pd.Series[str]) -> pd.Series[str]:
-    """Texts in lower case without blanks around; an empty text where the value is missing."""
-    texts = column.astype("string").fillna("").str.strip().str.lower()
-    return texts.mask(texts.isin(MISSING), "")
+def texts_of(values: Iterable[Any]) -> list[str]:
+    """Values of any kind as texts without blanks around, an empty one where a value is missing."""
+    column = pd.Series(list(values), dtype=object)
+    codes, different = pd.factorize(column)
+    texts = np.array([_text(value) for value in different] + [""], dtype=object)
+    return [str(text) for text in texts[codes]]
 
 
-def as_booleans(column: pd.Series[str]) -> pd.Series[bool] | None:
-    """Nullable booleans, or None where any value is something else or all are missing.
+def _text(value: Any) -> str:
+    text = str(value).strip()
+    return "" if text.lower() in MISSING else text
 
-    True, yes, 1 and False, no, 0, -1 are understood. Where -1 occurs, 0 means unknown, as in tables of -1, 0 and 1.
+
+class Labels:
+    """What a column of cells says as labels.
+
+    Attributes:
+        values: nullable booleans; a cell that is neither yes nor no is missing.
+        wrong: the rows of such cells.
+        different: the different texts that are not missing, at most three.
+        zeros: how many cells are 0 beside -1, which makes them unknown; 0 where there is no -1.
     """
-    texts = cleaned(column)
-    known = texts != ""
-    numbers = texts.map(BOOLEANS)
-    if not known.any() or numbers[known].isna().any():
-        return None
-    return signs_to_booleans(numbers.astype("float64").to_numpy())
+
+    def __init__(self, cells: Iterable[Any]) -> None:
+        self.texts = texts_of(cells)
+        codes, texts = pd.factorize(np.array(self.texts, dtype=object))
+        numbers = np.array([BOOLEANS.get(text.lower(), np.nan) for text in texts], dtype=np.float64)
+        is_known = texts != ""
+        column = numbers[codes]
+        self.wrong: Integers = np.flatnonzero((is_known & np.isnan(numbers))[codes])
+        self.different = [str(text) for text in texts[is_known][:3]]
+        self.zeros = int((column == 0).sum()) if (column == -1).any() else 0
+        self.values = signs_to_booleans(column)
+        self._known = int(is_known[codes].sum())
+
+    @property
+    def are_labels(self) -> bool:
+        """Whether this is a column of labels, with some mistakes or without."""
+        return len(self.wrong) <= MISTAKES * self._known and len(self.wrong) < self._known
 
 
-def signs_to_booleans(numbers: Floats, *, signed: bool | None = None) -> pd.Series[bool]:
-    """1 is true; -1 is false; 0 is unknown where the numbers are `signed` (contain -1), and false otherwise."""
-    if signed is None:
-        signed = bool((numbers == -1).any())
-    unknown = np.isnan(numbers) | ((numbers == 0) & signed)
+def signs_to_booleans(numbers: Floats) -> pd.Series[bool]:
+    """1 is true; -1 is false; 0 is unknown where -1 occurs, and false otherwise; NaN is unknown."""
+    unknown = np.isnan(numbers) | ((numbers == 0) & bool((numbers == -1).any()))
     return pd.Series(pd.array(numbers == 1, dtype="boolean")).mask(unknown)
 
 
-def as_split(column: pd.Series[str], where: str) -> Strings:
+def split_word(text: str) -> str:
+    """The split that a word or a folder's name means: `train`, `valid`, `test` or `eval`; empty where it means none.
+
+    >>> [split_word(name) for name in ("Training Set", "val_images", "test2017", "hold-out", "contest", "train_A")]
+    ['train', 'valid', 'test', 'eval', '', '']
+    """
+    joined = re.sub(r"(?<=hold|held)[\W_]*(?=out)", "", text.casefold())
+    words = [word for word in re.findall(r"[^\W\d_]+", joined) if word not in SPLIT_FILLERS]
+    if len(words) != 1:
+        return ""
+    return SPLIT_WORDS.get(words[0], "") or SPLIT_WORDS.get(re.sub(r"(set|data)$", "", words[0]), "")
+
+
+def resolve_splits(words: Strings, where: str) -> tuple[Strings, str]:
+    """`eval` as what is missing among valid and test, or as test.
+
+    Args:
+        words: of `train`, `valid`, `test`, `eval`, or empty.
+        where: what to call the place in a message.
+
+    Returns:
+        Of `train`, `valid`, `test`, or empty; and a sentence where `eval` could be either.
+
+    Raises:
+        DataError: there are valid, test and eval.
+    """
+    present = set(np.unique(words))
+    if "eval" not in present:
+        return words, ""
+    if {"valid", "test"} <= present:
+        raise DataError(
+            f"{where} has a valid, a test and an evaluation split, and only train, valid and test are known. Rename or "
+            "remove one."
+        )
+    meant = "valid" if "test" in present else "test"
+    said = (
+        ""
+        if present & {"valid", "test"}
+        else f"{where}: the evaluation split is taken for test; call it valid or test."
+    )
+    return np.where(words == "eval", meant, words), said
+
+
+def as_splits(cells: Iterable[Any], rows: Sequence[str], where: str, *, explain: bool = True) -> tuple[Strings, str]:
     """`train`, `valid`, `test`, or an empty text where missing.
+
+    Args:
+        cells: words, or CelebA's numbers 0, 1 and 2.
+        rows: what to call the rows in a message.
+        where: what to call the column in a message.
+        explain: whether it is to be said that numbers are CelebA's.
+
+    Returns:
+        The splits; and a sentence where they could mean something else.
 
     Raises:
         DataError: any other word.
     """
-    texts = cleaned(column)
-    splits = texts.map(SPLIT_NAMES).fillna("")
-    if (unknown := texts[(texts != "") & (splits == "")].unique()).size:
-        raise DataError(f"{where} has the split {unknown[0]!r}; known are {', '.join(SPLIT_NAMES)}.")
-    return splits.to_numpy(dtype=np.str_)
+    texts = [text.lower().removesuffix(".0") for text in texts_of(cells)]
+    different = set(texts) - {""}
+    numbered = different <= CELEBA_SPLITS.keys()
+    meanings = CELEBA_SPLITS if numbered else {text: split_word(text) for text in different}
+    for row, text in zip(rows, texts, strict=True):
+        if text and not meanings[text]:
+            raise DataError(
+                f"{where} puts {row} into the split {text!r}. Known are train, valid and test, and 0, 1 and 2 for them."
+            )
+    splits, said = resolve_splits(np.array([meanings.get(text, "") for text in texts], dtype=np.str_), where)
+    if numbered and different and explain:
+        said = f"{where} is read as CelebA's numbers: 0 is train, 1 valid, 2 test. Write words if it means others."
+    return splits, said
 
 
-def as_identity(column: pd.Series[str]) -> Integers:
+def as_identity(cells: Iterable[Any]) -> Integers:
     """One number a person, in the order of their names; whoever has no name is a person alone."""
-    texts = column.astype("string").fillna("").str.strip()
-    alone = (texts == "").to_numpy(dtype=np.bool_)
+    texts = np.array(texts_of(cells), dtype=object)
+    alone: Booleans = texts == ""
     codes = pd.factorize(texts, sort=True)[0].astype(np.int64)
     codes[alone] = codes.max(initial=-1) + 1 + np.arange(alone.sum())
     return codes

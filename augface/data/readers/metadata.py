@@ -1,125 +1,155 @@
-"""`metadata.csv` and `metadata.parquet`: one row an image, as Hugging Face's image folders have it."""
+"""Tables beside images: `metadata.csv` and its like, as Hugging Face's image folders have them; StyleGAN's labels."""
 
 from __future__ import annotations
 
-import io
+import json
 from dataclasses import dataclass
-from pathlib import PurePosixPath
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
-from augface.arrays import Integers, Strings
-from augface.data.export.layout import is_probability
-from augface.data.readers.containers import Container, UnreadableFile, refuse_escape, some
-from augface.data.readers.labels import SPLIT_NAMES, as_booleans, as_identity, as_split
+from augface.arrays import Booleans, Strings
+from augface.data.readers.containers import Container, UnreadableFile, some
+from augface.data.readers.labels import BOOLEANS, MAX_CLASSES
+from augface.data.readers.matching import FILE_NAME, align
+from augface.data.readers.tables import read_table
 from augface.errors import DataError
 
-FILES = ("metadata.csv", "metadata.parquet")
+FILES = frozenset({"metadata.csv", "metadata.tsv", "metadata.jsonl", "metadata.parquet"})
+STYLEGAN = "dataset.json"
+"""What StyleGAN's dataset_tool writes: `{"labels": [["00000/img00000000.png", 6], …]}`, or null in place of the list. A
+label is the number of a class, or a list of numbers, one for each class."""
 MAX_BYTES = 1_000_000_000
-NOT_LABELS = frozenset({"seed", "number", "source", "index", "row"})
-"""Columns that are about how an image came to be, even where they hold only zeros and ones."""
 
 
 @dataclass(frozen=True, eq=False)
 class Metadata:
-    """A table of texts, one row an image; the index is the image's name in its container."""
+    """What the tables of a container say of N images.
 
-    place: str
-    table: pd.DataFrame
+    Attributes:
+        where: what to call the tables in messages.
+        cells: N rows of texts, an empty one where nothing is known.
+        given: (N,) whether an image has a row.
+        unmatched: the names that mean no image.
+        read: the files that were read.
+    """
 
-    def rows(self, members: Strings) -> pd.DataFrame:
-        """The rows of these images, all missing where there is none."""
-        return self.table.reindex(members).reset_index(drop=True)
+    where: str
+    cells: pd.DataFrame
+    given: Booleans
+    unmatched: list[str]
+    read: list[str]
 
-    def attributes_of(self, members: Strings) -> pd.DataFrame:
-        """The columns that are true, false or missing everywhere."""
-        rows = self.rows(members)
-        labels = {name: column for name in self._others() if (column := self._labels(rows, name)) is not None}
-        return pd.DataFrame(labels, index=rows.index)
+    @property
+    def stylegan(self) -> bool:
+        """Whether StyleGAN's list is among the files: its folders only spread files."""
+        return any(_file(name) == STYLEGAN for name in self.read)
 
-    def factors_of(self, members: Strings) -> pd.DataFrame | None:
-        """All other columns, numbers where they are numbers; None where there are none."""
-        rows = self.rows(members)
-        others = {name: _numbers_or_texts(rows[name]) for name in self._others() if self._labels(rows, name) is None}
-        return pd.DataFrame(others, index=rows.index) if others else None
-
-    def split_of(self, members: Strings) -> Strings | None:
-        """The column `split`, an empty text where missing; None without such a column."""
-        return as_split(self.rows(members)["split"], self.place) if "split" in self.table else None
-
-    def identity_of(self, members: Strings) -> Integers | None:
-        """The column `identity`; None without such a column."""
-        return as_identity(self.rows(members)["identity"]) if "identity" in self.table else None
-
-    def _others(self) -> list[str]:
-        return [name for name in self.table.columns if name not in ("split", "identity")]
-
-    def _labels(self, rows: pd.DataFrame, name: str) -> pd.Series[bool] | None:
-        about_image = name.lower() in NOT_LABELS or is_probability(name)
-        return None if about_image else as_booleans(rows[name])
+    @property
+    def lacking(self) -> Booleans:
+        """(N,) the images that have no row, where others have."""
+        return ~self.given & self.given.any()
 
 
-def read_metadata(container: Container, folders: tuple[str, ...] = ("",)) -> Metadata | None:
-    """The metadata files in these folders of a container (each `""` or ending with `/`), joined; None where none is.
+def read_metadata(container: Container, images: Strings) -> Metadata:
+    """All metadata files of a container, joined.
+
+    Names in a file are relative to its folder, with more or fewer folders in front if need be.
 
     Raises:
-        DataError: a file cannot be read, has no column `file_name`, names an image twice or one outside its folder.
+        DataError: a file cannot be read, none of its names means an image, or two say different things of an image.
     """
-    found = sorted({folder + file for folder in folders for file in FILES} & container.names.keys())
-    if not found:
-        return None
-    parts = [_read_one(container, name) for name in found]
-    table = pd.concat(parts)
-    if table.index.has_duplicates:
-        raise DataError(
-            f"{' and '.join(found)} in {container.path} name "
-            f"{some(table.index[table.index.duplicated()])} more than once."
-        )
-    return Metadata(f"{found[0]} in {container.path}", table)
+    cells = pd.DataFrame(index=pd.RangeIndex(len(images)))
+    given = np.zeros(len(images), dtype=np.bool_)
+    unmatched: list[str] = []
+    read: list[str] = []
+    for name in sorted(name for name in container.names if _file(name) in FILES or _file(name) == STYLEGAN):
+        where = f"{name} in {container.path}"
+        table = _read(container, name, where)
+        if table is None:
+            continue
+        read.append(name)
+        if not len(table.columns):
+            continue
+        folder = f"{name.rpartition('/')[0]}/".removeprefix("/")
+        below = np.flatnonzero(np.char.startswith(images, folder))
+        rows = below if len(below) else np.arange(len(images))
+        part = align(table, [image.removeprefix(folder) for image in images[rows].tolist()], where)
+        _join(cells, part.cells.set_axis(rows, axis=0), images, where)
+        given[rows[part.lines > 0]] = True
+        unmatched += part.unmatched
+    more = f" and {len(read) - 1:,} other files" if len(read) > 1 else ""
+    where = f"{read[0]}{more} in {container.path}" if read else ""
+    return Metadata(where, cells.fillna(""), given, unmatched, read)
 
 
-def _read_one(container: Container, name: str) -> pd.DataFrame:
-    where = f"{name} in {container.path}"
+def _file(name: str) -> str:
+    return name.rpartition("/")[2].lower()
+
+
+def _join(cells: pd.DataFrame, part: pd.DataFrame, images: Strings, where: str) -> None:
+    """Add a part of the rows to what is known already.
+
+    Raises:
+        DataError: both know something of an image, and not the same.
+    """
+    for name in part.columns:
+        if name not in cells:
+            cells[name] = pd.Series(part[name], dtype=object).reindex(cells.index)
+            continue
+        known, new = cells[name].fillna("").loc[part.index], part[name]
+        for row in part.index[(known != "") & (new != "") & (known != new)]:
+            if _meaning(known[row]) != _meaning(new[row]):
+                raise DataError(
+                    f"{where} says {new[row]!r} of {some([str(images[row])])} in the column {name}, and another file "
+                    f"says {known[row]!r}. Leave one of the files, or make them agree."
+                )
+        cells.loc[part.index, name] = known.mask(known == "", new)
+
+
+def _meaning(text: str) -> float | str:
+    folded = text.lower()
+    try:
+        return BOOLEANS[folded] if folded in BOOLEANS else float(folded)
+    except ValueError:
+        return text
+
+
+def _read(container: Container, name: str, where: str) -> pd.DataFrame | None:
+    """The table of a file; without columns where StyleGAN's says that there are no labels; None for other JSON."""
     try:
         content = container.read(name, MAX_BYTES)
-        table = _parquet(content) if name.endswith(".parquet") else _csv(content)
-    except (UnreadableFile, ValueError, OSError) as error:  # parser and decoding errors are ValueErrors
-        raise DataError(f"Cannot read {where}: {str(error).strip().rstrip('.')}.") from error
-    if "file_name" not in table:
-        raise DataError(f"{where} has no column file_name; its columns are {some(map(str, table.columns), 10)}.")
-    folder = PurePosixPath(name).parent
-    file_names = table.pop("file_name").fillna("").astype(str)
-    for file_name in file_names:
-        refuse_escape(file_name, where)
-    table.index = pd.Index([(folder / file_name).as_posix() for file_name in file_names], dtype=object)
-    if "split" not in table and folder.name.lower() in SPLIT_NAMES:
-        table["split"] = folder.name
-    return table
-
-
-def _csv(content: bytes) -> pd.DataFrame:
-    return pd.read_csv(io.BytesIO(content), dtype=str, keep_default_na=False, encoding="utf-8-sig")
-
-
-def _parquet(content: bytes) -> pd.DataFrame:
-    import pyarrow as arrow
-    import pyarrow.parquet as parquet
-
-    file = parquet.ParquetFile(io.BytesIO(content))
-    flat = [
-        field.name
-        for field in file.schema_arrow
-        if not arrow.types.is_nested(field.type)
-        and not arrow.types.is_binary(field.type)
-        and not arrow.types.is_large_binary(field.type)
-    ]
-    table: pd.DataFrame = file.read(columns=flat).to_pandas()
-    return table.reset_index(drop=True).astype("string").astype(object)
-
-
-def _numbers_or_texts(column: pd.Series[Any]) -> pd.Series[Any]:
+    except UnreadableFile as error:
+        raise DataError(f"Cannot read {where}: {error}.") from error
+    if _file(name) != STYLEGAN:
+        return read_table(content, name, where)
     try:
-        return pd.to_numeric(column.mask(column == ""))
-    except (ValueError, TypeError):
-        return column
+        listed = json.loads(content.decode("utf-8-sig"))
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"Cannot read {where}: it is not JSON ({error}).") from error
+    if not isinstance(listed, dict) or "labels" not in listed:
+        return None
+    return _stylegan_labels(listed["labels"], where)
+
+
+def _stylegan_labels(labels: Any, where: str) -> pd.DataFrame:
+    if labels is None:
+        return pd.DataFrame()
+    if not isinstance(labels, list) or not labels or not all(_is_labelled_name(pair) for pair in labels):
+        raise DataError(f"{where}: its labels are not a name and a label for each image.")
+    table = pd.DataFrame({FILE_NAME: [name for name, _ in labels]}, index=range(1, len(labels) + 1), dtype=object)
+    vectors = [label for _, label in labels]
+    if all(isinstance(label, int) and label >= 0 for label in vectors):
+        if max(vectors) >= MAX_CLASSES:
+            return table.assign(identity=list(map(str, vectors)))
+        vectors = np.eye(1 + max(vectors), dtype=np.int8)[vectors].tolist()
+    lengths = {len(vector) if isinstance(vector, list) else 0 for vector in vectors}
+    if len(lengths) > 1 or 0 in lengths:
+        raise DataError(f"{where} has labels of several kinds. Give each image one number, or each a list of as many.")
+    columns = {f"label_{number}": list(map(str, column)) for number, column in enumerate(zip(*vectors, strict=True))}
+    return table.assign(**columns)
+
+
+def _is_labelled_name(pair: Any) -> bool:
+    return isinstance(pair, list) and len(pair) == 2 and isinstance(pair[0], str)

@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 
 from augface.data.crops import crop_box, parse_crop
-from augface.data.images import BadImage, decode_face, quiet_decoding
+from augface.data.images import BadImage, decode_face, decode_picture, quiet_decoding
 from augface.errors import UsageError
 
 
@@ -101,8 +101,9 @@ def png_header(width: int, height: int) -> bytes:
         (encoded(Image.effect_noise((64, 64), 50), "JPEG")[:-700], "broken"),
         (encoded(Image.effect_noise((64, 64), 50))[:-700], "broken"),
         (encoded(Image.new("F", (20, 20), 0.5), "TIFF"), "floating-point"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n", "git lfs pull"),
     ],
-    ids=["empty", "text", "pdf", "eps", "huge", "bomb", "truncated jpeg", "truncated png", "float"],
+    ids=["empty", "text", "pdf", "eps", "huge", "bomb", "truncated jpeg", "truncated png", "float", "pointer"],
 )
 def test_bad_files_end_with_a_reason(content: bytes, reason: str) -> None:
     with pytest.raises(BadImage, match=reason):
@@ -137,3 +138,40 @@ def test_crops_are_parsed_or_refused() -> None:
 def test_a_crop_beyond_the_picture_is_refused() -> None:
     with quiet_decoding(), pytest.raises(BadImage, match="does not lie"):
         decode_face(encoded(Image.new("RGB", (20, 20))), (0, 0, 30, 30), 8)
+
+
+def chunk(kind: bytes, data: bytes, *, checksum: int | None = None) -> bytes:
+    found = zlib.crc32(kind + data) if checksum is None else checksum
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", found)
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        chunk(b"eXIf", b"\0\x08\0\x02\x01\x12\0\x03"),
+        chunk(b"eXIf", b"MM\0*\0\0\0\x08\0\1", checksum=1),
+        chunk(b"tEXt", b"Software\0x", checksum=1),
+        chunk(b"zTXt", b"prompt\0\0" + zlib.compress(b"x" * 5_000_000)),
+        chunk(b"iCCP", b"profile\0\0no zlib"),
+        chunk(b"pHYs", b"\1"),
+    ],
+    ids=["exif", "checksum of exif", "checksum of a text", "long text", "profile", "density"],
+)
+def test_faults_beside_the_pixels_cost_no_picture(fault: bytes) -> None:
+    content = encoded(Image.new("RGB", (20, 20), (10, 200, 30)))
+    assert colour(content[:33] + fault + content[33:]) == (10, 200, 30)
+
+
+@pytest.mark.parametrize("format", ["JPEG", "WEBP"])
+def test_broken_exif_costs_no_picture(format: str) -> None:
+    assert max(colour(encoded(Image.new("RGB", (20, 20), "black"), format, exif=b"Exif\0\0no exif"))) < 9
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_every_orientation_is_followed_as_pillow_does(orientation: int) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    content = encoded(Image.effect_noise((12, 20), 50), exif=exif)
+    with quiet_decoding():
+        face = decode_picture(content)
+    assert np.array_equal(face, np.asarray(ImageOps.exif_transpose(Image.open(io.BytesIO(content))).convert("RGB")))

@@ -1,9 +1,9 @@
 """From the bytes of one file to one face: decoded, upright, RGB, cropped, resized. Hostile files end as a reason.
 
 What becomes of unusual images: greyscale, palette and CMYK are converted; 16 bits are scaled to 8; transparent parts
-become white; the EXIF orientation is followed; of an animation or a multi-page file the first picture counts; colour
-profiles are ignored. JPEG's reduced-size decoding is not used, so a face does not depend on the size of its file's
-blocks.
+become white; the EXIF orientation is followed where it can be read; of an animation or a multi-page file the first
+picture counts; colour profiles, texts and whatever else is no pixel are ignored, so that no fault in them costs a
+picture. JPEG's reduced-size decoding is not used, so a face does not depend on the size of its file's blocks.
 """
 
 from __future__ import annotations
@@ -11,18 +11,19 @@ from __future__ import annotations
 import io
 import threading
 import warnings
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
 from augface.arrays import Pixels
 from augface.data.crops import Crop, crop_box
 from augface.data.pixels import ImageRows
 from augface.errors import DataError
 
-DECODER = "1"
+DECODER = "2"
 """Goes up when the same file would give other pixels; part of the key of every cached image."""
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
@@ -31,6 +32,20 @@ MAX_BYTES = 512_000_000
 LARGE = 16_000_000
 """Pixels beyond which threads take turns, so that a few huge images do not fill the memory."""
 ORIENTATION = 0x0112
+TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""What makes a picture of each EXIF orientation upright."""
+PNG = b"\x89PNG\r\n\x1a\n"
+PNG_CHUNKS = frozenset({b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"})
+"""The parts of a PNG file that make its pixels."""
+LFS_POINTER = b"version https://git-lfs"
 _ONE_AT_A_TIME = threading.Lock()
 
 
@@ -68,7 +83,7 @@ def decode_picture(content: bytes) -> Pixels:
 
 def picture_size(content: bytes) -> tuple[int, int]:
     """Width and height in the file's header, without decoding it; raises as `decode_face`."""
-    with _readable(content), Image.open(io.BytesIO(content), formats=FORMATS) as image:
+    with _opened(content) as image:
         width, height = image.size
         return width, height
 
@@ -76,7 +91,7 @@ def picture_size(content: bytes) -> tuple[int, int]:
 @contextmanager
 def _decoded(content: bytes) -> Iterator[Image.Image]:
     """The upright RGB picture; whatever decoders raise on files that are broken, or made to break them, is a reason."""
-    with _readable(content), Image.open(io.BytesIO(content), formats=FORMATS) as image:
+    with _opened(content) as image:
         width, height = image.size
         if width * height > MAX_PIXELS:
             raise BadImage(f"{width:,} x {height:,} pixels are more than {MAX_PIXELS // 1_000_000} million")
@@ -85,17 +100,42 @@ def _decoded(content: bytes) -> Iterator[Image.Image]:
 
 
 @contextmanager
-def _readable(content: bytes) -> Iterator[None]:
+def _opened(content: bytes) -> Iterator[Image.Image]:
     try:
-        yield
+        with Image.open(io.BytesIO(_pixels_only(content)), formats=FORMATS) as image:
+            yield image
     except BadImage:
         raise
     except UnidentifiedImageError as error:
-        raise BadImage("empty file" if not content else "not an image of a known format") from error
+        raise BadImage(_not_an_image(content)) from error
     except Image.DecompressionBombError as error:
         raise BadImage(f"more than {MAX_PIXELS // 1_000_000} million pixels") from error
     except Exception as error:  # decoders raise almost anything on files that are broken or made to break them
         raise BadImage(f"broken: {str(error) or type(error).__name__}") from error
+
+
+def _not_an_image(content: bytes) -> str:
+    if content.startswith(LFS_POINTER):
+        return "only a pointer to a file in Git LFS: `git lfs pull` gets it"
+    return "not an image of a known format" if content else "empty file"
+
+
+def _pixels_only(content: bytes) -> bytes:
+    """A PNG file without the parts that are no pixels; any other file as it is."""
+    if not content.startswith(PNG):
+        return content
+    kept, start = [PNG], len(PNG)
+    while start + 8 <= len(content):
+        length, kind = int.from_bytes(content[start : start + 4], "big"), content[start + 4 : start + 8]
+        end = start + 12 + length
+        if kind in PNG_CHUNKS or (kind == b"eXIf" and _checksum_fits(content[start + 4 : end])):
+            kept.append(content[start:end])
+        start = end
+    return b"".join(kept) if len(kept) > 1 else content
+
+
+def _checksum_fits(chunk: bytes) -> bool:
+    return zlib.crc32(chunk[:-4]) == int.from_bytes(chunk[-4:], "big")
 
 
 @contextmanager
@@ -107,9 +147,12 @@ def quiet_decoding() -> Iterator[None]:
 
 
 def _upright(image: Image.Image) -> Image.Image:
-    if image.getexif().get(ORIENTATION, 1) == 1:
+    image.load()  # what is broken in the pixels is no matter of EXIF
+    try:
+        orientation = image.getexif().get(ORIENTATION)
+    except Exception:  # a broken block of EXIF data makes its readers raise almost anything
         return image
-    return ImageOps.exif_transpose(image)
+    return image.transpose(TURNS[orientation]) if orientation in TURNS else image
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:

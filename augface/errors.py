@@ -50,6 +50,22 @@ class UnknownNameError(UsageError):
         self.close = close
 
 
+def spelled(kind: str, name: str, known: Iterable[str]) -> str:
+    """The known name that a name means: the very same, or the only one that differs in case alone.
+
+    >>> spelled("attribute", "eyeglasses", ["Eyeglasses", "Male"])
+    'Eyeglasses'
+
+    Raises:
+        UnknownNameError: there is none, or several differ in case alone.
+    """
+    names = [str(known_name) for known_name in known]
+    alike = [known_name for known_name in names if known_name.casefold() == name.casefold()]
+    if name not in names and len(alike) != 1:
+        raise UnknownNameError(kind, name, names)
+    return name if name in names else alike[0]
+
+
 def require(value: T | None) -> T:
     """The value, where what was checked before says that there is one; its absence is a bug."""
     if value is None:

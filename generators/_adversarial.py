@@ -58,9 +58,16 @@ class AdversarialGenerator(LatentGenerator):
         return np.ones(len(labels))
 
     def fit(
-        self, data: FaceDataset, *, budget: str = "5m", run_dir: Path | None = None, resume: bool = False, seed: int = 0
+        self,
+        data: FaceDataset,
+        *,
+        budget: str = "5m",
+        run_dir: str | Path | None = None,
+        resume: bool = False,
+        seed: int = 0,
     ) -> None:
         """Train; see `Generator.fit`. Image sides must be a power of two from 16 up."""
+        folder = None if run_dir is None else Path(run_dir)
         size = data.size
         if size < 16 or math.log2(size) % 1:
             raise UsageError(f"The {self.name} generator makes faces of 16, 32, 64, … pixels, not {size}.")
@@ -87,7 +94,7 @@ class AdversarialGenerator(LatentGenerator):
             latent=self.config.latent,
             budget=parse_budget(budget),
             seed=seed,
-            run_dir=run_dir,
+            run_dir=folder,
             resume=resume,
             identity={
                 "generator": self.name,
@@ -95,7 +102,7 @@ class AdversarialGenerator(LatentGenerator):
                 "data": data.source.content_hash,
                 "images": len(data),
             },
-            preview=self._preview(run_dir, seed) if run_dir else None,
+            preview=self._preview(folder, seed) if folder else None,
         )
         self._network = state.average.cpu()
 

@@ -112,7 +112,13 @@ class ExternalNetwork(Generator):
     config: ExternalNetworkConfig
 
     def fit(
-        self, data: FaceDataset, *, budget: str = "5m", run_dir: Path | None = None, resume: bool = False, seed: int = 0
+        self,
+        data: FaceDataset,
+        *,
+        budget: str = "5m",
+        run_dir: str | Path | None = None,
+        resume: bool = False,
+        seed: int = 0,
     ) -> None:
         """Take note of the labels and the size of the faces, and try the network; nothing is learnt.
 

@@ -48,7 +48,8 @@ class LatentGenerator(Generator):
         """See `Generator.iter_samples`."""
         if not 0 <= psi < np.inf:
             raise UsageError(f"psi takes a number from 0 up, not {psi:g}.")
-        planned = self._planned(n, where or {}, seed) if like is None else self._again(n, where or {}, like)
+        wanted = self._spelled(where)
+        planned = self._planned(n, wanted, seed) if like is None else self._again(n, wanted, like)
         for labels, factors, names in planned:
             factors = factors.assign(psi=factors["psi"] * psi)
             pixels = self._draw_at(self._latents(factors), self._conditions(labels), _places(factors))

@@ -7,6 +7,7 @@ import json
 import sys
 import tempfile
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, NoReturn, Self, get_origin
@@ -20,7 +21,7 @@ from safetensors.numpy import load_file, save
 from augface.arrays import Pixels
 from augface.data.dataset import FaceDataset, concatenate
 from augface.data.groups import Subgroup
-from augface.errors import DataError, UnknownNameError, UsageError, require
+from augface.errors import DataError, UnknownNameError, UsageError, require, spelled
 from augface.files import atomic_path
 from augface.seeds import random_generator
 
@@ -89,7 +90,13 @@ class Generator(ABC):
 
     @abstractmethod
     def fit(
-        self, data: FaceDataset, *, budget: str = "5m", run_dir: Path | None = None, resume: bool = False, seed: int = 0
+        self,
+        data: FaceDataset,
+        *,
+        budget: str = "5m",
+        run_dir: str | Path | None = None,
+        resume: bool = False,
+        seed: int = 0,
     ) -> None:
         """Learn from `data`, the train split alone.
 
@@ -164,7 +171,7 @@ class Generator(ABC):
         if psi != 1 or like is not None:
             self._refuse_steering()
         start = 0
-        for chunk, labels in enumerate(self._label_chunks(n, where or {}, seed)):
+        for chunk, labels in enumerate(self._label_chunks(n, self._spelled(where), seed)):
             numbers = np.arange(start, start + len(labels))
             names = [f"{number:06d}.png" for number in numbers]
             factors = pd.DataFrame({"seed": seed, "number": numbers})
@@ -213,6 +220,15 @@ class Generator(ABC):
         for chunk, start in enumerate(range(0, n, CHUNK)):
             rows = random_generator(seed, "labels", chunk).integers(0, len(table), CHUNK)
             yield table.iloc[rows[: min(CHUNK, n - start)]]
+
+    def _spelled(self, where: Mapping[str, bool] | None) -> dict[str, bool]:
+        """What is requested, with the attributes' names as the training faces have them; unknown ones as they are."""
+        known = [] if self.labels is None else [str(name) for name in self.labels.columns]
+        folded = Counter(name.casefold() for name in [*known, *(where or {})])
+        return {
+            spelled("attribute", name, known) if name in known or folded[name.casefold()] == 2 else name: value
+            for name, value in (where or {}).items()
+        }
 
     def _matching_labels(self, where: Mapping[str, bool]) -> pd.DataFrame:
         labels = self._check_conditionable(where)

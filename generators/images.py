@@ -48,7 +48,13 @@ class Images(Generator):
     config: ImagesConfig
 
     def fit(
-        self, data: FaceDataset, *, budget: str = "5m", run_dir: Path | None = None, resume: bool = False, seed: int = 0
+        self,
+        data: FaceDataset,
+        *,
+        budget: str = "5m",
+        run_dir: str | Path | None = None,
+        resume: bool = False,
+        seed: int = 0,
     ) -> None:
         """Read the images in the size of the data, with their labels of the data's attributes; nothing is learnt.
 
@@ -57,7 +63,7 @@ class Images(Generator):
         """
         path = Path(self.config.path).expanduser()
         check_unchanged(self.config, {name: sha256_of_file(file) for name, file in self.config.files(path).items()})
-        faces = of_source(load_data(path, size=data.size), SYNTHETIC)
+        faces = of_source(load_data(path, size=data.size, beside=data.source.crop), SYNTHETIC)
         if others := [str(name) for name in faces.attributes if name not in data.attributes]:
             log.warning(f"{self.config.path}: the data have no attributes {some(others)}; they are left out.")
         self.labels = faces.attributes.reindex(columns=data.attributes.columns).astype("boolean")

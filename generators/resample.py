@@ -21,7 +21,13 @@ class Resample(Generator):
     capabilities: ClassVar[frozenset[str]] = frozenset({"conditional", "copies"})
 
     def fit(
-        self, data: FaceDataset, *, budget: str = "5m", run_dir: Path | None = None, resume: bool = False, seed: int = 0
+        self,
+        data: FaceDataset,
+        *,
+        budget: str = "5m",
+        run_dir: str | Path | None = None,
+        resume: bool = False,
+        seed: int = 0,
     ) -> None:
         """Keep the faces; the budget is not used."""
         self.labels = data.attributes

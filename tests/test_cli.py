@@ -101,7 +101,9 @@ def stand_ins(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, faces: FaceDatase
         iter_samples=found.note("generator.iter_samples", [faces]),
     )
     outcome = SimpleNamespace(evaluation=evaluation, run_dir=Path("runs/x"), dataset_dir=Path("runs/x/dataset"))
-    found.module("augface.data", load_data=found.note("load_data", faces))
+    found.module(
+        "augface.data", load_data=found.note("load_data", faces), preview_data=found.note("preview_data", faces)
+    )
     found.module(
         "augface.generators",
         DEFAULT_GENERATOR="cgan",
@@ -332,7 +334,7 @@ def test_options_of_earlier_versions_are_taken_with_their_present_names(
 
 def test_dry_run_plans_and_stops(stand_ins: StandIns, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["rebalance", "--attr", "Eyeglasses", "--dry-run"]) == 0
-    assert stand_ins.names == ["create_generator", "load_data", "plan"]
+    assert stand_ins.names == ["create_generator", "preview_data", "plan"]
     assert capsys.readouterr().out == "THE PLAN\n"
     assert list(tmp_path.iterdir()) == []
 
@@ -437,7 +439,7 @@ def test_evaluate_reads_both_sides_at_one_size_and_writes_results_and_report(
     words += " --spaces pixels --by Male,Young"
     assert main([*words.split(), "--attr", "Smiling", "--no-real-images"]) == 0
     (opened,) = [(args, kwargs) for name, args, kwargs in stand_ins.calls if name == "open_faces"]
-    assert opened == (("celeba:r", "folder:f", "folder:t"), {"size": 32, "seed": 4})
+    assert opened == (("celeba:r", "folder:f", "folder:t"), {"size": 32, "seed": 4, "look": True})
     assert stand_ins.names.index("spaces") < stand_ins.names.index("open_faces")  # weights that are missing fail early
     handed_on = stand_ins.called("evaluate")
     assert handed_on["spaces"] == ["pixels"]
@@ -457,7 +459,7 @@ def test_long_commands_estimate_their_cost_and_a_dry_run_writes_nothing(
 ) -> None:
     assert main([*words.split(), "--dry-run"]) == 0
     assert "Estimated: " in capsys.readouterr().out
-    assert not {"evaluate", "fit", "save"} & set(stand_ins.names)
+    assert not {"evaluate", "fit", "save", "load_data"} & set(stand_ins.names)
     assert list(tmp_path.iterdir()) == []
 
 

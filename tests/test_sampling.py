@@ -117,7 +117,7 @@ class TestErrors:
         with pytest.raises(UnknownNameError, match="Did you mean 'Eyeglasses'"):
             plan(ONE_RARE, ["eyeglases"])
         with pytest.raises(UnknownNameError, match="Did you mean 'Male'"):
-            plan(JOINT, ["Eyeglasses"], ["male"])
+            plan(JOINT, ["Eyeglasses"], ["mal"])
 
     def test_a_ratio_below_the_present_one(self) -> None:
         with pytest.raises(UsageError, match=r"0\.1 is below the present one, 0\.111"):

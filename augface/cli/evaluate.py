@@ -66,16 +66,20 @@ def evaluate(
     from augface.files import new_directory
     from augface.report import terminal_summary
 
-    if wanted_spaces is not None:
+    if wanted_spaces is not None and not dry_run:
         choose_spaces(wanted_spaces)  # fails now where weights are missing
     measured_in = wanted_spaces or [DEFAULT_SPACE, *(["inception"] if weights_status("inception")[0] else [])]
     with when_interrupted("the images read so far are kept in the cache; the same command goes on from there."):
-        real_faces, fake_faces, train_faces = open_faces(real, fake, train, size=size, seed=seed)
+        real_faces, fake_faces, train_faces = open_faces(real, fake, train, size=size, seed=seed, look=not dry_run)
     count = len(real_faces) + len(fake_faces) + (0 if train_faces is None else min(len(train_faces), len(real_faces)))
     minutes = max(1, round(sum(count / IMAGES_PER_MINUTE.get(space, 1_000) for space in measured_in)))
     pixels = "in their own size" if real_faces.originals is not None else f"of {real_faces.size} pixels"
     print(f"Measure {len(fake_faces):,} synthetic against {len(real_faces):,} real faces {pixels}.")
     print(f"Feature spaces: {', '.join(measured_in)}.")
+    for space in measured_in:
+        present, detail = weights_status(space)
+        if not present:
+            print(f"The weights of {space} are missing: {detail}.")
     print(f"Estimated: about {minutes} min on a CPU, then kept in the cache; under 20 MB in {shown(out)}.", flush=True)
     if dry_run:
         return

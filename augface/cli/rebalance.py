@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -18,6 +19,8 @@ from augface.cli.console import (
     when_interrupted,
 )
 from augface.generators import DEFAULT_GENERATOR
+
+log = logging.getLogger("augface")
 
 
 def rebalance(
@@ -79,13 +82,21 @@ def rebalance(
 
     create_generator(generator, **chosen)  # what is wrong with its settings is said before the data are read
 
-    from augface.data import load_data
+    from augface.data import load_data, preview_data
+    from augface.data.sources import crop_difference
+    from augface.data.splits import with_splits
     from augface.rebalancing.rebalance import carry_out, plan_rebalance
     from augface.report import terminal_summary
 
     with when_interrupted("the images read so far are kept in the cache; the same command goes on from there."):
-        faces = load_data(data, size=size)
-        external = load_data(external_test, size=size) if external_test else None
+        if dry_run:
+            faces = with_splits(preview_data(data, size=size), seed, look=False)
+            external = preview_data(external_test, size=size) if external_test else None
+        else:
+            faces = load_data(data, size=size)
+            external = load_data(external_test, size=size, beside=faces.source.crop) if external_test else None
+    if external is not None and (difference := crop_difference(faces, external)):
+        log.warning(difference)
     plan = plan_rebalance(
         faces,
         attr=attributes,

@@ -50,12 +50,12 @@ def train(
     parse_budget(budget)
     chosen = parse_settings(settings or [])
 
-    from augface.data import load_data
+    from augface.data import load_data, preview_data
     from augface.generators import create_generator
 
     model = create_generator(generator, **chosen)
     with when_interrupted("the images read so far are kept in the cache; the same command goes on from there."):
-        faces = load_data(data, size=size)
+        faces = preview_data(data, size=size) if dry_run else load_data(data, size=size)
     learnt = faces.train if faces.train is not None else faces
     print(f"Train {generator} on {len(learnt):,} faces of {faces.source.spec}, {faces.size} x {faces.size} pixels.")
     cost = f"{budget} of training" if "trainable" in model.capabilities else "no training, some seconds"

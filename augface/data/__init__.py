@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 from augface.errors import DataError, UnknownNameError, UsageError
 
 if TYPE_CHECKING:
+    from augface.data.crops import Crop
     from augface.data.dataset import FaceDataset
+    from augface.data.readers.listing import Listing
 
 DEFAULT_SIZE = 64
 SIZES = range(8, 1025)
@@ -44,6 +46,7 @@ def load_data(
     workers: int | None = None,
     max_bad: float = 0.05,
     originals: bool = False,
+    beside: str = "",
 ) -> FaceDataset:
     """Load faces. Images are decoded, cropped and resized once; later calls open the cache.
 
@@ -58,15 +61,15 @@ def load_data(
             allows none.
         originals: whether measures are to look at the whole files in their own size instead; for folders and zips that
             are not cropped.
+        beside: the crop of the faces that these are compared with. Where it is `celeba`, files of the shape of CelebA's
+            pictures are cropped so, too, unless `crop` says otherwise.
 
     Raises:
         UsageError: a size, crop or spec that does not exist.
         DataError: nothing there, labels that cannot be understood, too many bad images.
         OutputError: the cache cannot be written.
     """
-    size = DEFAULT_SIZE if size is None else size
-    if size not in SIZES:
-        raise UsageError(f"The size of faces is from {SIZES[0]} to {SIZES[-1]} pixels, not {size}.")
+    size = _checked_size(size)
     if not 0 <= max_bad <= 1:
         raise UsageError(f"max_bad is a share from 0 to 1, not {max_bad}.")
     if workers is not None and workers < 1:
@@ -79,27 +82,67 @@ def load_data(
     from augface.data.crops import parse_crop
     from augface.data.store import load_images
 
-    chosen_crop = None if crop is None else parse_crop(crop)
-    if place.kind == "celeba":
-        from augface.data.readers.celeba import read_celeba
-
-        listing = read_celeba(place.path)
-    else:
-        from augface.data.readers.folder import read_folder
-
-        listing = read_folder(place.path)
-    for note in (listing.description, *listing.notes):
-        log.info(note)
-    for warning in listing.warnings:
-        log.warning(warning)
+    listing = _read(place)
     return load_images(
         listing,
-        crop=listing.crop if chosen_crop is None else chosen_crop,
+        crop=_crop(listing, beside) if crop is None else parse_crop(crop),
         size=size,
         workers=workers,
         max_bad=max_bad,
         originals=originals and place.kind == "folder" and crop is None,
     )
+
+
+def preview_data(spec: str | Path, *, size: int | None = None, originals: bool = False) -> FaceDataset:
+    """What `load_data` would give, for plans: all labels, black images, and nothing written into the cache.
+
+    Names and label files are read, and a sample of the images, so that those that cannot be used are told of.
+
+    Raises:
+        AugfaceError: as `load_data`; all images of the sample are bad.
+    """
+    size = _checked_size(size)
+    place = recognise(spec)
+    log.info(f"{spec} is taken for {place}.")
+    if place.kind == "toy":
+        from augface.data.toyfaces import load_toyfaces
+
+        return load_toyfaces(place.faces, size, drawn=False)
+
+    from augface.data.store import without_images
+
+    listing = _read(place)
+    return without_images(listing, size=size, originals=originals and place.kind == "folder")
+
+
+def _checked_size(size: int | None) -> int:
+    size = DEFAULT_SIZE if size is None else size
+    if size not in SIZES:
+        raise UsageError(f"The size of faces is from {SIZES[0]} to {SIZES[-1]} pixels, not {size}.")
+    return size
+
+
+def _read(place: Place) -> Listing:
+    """What lies there, with all that is to be said of it."""
+    from augface.data.readers.celeba import read_celeba
+    from augface.data.readers.folder import read_folder
+
+    listing = read_celeba(place.path) if place.kind == "celeba" else read_folder(place.path)
+    for note in (listing.description, *listing.notes):
+        log.info(note)
+    for warning in listing.warnings:
+        log.warning(warning)
+    return listing
+
+
+def _crop(listing: Listing, beside: str) -> Crop:
+    """The listing's own crop, or CelebA's where what it is compared with has that and the pictures have the shape."""
+    from augface.data.crops import has_celeba_shape
+
+    if beside != "celeba" or listing.crop == "celeba" or not has_celeba_shape(*listing.files.typical_size):
+        return listing.crop
+    log.info(f"{listing.spec} has pictures of CelebA's shape, and gets CelebA's crop, as what it is compared with has.")
+    return "celeba"
 
 
 def recognise(spec: str | Path) -> Place:

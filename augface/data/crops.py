@@ -37,6 +37,28 @@ def parse_crop(crop: str | tuple[int, int, int, int]) -> Crop:
     return cast(Crop, numbers)
 
 
+def has_celeba_shape(width: int, height: int) -> bool:
+    """Whether a picture is as tall for its width as CelebA's aligned pictures, of whatever size."""
+    return abs(width / height / (CELEBA_FRAME[0] / CELEBA_FRAME[1]) - 1) < 0.01
+
+
+def crop_name(crop: Crop, width: int, height: int) -> str:
+    """Which part of a picture of this size a crop keeps: `whole` where it is square anyway.
+
+    >>> crop_name("celeba", 178, 218), crop_name("celeba", 64, 64), crop_name((0, 0, 9, 9), 64, 64)
+    ('celeba', 'whole', '0,0,9,9')
+    """
+    if isinstance(crop, tuple):
+        return ",".join(map(str, crop))
+    return "whole" if width == height else crop
+
+
+def crop_side(crop: Crop, width: int, height: int) -> int:
+    """How many pixels a side a crop has in a picture of this size."""
+    left, _, right, _ = crop if isinstance(crop, tuple) else crop_box(crop, width, height)
+    return round(right - left)
+
+
 def crop_box(crop: Crop, width: int, height: int) -> tuple[float, float, float, float]:
     """Left, top, right, bottom of the crop in a picture of this size, in pixels and their fractions.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
@@ -12,11 +13,14 @@ import numpy.typing as npt
 import pandas as pd
 
 from augface.arrays import Booleans, Floats32, Integers, Strings
+from augface.data.conversion import as_attributes, as_people, as_pixels, as_split, hold_no_picture
 from augface.data.pixels import ImageRows
-from augface.errors import DataError, UnknownNameError
+from augface.errors import DataError, spelled
 
 if TYPE_CHECKING:
     from augface.data.originals import Originals
+
+log = logging.getLogger("augface")
 
 Split = Literal["train", "valid", "test"]
 SPLITS: tuple[Split, ...] = ("train", "valid", "test")
@@ -36,6 +40,11 @@ class Source:
     """The terms of use of the faces, as far as they are known."""
     citation: str = ""
     """What users of the faces are asked to cite."""
+    crop: str = ""
+    """Which part of their files the faces are: `celeba`, `centre`, a box, or `whole` where the files are square; empty
+    where there are no files."""
+    detail: int | None = None
+    """How many pixels a side that part typically had, before it was resized; None where it was not."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,11 +87,11 @@ class FaceDataset:
     @classmethod
     def from_arrays(
         cls,
-        images: npt.ArrayLike,
-        attributes: pd.DataFrame | Mapping[str, Sequence[bool | None]] | None = None,
+        images: Any,
+        attributes: pd.DataFrame | Mapping[str, Any] | None = None,
         *,
-        identity: npt.ArrayLike | None = None,
-        split: npt.ArrayLike | None = None,
+        identity: Any = None,
+        split: Any = None,
         names: Sequence[str] | None = None,
         factors: pd.DataFrame | None = None,
         spec: str = "array",
@@ -91,9 +100,10 @@ class FaceDataset:
         """A data set of arrays in memory.
 
         Args:
-            images: uint8, (N, H, W, 3), RGB.
-            attributes: a table of N rows of True, False or missing.
-            identity: N whole numbers.
+            images: uint8, (N, H, W, 3), RGB; or what `conversion.as_pixels` understands: floats, tensors, PIL images.
+            attributes: N rows of yes, no or missing in columns; see `conversion.as_attributes`. Rows go by position,
+                whatever the index of a table or column, unless it holds the names.
+            identity: N whole numbers or names of persons.
             split: N of `train`, `valid`, `test`.
             names: N file names; numbered where not given.
             factors: a table of N rows of anything else that is known of each image.
@@ -101,19 +111,19 @@ class FaceDataset:
             content_hash: what to know the content by; computed from pixels and labels where not given.
 
         Raises:
-            DataError: the images are not uint8 (N, H, W, 3), a table has another length, or a split is unknown.
+            DataError: images that are not understood or not square, labels that are neither yes nor no, a number of
+                rows that is not that of the images, or a split that is unknown.
         """
-        pixels = np.asarray(images)
-        if pixels.dtype != np.uint8 or pixels.ndim != 4 or pixels.shape[-1] != 3:
-            raise DataError(f"Images must be uint8 (N, H, W, 3), not {pixels.dtype} {pixels.shape}.")
-        count = len(pixels)
-        table = pd.DataFrame(attributes if attributes is not None else {}, index=None).reset_index(drop=True)
-        table = table.astype("boolean") if table.shape[1] else pd.DataFrame(index=pd.RangeIndex(count))
-        splits = None if split is None else np.asarray(split, dtype=np.str_)
-        if splits is not None and not set(np.unique(splits)) <= set(SPLITS):
-            raise DataError(
-                f"A split is one of {', '.join(SPLITS)}, not {sorted(set(np.unique(splits)) - set(SPLITS))}."
+        pixels = as_pixels(images)
+        if hold_no_picture(pixels):
+            log.warning(
+                f"The images of {spec} hold nothing but 0 and 1. Were they floats from 0 to 1? Multiply by 255."
             )
+        count = len(pixels)
+        called = np.asarray(names if names is not None else [f"{i:06d}.png" for i in range(count)], dtype=np.str_)
+        if len(called) != count:
+            raise DataError(f"There are {count:,} images, but {len(called):,} names.")
+        table = as_attributes({} if attributes is None else attributes, called)
         if content_hash is None:
             digest = hashlib.sha256(np.ascontiguousarray(pixels).data)
             digest.update(table.to_csv(index=False).encode())
@@ -121,10 +131,10 @@ class FaceDataset:
         return cls(
             images=ImageRows(pixels, np.arange(count, dtype=np.int64)),
             attributes=table,
-            identity=None if identity is None else np.asarray(identity, dtype=np.int64),
-            split=splits,
+            identity=None if identity is None else as_people(identity, called),
+            split=None if split is None else as_split(split, called),
             source=Source(spec, content_hash),
-            names=np.asarray(names if names is not None else [f"{i:06d}.png" for i in range(count)], dtype=np.str_),
+            names=called,
             factors=None if factors is None else factors.reset_index(drop=True),
         )
 
@@ -163,7 +173,11 @@ class FaceDataset:
         return mask
 
     def attribute(self, name: str) -> pd.Series[bool]:
-        """One attribute's column.
+        """One attribute's column; raises as `attribute_name`."""
+        return self.attributes[self.attribute_name(name)]
+
+    def attribute_name(self, name: str) -> str:
+        """What an attribute is called here that is called so, but for upper and lower case.
 
         Raises:
             DataError: the data have no labels at all.
@@ -171,9 +185,7 @@ class FaceDataset:
         """
         if not self.attributes.shape[1]:
             raise DataError(f"The data set {self.source.spec} has no attribute labels, so {name!r} cannot be used.")
-        if name not in self.attributes:
-            raise UnknownNameError("attribute", name, self.attributes.columns)
-        return self.attributes[name]
+        return spelled("attribute", name, self.attributes.columns)
 
     def with_split(self, split: npt.ArrayLike) -> FaceDataset:
         """The same faces with another split."""

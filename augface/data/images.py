@@ -96,7 +96,7 @@ def _decoded(content: bytes) -> Iterator[Image.Image]:
         if width * height > MAX_PIXELS:
             raise BadImage(f"{width:,} x {height:,} pixels are more than {MAX_PIXELS // 1_000_000} million")
         with _ONE_AT_A_TIME if width * height > LARGE else nullcontext():
-            yield _to_rgb(_upright(image))
+            yield to_rgb(_upright(image))
 
 
 @contextmanager
@@ -155,7 +155,8 @@ def _upright(image: Image.Image) -> Image.Image:
     return image.transpose(TURNS[orientation]) if orientation in TURNS else image
 
 
-def _to_rgb(image: Image.Image) -> Image.Image:
+def to_rgb(image: Image.Image) -> Image.Image:
+    """The picture in RGB, transparent parts white, 16 bits scaled to 8; see the module."""
     if image.mode == "RGB" and "transparency" not in image.info:
         image.load()
         return image

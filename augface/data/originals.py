@@ -66,12 +66,20 @@ class Originals:
 
     @cached_property
     def typical_size(self) -> tuple[int, int]:
-        """Median width and height, in pixels, of some of the pictures."""
+        """Median width and height, in pixels, of some of the pictures that can be read.
+
+        Raises:
+            DataError: none of them can.
+        """
         rows = np.linspace(0, len(self) - 1, min(LOOKED_AT, len(self))).astype(np.int64)
-        try:
-            sizes = [picture_size(self._content(int(row))) for row in rows]
-        except BadImage as error:
-            raise DataError(f"A picture of {self.container.path} cannot be read: {error}.") from error
+        sizes, reason = [], ""
+        for row in rows.tolist():
+            try:
+                sizes.append(picture_size(self._content(row)))
+            except BadImage as error:
+                reason = str(error)
+        if not sizes:
+            raise DataError(f"No picture of {self.container.path} can be read: {reason}.")
         width, height = np.median(sizes, axis=0)
         return int(width), int(height)
 

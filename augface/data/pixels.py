@@ -44,6 +44,11 @@ class ImageRows:
         return images if dtype is None else images.astype(dtype)
 
 
+def blank_images(count: int, size: int) -> ImageRows:
+    """Black images that take no memory, in place of images that nobody will look at."""
+    return ImageRows(np.zeros((1, size, size, 3), dtype=np.uint8), np.zeros(count, dtype=np.int64))
+
+
 def join_images(parts: Sequence[ImageRows]) -> ImageRows:
     """The images of several sets one after another: a view where all are stored together, else copied into memory."""
     if all(part.stored is parts[0].stored for part in parts):

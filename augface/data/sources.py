@@ -1,4 +1,4 @@
-"""Which faces of a data set that augface wrote are real ones, and which were added."""
+"""Where faces come from: which of a data set that augface wrote are real, and whether two sets were cropped alike."""
 
 from __future__ import annotations
 
@@ -24,3 +24,14 @@ def of_source(faces: FaceDataset, wanted: tuple[str, ...]) -> FaceDataset:
         return faces
     log.info(f"{faces.source.spec}: {chosen.sum():,} of {len(faces):,} faces are {' or '.join(wanted)}.")
     return faces.select(chosen)
+
+
+def crop_difference(first: FaceDataset, second: FaceDataset) -> str:
+    """A warning where two sets show different parts of their files; empty where they do not, or files are square."""
+    crops = first.source.crop, second.source.crop
+    if crops[0] == crops[1] or {"", "whole"} & set(crops):
+        return ""
+    return (
+        f"The crops differ: of the files of {first.source.spec} the part {crops[0]!r} is looked at, and of those of "
+        f"{second.source.spec} the part {crops[1]!r}. Measures see that difference too; crop the files alike."
+    )

@@ -10,11 +10,11 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 import numpy.typing as npt
 
-from augface.arrays import Booleans, Floats32, Floats64, Integers, Pixels
+from augface.arrays import Booleans, Floats32, Floats64, Integers, Pixels, Strings
 from augface.data.dataset import SPLITS, FaceDataset
 from augface.data.pixels import area_averages
-from augface.errors import UsageError
-from augface.seeds import derive_seed
+from augface.errors import DataError, UsageError
+from augface.seeds import derive_seed, random_generator
 
 SIDE = 16
 """Descriptors are grey pictures of so many pixels a side."""
@@ -28,6 +28,8 @@ pixel or more are not found: they are as far away as non-mates are.
 """
 NEIGHBOURS = 8
 """How many neighbours of each picture are looked at; chains of them reach the rest of a group."""
+FRACTIONS = (0.7, 0.15, 0.15)
+"""Shares of train, valid and test."""
 BLOCK = 4096
 BLOCK_BYTES = 6_000_000
 
@@ -35,7 +37,7 @@ log = logging.getLogger("augface")
 
 
 def with_default_split(
-    data: FaceDataset, seed: int = 0, fractions: tuple[float, float, float] = (0.7, 0.15, 0.15)
+    data: FaceDataset, seed: int = 0, fractions: tuple[float, float, float] = FRACTIONS
 ) -> FaceDataset:
     """The data with a split into train, valid and test where they have none of their own.
 
@@ -53,18 +55,23 @@ def with_default_split(
         return data
     if len(fractions) != len(SPLITS) or min(fractions) < 0 or abs(sum(fractions) - 1) > 1e-6:
         raise UsageError(f"The fractions of a split are three shares that add up to 1, not {fractions}.")
-    part = np.searchsorted(np.cumsum(fractions)[:-1], _positions(data, seed, "split"), side="right")
-    split = np.array(SPLITS, dtype=np.str_)[part]
+    split = _split_at(_positions(data, seed, "split"), fractions)
     if lacking := [name for name, share in zip(SPLITS, fractions, strict=True) if share > 0 and name not in split]:
         log.warning(f"{data.source.spec} has too few separate groups of faces for a {' and a '.join(lacking)} split.")
     return data.with_split(split)
 
 
-def with_splits(data: FaceDataset, seed: int) -> FaceDataset:
+def with_splits(data: FaceDataset, seed: int, *, look: bool = True) -> FaceDataset:
     """The data with train, valid and test; those without splits get a deterministic one, which is said.
+
+    Args:
+        data: any faces.
+        seed: of the split that they get.
+        look: whether to look at the pictures, so that copies of one another are kept together. A plan may do without.
 
     Raises:
         UsageError: the data have splits, but lack one of the three.
+        DataError: they have none, and are too few for three.
     """
     if data.split is None:
         log.info(
@@ -72,11 +79,34 @@ def with_splits(data: FaceDataset, seed: int) -> FaceDataset:
             data.source.spec,
             seed,
         )
-        return with_default_split(data, seed)
-    missing = [name for name in ("train", "valid", "test") if not (data.split == name).any()]
-    if missing:
+        data = with_default_split(data, seed) if look else _with_split_of_rows(data, seed)
+        if missing := _missing_splits(data):
+            raise DataError(
+                f"{data.source.spec} has {len(data):,} faces, too few or too much alike for three splits: there would "
+                f"be no {' and no '.join(missing)} split. Give more faces of more people, or splits of your own."
+            )
+    if missing := _missing_splits(data):
         raise UsageError(f"{data.source.spec} has no {' and no '.join(missing)} split; give it one, or none at all.")
     return data
+
+
+def _missing_splits(data: FaceDataset) -> list[str]:
+    return [name for name in SPLITS if data.split is None or not (data.split == name).any()]
+
+
+def _split_at(positions: Floats64, fractions: tuple[float, ...]) -> Strings:
+    """The split of each face by where it lies from 0 to 1."""
+    return np.array(SPLITS, dtype=np.str_)[np.searchsorted(np.cumsum(fractions)[:-1], positions, side="right")]
+
+
+def _with_split_of_rows(data: FaceDataset, seed: int) -> FaceDataset:
+    """A split as large as the default one, drawn by the people, or by the rows where people are not known."""
+    groups = np.arange(len(data)) if data.identity is None else np.unique(data.identity, return_inverse=True)[1]
+    sizes = np.bincount(groups)
+    order = random_generator(seed, "split of rows").permutation(len(sizes))
+    middle = np.empty(len(sizes))
+    middle[order] = (np.cumsum(sizes[order]) - sizes[order] / 2) / len(data)
+    return data.with_split(_split_at(middle[groups], FRACTIONS))
 
 
 def inner_fold(data: FaceDataset, fraction: float, seed: int) -> Booleans:
@@ -102,6 +132,18 @@ def identity_overlap(data: Mapping[str, FaceDataset]) -> str:
         for first, second in itertools.combinations(people, 2)
         if (both := people[first] & people[second])
     )
+
+
+def in_content_order(data: FaceDataset) -> FaceDataset:
+    """The faces in an order that follows from their pixels alone, so that names and order of files do not matter."""
+    return data.select(np.argsort(_digests(data, 0, "order"), kind="stable"))
+
+
+def equal_faces(data: FaceDataset, other: FaceDataset) -> int:
+    """How many faces equal one of another set in every pixel."""
+    if data.size != other.size:
+        return 0
+    return int(np.isin(_digests(data, 0, "order"), _digests(other, 0, "order")).sum())
 
 
 def groups_of(data: FaceDataset) -> Integers:

@@ -16,7 +16,7 @@ import logging
 import os
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import BytesIO
 from pathlib import Path
 
@@ -25,11 +25,10 @@ from tqdm import tqdm
 
 from augface.arrays import Pixels
 from augface.cache import read_entry, touch, write_entry
-from augface.data.crops import Crop
+from augface.data.crops import Crop, crop_name, crop_side
 from augface.data.dataset import FaceDataset, Source
 from augface.data.images import DECODER, MAX_BYTES, BadImage, decode_face, quiet_decoding
-from augface.data.originals import Originals
-from augface.data.pixels import ImageRows
+from augface.data.pixels import ImageRows, blank_images
 from augface.data.readers.containers import UnreadableFile, some
 from augface.data.readers.listing import Listing
 from augface.errors import DataError, OutputError
@@ -38,6 +37,8 @@ from augface.threads import cores, in_order
 
 CHUNK_BYTES = 6_000_000
 """Pixels of one chunk, the unit of parallel work and of what a killed start loses."""
+SAMPLE = 64
+"""Images that a plan looks at."""
 TOLERATED = 10
 """Bad images that are always tolerated, unless they are more than half of all."""
 
@@ -94,17 +95,50 @@ def load_images(
         log.warning(f"{len(bad):,} of {len(listing):,} images cannot be used and are skipped: {_named(listing, bad)}.")
     good = np.setdiff1d(np.arange(len(listing), dtype=np.int64), np.array(list(bad), dtype=np.int64))
     kept = listing.select(np.isin(np.arange(len(listing)), good)) if bad else listing
+    faces = _as_dataset(kept, ImageRows(stored, good), crop, _content_hash(entry["pixels"], kept))
+    return replace(faces, originals=kept.files) if originals else faces
+
+
+def without_images(listing: Listing, *, size: int, originals: bool = False) -> FaceDataset:
+    """The faces of a listing with black images, as far as names, labels and a sample of the files say.
+
+    Raises:
+        DataError: all files of the sample are bad.
+    """
+    rows = np.unique(np.linspace(0, len(listing) - 1, SAMPLE).astype(np.int64))
+    bad = {}
+    with quiet_decoding():
+        for row in rows.tolist():
+            try:
+                decode_face(listing.container.read(str(listing.members[row]), MAX_BYTES), listing.crop, size)
+            except (UnreadableFile, BadImage) as error:
+                bad[row] = str(error)
+    if bad:
+        found = f"{len(bad):,} of {len(rows):,} images that were looked at cannot be used: {_named(listing, bad)}."
+        if len(bad) == len(rows):
+            raise DataError(f"{listing.spec}: {found} Give images that can be opened.")
+        log.warning(f"{listing.spec}: {found}")
+    faces = _as_dataset(listing, blank_images(len(listing), size), listing.crop, "")
+    return replace(faces, originals=listing.files) if originals else faces
+
+
+def _as_dataset(listing: Listing, images: ImageRows, crop: Crop, content_hash: str) -> FaceDataset:
+    width, height = listing.files.typical_size
     return FaceDataset(
-        images=ImageRows(stored, good),
-        attributes=kept.attributes,
-        identity=kept.identity,
-        split=kept.split,
+        images=images,
+        attributes=listing.attributes,
+        identity=listing.identity,
+        split=listing.split,
         source=Source(
-            listing.spec, _content_hash(entry["pixels"], kept), terms=listing.terms, citation=listing.citation
+            listing.spec,
+            content_hash,
+            terms=listing.terms,
+            citation=listing.citation,
+            crop=crop_name(crop, width, height),
+            detail=crop_side(crop, width, height),
         ),
-        names=kept.names,
-        factors=kept.factors,
-        originals=Originals(kept.container, kept.members) if originals else None,
+        names=listing.names,
+        factors=listing.factors,
     )
 
 

@@ -8,11 +8,14 @@ from pathlib import Path
 
 import numpy as np
 
+from augface.data.conversion import hold_no_picture
 from augface.data.dataset import FaceDataset
+from augface.data.sources import crop_difference
+from augface.data.splits import equal_faces, in_content_order
 from augface.downstream.settings import DownstreamSettings, Mode
-from augface.errors import AugfaceError, UnknownNameError
+from augface.errors import AugfaceError, DataError, UnknownNameError
 from augface.evaluation.advice import advise
-from augface.evaluation.inputs import Faces, held_out, open_faces
+from augface.evaluation.inputs import Faces, detail, held_out, open_faces
 from augface.evaluation.provenance import describe_data, environment, short_name
 from augface.evaluation.verdict import decide
 from augface.evaluators import EVALUATORS
@@ -24,6 +27,7 @@ from augface.seeds import random_generator
 
 log = logging.getLogger("augface")
 
+PICTURES_LOOKED_AT = 256
 WARNED_SIZE = 1.1
 """Ratio of the sides' typical sizes from which on a warning is due."""
 SAMPLES = Section(
@@ -81,12 +85,16 @@ def evaluate(
     """
     names = _evaluator_names(evaluators)
     chosen, missing = choose_spaces(spaces)
-    real_faces, synthetic_faces, given_train = open_faces(real, synthetic, train, size=size, seed=seed)
-    learnt_from = real_faces.train if given_train is None else given_train
-    targets = (attr,) if isinstance(attr, str) else tuple(attr or ())
-    for target in (*targets, *by):
-        real_faces.attribute(target)
-        synthetic_faces.attribute(target)
+    opened = open_faces(real, synthetic, train, size=size, seed=seed)
+    for side in opened:
+        _check_pictures(side)
+    real_faces, synthetic_faces = in_content_order(opened.real), in_content_order(opened.synthetic)
+    learnt_from = real_faces.train if opened.train is None else in_content_order(opened.train)
+    targets = tuple(real_faces.attribute_name(name) for name in ((attr,) if isinstance(attr, str) else attr or ()))
+    groups = tuple(real_faces.attribute_name(name) for name in by)
+    for target in (*targets, *groups):
+        if synthetic_faces.attribute_name(target) != target:
+            raise UnknownNameError("attribute of the synthetic faces", target, synthetic_faces.attributes.columns)
     context = Context(
         reference=held_out(real_faces),
         samples=synthetic_faces,
@@ -95,7 +103,7 @@ def evaluate(
         test=real_faces.test,
         accepted=synthetic_faces if targets else None,
         targets=targets,
-        by=tuple(by) or targets,
+        by=groups or targets,
         spaces=chosen,
         missing_spaces=missing,
         seed=seed,
@@ -107,8 +115,11 @@ def evaluate(
             external_test="" if external_test is None else external_test.source.spec,
             allow_identity_overlap=allow_identity_overlap,
         ),
-        external_test=external_test,
+        external_test=None if external_test is None else in_content_order(external_test),
     )
+    warnings = side_warnings(context)
+    for warning in warnings:
+        log.warning(warning)
     findings, sections = run_evaluators(context, names)
     verdict = decide(findings.measurements, findings.skipped)
     return Evaluation(
@@ -121,7 +132,7 @@ def evaluate(
         provenance={
             "job": "evaluate",
             "title": f"{short_name(synthetic_faces.source.spec)} against {short_name(real_faces.source.spec)}",
-            "warnings": size_warnings(context),
+            "warnings": warnings,
             "real": describe_data(real_faces),
             "synthetic": describe_data(synthetic_faces),
             "train": describe_data(learnt_from) if learnt_from is not None else None,
@@ -166,11 +177,40 @@ def choose_spaces(spaces: Sequence[str] | None = None) -> tuple[tuple[str, ...],
     return (DEFAULT_SPACE, "inception"), {}
 
 
+def _check_pictures(faces: FaceDataset | None) -> None:
+    """Refuse sides that are no pictures: black ones measure as perfect.
+
+    Raises:
+        DataError: nothing but 0 and 1 in any pixel of a sample.
+    """
+    if faces is None or not len(faces):
+        return
+    sample = faces.images[np.unique(np.linspace(0, len(faces) - 1, PICTURES_LOOKED_AT).astype(np.int64))]
+    if hold_no_picture(sample):
+        raise DataError(
+            f"The images of {faces.source.spec} hold only 0 and 1, so they are black. Were they floats from 0 to 1 "
+            "that became whole numbers? Give the floats, or multiply by 255 first."
+        )
+
+
+def side_warnings(context: Context) -> list[str]:
+    """What is to be said of the two sides before anything is measured: where they differ by how they were shown."""
+    return [*size_warnings(context), *_crop_warnings(context), *_equal_faces_warnings(context)]
+
+
 def size_warnings(context: Context) -> list[str]:
     """What is to be said where one side's files are larger than the other's: a measure may see only that."""
     real, fake = context.reference.originals, context.samples.originals
-    if real is None or fake is None or not len(real) or not len(fake):
+    if not len(context.reference) or not len(context.samples):
         return []
+    if real is None or fake is None:
+        details = detail(context.reference), detail(context.samples)
+        if max(details) < WARNED_SIZE * min(details):
+            return []
+        return [
+            f"Real faces have {details[0]} pixels a side and synthetic ones {details[1]}; the smaller are enlarged. "
+            f"Distances see that difference too; bring both to one size (size={min(details)}) to leave it out."
+        ]
     sizes = real.typical_size, fake.typical_size
     if max(max(a, b) / min(a, b) for a, b in zip(*sizes, strict=True)) < WARNED_SIZE:
         return []
@@ -179,6 +219,21 @@ def size_warnings(context: Context) -> list[str]:
     return [
         f"Real files are typically {width} x {height} pixels and synthetic ones {fake_width} x {fake_height}. "
         f"Distances see that difference too; bring both to one size (size={smallest}) to leave it out."
+    ]
+
+
+def _crop_warnings(context: Context) -> list[str]:
+    difference = crop_difference(context.reference, context.samples)
+    return [difference] if difference and context.reference.originals is None else []
+
+
+def _equal_faces_warnings(context: Context) -> list[str]:
+    count = equal_faces(context.samples, context.reference)
+    if not count:
+        return []
+    return [
+        f"{count:,} of {len(context.samples):,} synthetic faces equal a held-out real one in every pixel. Were the "
+        "same images given for both sides? Measured against themselves, faces look better than they are."
     ]
 
 

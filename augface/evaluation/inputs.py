@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import logging
 import tomllib
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from augface.arrays import Pixels
-from augface.data import DEFAULT_SIZE, load_data, recognise
+from augface.data import DEFAULT_SIZE, load_data, preview_data, recognise
 from augface.data.dataset import FaceDataset
 from augface.data.images import resize_faces
 from augface.data.sources import REAL, SYNTHETIC, of_source
@@ -19,8 +20,9 @@ from augface.errors import DataError
 from augface.generators import load_generator
 from augface.seeds import derive_seed
 
-Faces = FaceDataset | str | Path | Pixels
-"""A data set, a place that `load_data` takes, the folder of a run or of a generator, or uint8 images (N, H, W, 3)."""
+Faces = FaceDataset | str | Path | Pixels | Sequence[Any]
+"""A data set, a place that `load_data` takes, the folder of a run or of a generator, or images: uint8 (N, H, W, 3), or
+what `FaceDataset.from_arrays` takes for them."""
 
 MOST_SAMPLES = 50_000
 
@@ -36,7 +38,13 @@ class Opened(NamedTuple):
 
 
 def open_faces(
-    real: Faces, synthetic: Faces, train: Faces | None = None, *, size: int | None = None, seed: int = 0
+    real: Faces,
+    synthetic: Faces,
+    train: Faces | None = None,
+    *,
+    size: int | None = None,
+    seed: int = 0,
+    look: bool = True,
 ) -> Opened:
     """All sides, ready to be compared.
 
@@ -52,20 +60,58 @@ def open_faces(
         train: as `real`.
         size: height and width in pixels.
         seed: of samples that are drawn.
+        look: whether to read the pictures. A plan does without: they are black then, and nothing is cached.
 
     Raises:
         AugfaceError: one side cannot be read.
     """
+    real, synthetic, train = _in_memory(real), _in_memory(synthetic), None if train is None else _in_memory(train)
     sides = [side for side in (real, synthetic, train) if side is not None]
-    originals = size is None and all(_is_folder(side) for side in sides)
-    size = size or next((known for side in sides if (known := _known_size(side))), DEFAULT_SIZE)
-    real_faces = _open_real(real, size, originals=originals)
-    generated = _open_synthetic(synthetic, size, len(held_out(real_faces)), seed, originals=originals)
-    train_faces = None if train is None else _open_real(train, size, originals=originals)
-    opened = [faces for faces in (real_faces, generated, train_faces) if faces is not None]
+    opening = _Opening(
+        size=size or next((known for side in sides if (known := _known_size(side))), DEFAULT_SIZE),
+        originals=size is None and all(_is_folder(side) for side in sides),
+        beside="celeba" if any(_is_celeba(side) for side in sides) else "",
+        look=look,
+    )
+    real_faces = opening.real(real)
+    generated = opening.synthetic(synthetic, len(held_out(real_faces)), seed)
+    opened = [real_faces, generated, *([] if train is None else [opening.real(train)])]
     if any(faces.originals is None for faces in opened):  # files in their own size on one side only are no match
         opened = [replace(faces, originals=None) for faces in opened]
     return Opened(opened[0], opened[1], opened[2] if len(opened) > 2 else None)
+
+
+@dataclass(frozen=True)
+class _Opening:
+    """How all sides are opened; see `load_data`."""
+
+    size: int
+    originals: bool
+    beside: str
+    look: bool
+
+    def real(self, side: _Side) -> FaceDataset:
+        """The real faces of a side."""
+        run = _run_settings(side)
+        return of_source(self._open(side if run is None else run[0]), REAL)
+
+    def synthetic(self, side: _Side, count: int, seed: int) -> FaceDataset:
+        """The synthetic faces of a side; of a generator, unfiltered samples."""
+        folder = _generator_folder(side)
+        if folder is None:
+            return of_source(self._open(side), SYNTHETIC)
+        generator = load_generator(folder)
+        count = min(count, MOST_SAMPLES, generator.available())
+        log.info(f"{folder} holds the generator {generator.name}: {count:,} faces are drawn, unfiltered.")
+        samples = generator.sample(count if self.look else 1, seed=derive_seed(seed, "evaluate"))
+        return _resized(samples if self.look else samples.select(np.zeros(count, dtype=np.int64)), self.size)
+
+    def _open(self, side: _Side) -> FaceDataset:
+        if isinstance(side, FaceDataset):
+            return _resized(side, self.size)
+        if not self.look:
+            return preview_data(side, size=self.size, originals=self.originals)
+        return load_data(side, size=self.size, originals=self.originals, beside=self.beside)
 
 
 def held_out(real: FaceDataset) -> FaceDataset:
@@ -84,17 +130,35 @@ def held_out(real: FaceDataset) -> FaceDataset:
     return real
 
 
-def _generator_folder(side: Faces) -> Path | None:
+_Side = FaceDataset | str | Path
+
+
+def _in_memory(side: Faces) -> _Side:
+    """A place or a data set as it is; images as a data set."""
+    return side if isinstance(side, _Side) else FaceDataset.from_arrays(side)
+
+
+def _is_celeba(side: _Side) -> bool:
+    """Whether these are CelebA's faces in its own crop."""
+    if isinstance(side, FaceDataset):
+        return side.source.crop == "celeba"
+    if _generator_folder(side) is not None and _run_settings(side) is None:
+        return False
+    run = _run_settings(side)
+    return recognise(side if run is None else run[0]).kind == "celeba"
+
+
+def _generator_folder(side: _Side) -> Path | None:
     """Where the generator is that a run or generator folder holds."""
-    if not isinstance(side, str | Path):
+    if isinstance(side, FaceDataset):
         return None
     folder = Path(side).expanduser()
     return next((place for place in (folder, folder / "generator") if (place / "weights.safetensors").is_file()), None)
 
 
-def _run_settings(side: Faces) -> tuple[str, int] | None:
+def _run_settings(side: _Side) -> tuple[str, int] | None:
     """The data set and the size that a run folder started from."""
-    if not isinstance(side, str | Path) or not (config := Path(side).expanduser() / "config.toml").is_file():
+    if isinstance(side, FaceDataset) or not (config := Path(side).expanduser() / "config.toml").is_file():
         return None
     try:
         settings = tomllib.loads(config.read_text(encoding="utf-8"))
@@ -103,18 +167,17 @@ def _run_settings(side: Faces) -> tuple[str, int] | None:
         raise DataError(f"{config} is not that of a run: {error}.") from error
 
 
-def _is_folder(side: Faces) -> bool:
+def _is_folder(side: _Side) -> bool:
     """Whether this is a plain folder or zip of images."""
-    is_place = isinstance(side, str | Path) and _generator_folder(side) is None and _run_settings(side) is None
-    return is_place and recognise(side).kind == "folder"  # type: ignore[arg-type]
+    if isinstance(side, FaceDataset) or _generator_folder(side) is not None or _run_settings(side) is not None:
+        return False
+    return recognise(side).kind == "folder"
 
 
-def _known_size(side: Faces) -> int | None:
+def _known_size(side: _Side) -> int | None:
     """The size that this side has and cannot do without."""
     if isinstance(side, FaceDataset):
         return side.size
-    if isinstance(side, np.ndarray):
-        return FaceDataset.from_arrays(side[:1]).size
     if (run := _run_settings(side)) is not None:
         return run[1]
     if (folder := _generator_folder(side)) is not None:
@@ -122,33 +185,15 @@ def _known_size(side: Faces) -> int | None:
     return None
 
 
-def _open_real(side: Faces, size: int, *, originals: bool) -> FaceDataset:
-    run = _run_settings(side)
-    faces = _open(side if run is None else run[0], size, originals=originals)
-    return of_source(faces, REAL)
-
-
-def _open_synthetic(side: Faces, size: int, count: int, seed: int, *, originals: bool) -> FaceDataset:
-    folder = _generator_folder(side)
-    if folder is None:
-        return of_source(_open(side, size, originals=originals), SYNTHETIC)
-    generator = load_generator(folder)
-    count = min(count, MOST_SAMPLES, generator.available())
-    log.info(f"{folder} holds the generator {generator.name}: {count:,} faces are drawn, unfiltered.")
-    return _resized(generator.sample(count, seed=derive_seed(seed, "evaluate")), size)
-
-
-def _open(side: Faces, size: int, *, originals: bool) -> FaceDataset:
-    if isinstance(side, FaceDataset):
-        return _resized(side, size)
-    if isinstance(side, np.ndarray):
-        return _resized(FaceDataset.from_arrays(side), size)
-    return load_data(side, size=size, originals=originals)
-
-
 def _resized(faces: FaceDataset, size: int) -> FaceDataset:
     """The faces at another size, by the Lanczos filter; as they are where they have it."""
     if faces.images.shape[1:3] == (size, size) or faces.originals is not None:
         return faces
     resized = FaceDataset.from_arrays(resize_faces(faces.images, size), spec=faces.source.spec)
-    return replace(faces, images=resized.images, source=resized.source)
+    source = replace(resized.source, crop=faces.source.crop, detail=detail(faces))
+    return replace(faces, images=resized.images, source=source)
+
+
+def detail(faces: FaceDataset) -> int:
+    """How many pixels a side the faces have had at the least, which no enlargement adds to."""
+    return faces.size if faces.source.detail is None else min(faces.size, faces.source.detail)

@@ -15,7 +15,7 @@ class Neighbours:
     def __init__(self, references: npt.ArrayLike) -> None:
         import faiss
 
-        among = _floats(references)
+        among = _floats(references, "references")
         self._centre = among.mean(axis=0, dtype=np.float64).astype(
             among.dtype
         )  # float32 loses digits far from the origin
@@ -35,10 +35,13 @@ class Neighbours:
 
         Returns:
             Euclidean distances float32 (N, k) and row numbers of references int64 (N, k).
+
+        Raises:
+            DataError: fewer than `k` references, NaN or infinity.
         """
         if k > len(self):
             raise DataError(f"{k} neighbours were requested, but there are only {len(self)} references.")
-        found = np.ascontiguousarray(_floats(queries) - self._centre, dtype=np.float32)
+        found = np.ascontiguousarray(_floats(queries, "queries") - self._centre, dtype=np.float32)
         parts = [self._index.search(found[start : start + block], k) for start in range(0, len(found), block)]
         squared = np.concatenate([part[0] for part in parts])
         return np.sqrt(squared.clip(min=0)), np.concatenate([part[1] for part in parts])
@@ -51,6 +54,8 @@ def k_nearest(
     return Neighbours(references).search(queries, k, block)
 
 
-def _floats(values: npt.ArrayLike) -> Floats:
+def _floats(values: npt.ArrayLike, name: str) -> Floats:
     array = np.asarray(values)
+    if not np.isfinite(array).all():  # the index would answer with row -1
+        raise DataError(f"The {name} hold NaN or infinity, which is near to nothing.")
     return array if np.issubdtype(array.dtype, np.floating) else array.astype(np.float32)

@@ -190,7 +190,7 @@ def plan_rebalance(
 ) -> Plan:
     """What `rebalance` with these arguments would do, with rough costs; checks the arguments on the way."""
     data = with_splits(data, seed)
-    attributes, strata = _names(attr), _names(within)
+    attributes, strata = ([data.attribute_name(name) for name in _names(names)] for names in (attr, within))
     asked = DownstreamSettings(
         mode=downstream,
         network=network,

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import functools
+import logging
 import re
 from dataclasses import dataclass
 from typing import Literal
 
 from augface.errors import UsageError
+
+LITTLE = 1_000
+"""Images below which a number without a unit is remarked on: minutes may have been meant."""
+
+log = logging.getLogger("augface")
 
 _FACTORS = {"": 1, "k": 1_000, "M": 1_000_000, "s": 1, "m": 60, "h": 3_600}
 
@@ -31,7 +38,17 @@ def parse_budget(text: str) -> Budget:
     match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kMsmh]?)", text.strip())
     if not match or float(match[1]) == 0 or (match[2] == "" and float(match[1]) < 1):
         raise UsageError(f"The budget {text!r} is neither images (64, 200k, 1M) nor time (30s, 10m, 2h).")
+    if match[2] == "" and float(match[1]) < LITTLE:
+        _remark_on_little(match[1])
     return Budget(float(match[1]) * _FACTORS[match[2]], "seconds" if match[2] in ("s", "m", "h") else "images")
+
+
+@functools.cache
+def _remark_on_little(number: str) -> None:
+    """Say once what a small number without a unit is taken for."""
+    log.warning(
+        f"The budget {number} is taken for {number} images. Say {number}m for minutes, or {number}k for thousands."
+    )
 
 
 def longer_budget(text: str, factor: int = 4) -> str:

@@ -31,7 +31,13 @@ class NoisyMean(Generator):
     config: NoisyMeanConfig
 
     def fit(
-        self, data: FaceDataset, *, budget: str = "5m", run_dir: Path | None = None, resume: bool = False, seed: int = 0
+        self,
+        data: FaceDataset,
+        *,
+        budget: str = "5m",
+        run_dir: str | Path | None = None,
+        resume: bool = False,
+        seed: int = 0,
     ) -> None:
         """Average; the budget is not used."""
         self.labels = data.attributes

@@ -9,6 +9,7 @@ import pandas as pd
 
 from augface.arrays import Booleans, Integers, Strings
 from augface.data.crops import Crop
+from augface.data.originals import Originals
 from augface.data.readers.containers import SYSTEM, Container, some
 from augface.errors import DataError
 
@@ -51,6 +52,11 @@ class Listing:
 
     def __len__(self) -> int:
         return len(self.members)
+
+    @property
+    def files(self) -> Originals:
+        """The image files."""
+        return Originals(self.container, self.members)
 
     def select(self, rows: Booleans | Integers) -> Listing:
         """The images of a boolean mask, or of row numbers in their order."""

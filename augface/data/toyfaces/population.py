@@ -8,7 +8,6 @@ a picture is drawn from. This module says who exists; `renderer` says how they l
 from __future__ import annotations
 
 import hashlib
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -16,7 +15,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from augface.arrays import Booleans, Floats, Integers, Strings
-from augface.data.dataset import SPLITS, FaceDataset
+from augface.data.dataset import SPLITS, FaceDataset, Source
+from augface.data.pixels import ImageRows, blank_images
 from augface.data.toyfaces.portrait import CLOTHES, GLASSES, HATS
 from augface.data.toyfaces.renderer import render
 from augface.errors import UsageError
@@ -139,7 +139,7 @@ def sample_population(count: int, seed: int) -> tuple[pd.DataFrame, pd.DataFrame
     return factors, label(factors), identity[order].astype(np.int64)
 
 
-def load_toyfaces(count: int | None = None, size: int = 64, seed: int = 0) -> FaceDataset:
+def load_toyfaces(count: int | None = None, size: int = 64, seed: int = 0, *, drawn: bool = True) -> FaceDataset:
     """The embedded data set: nothing to download, and every truth about it in `factors`.
 
     Train (50 %), valid (26 %) and test (24 %) hold different people of one population. The valid split of the default
@@ -149,6 +149,7 @@ def load_toyfaces(count: int | None = None, size: int = 64, seed: int = 0) -> Fa
         count: how many pictures; 10,000 where not given.
         size: their height and width in pixels, from 8 to 1,024; the same faces at every size.
         seed: another seed, other people.
+        drawn: whether to draw the pictures; they are black else, and all that is known of them is the same.
 
     Raises:
         UsageError: fewer than 10 pictures, or a size out of range.
@@ -167,16 +168,21 @@ def load_toyfaces(count: int | None = None, size: int = 64, seed: int = 0) -> Fa
         identities.append(identity + people)
         people += int(identity.max()) + 1
     table = pd.concat(factors, ignore_index=True)
-    faces = FaceDataset.from_arrays(
-        render(table, size),
-        label(table),
+    images = ImageRows(render(table, size), np.arange(count, dtype=np.int64)) if drawn else blank_images(count, size)
+    return FaceDataset(
+        images=images,
+        attributes=label(table),
         identity=np.concatenate(identities),
         split=np.repeat(list(counts), list(counts.values())),
+        source=Source(
+            f"toy:{count}",
+            hashlib.sha256(f"toyfaces {VERSION=} {count=} {size=} {seed=}".encode()).hexdigest(),
+            shows_people=False,
+            terms=TERMS,
+        ),
+        names=np.array([f"{number:06d}.png" for number in range(count)], dtype=np.str_),
         factors=table,
-        spec=f"toy:{count}",
-        content_hash=hashlib.sha256(f"toyfaces {VERSION=} {count=} {size=} {seed=}".encode()).hexdigest(),
     )
-    return replace(faces, source=replace(faces.source, shows_people=False, terms=TERMS))
 
 
 def _pictures_of_each(count: int, random: np.random.Generator) -> Integers:

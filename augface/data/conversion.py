@@ -1,0 +1,206 @@
+"""What people have in memory, as data sets hold it: images of any kind as pixels, labels of any kind as booleans."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from PIL import Image
+
+from augface.arrays import Integers, Pixels, Strings
+from augface.data.images import to_rgb
+from augface.data.pixels import ImageRows
+from augface.data.readers.containers import some
+from augface.data.readers.labels import Labels, as_identity, as_splits
+from augface.errors import DataError
+
+RANGES = {"0 to 1": (0.0, 1.0), "-1 to 1": (-1.0, 1.0), "0 to 255": (0.0, 255.0)}
+"""What black and white may be in images of floating-point numbers."""
+ROUNDING = 1e-3
+"""How far beyond its range a floating-point image may go, as a share of it."""
+WANTED = "Give images as uint8 (N, H, W, 3), or as floats from 0 to 1."
+
+log = logging.getLogger("augface")
+
+
+def as_pixels(images: Any) -> Pixels:
+    """Images as uint8 (N, H, W, 3), RGB.
+
+    Args:
+        images: an array or tensor, or a list of PIL images, arrays or tensors of one size. Channels may come first, and
+            there may be one (grey) or four (of which the last, opacity, must be whole). Whole numbers go from 0 to 255;
+            floating-point numbers from 0 to 1, -1 to 1 or 0 to 255, as their least and greatest show.
+
+    Raises:
+        DataError: another shape, kind or range.
+    """
+    if isinstance(images, ImageRows):
+        return np.asarray(images)
+    array = _channels_last(_as_array(images))
+    if array.shape[1] != array.shape[2]:
+        raise DataError(f"Faces are square, and these are {array.shape[1]} x {array.shape[2]}. Crop them first.")
+    return _rgb(_as_uint8(array))
+
+
+def _as_array(images: Any) -> npt.NDArray[Any]:
+    if isinstance(images, list | tuple):
+        parts = [_as_array_of_one(image) for image in images]
+        if len(shapes := {part.shape for part in parts}) > 1:
+            raise DataError(
+                f"The images have different shapes: {some(map(str, sorted(shapes)))}. Bring them to one size."
+            )
+        return np.stack(parts) if parts else np.zeros((0, 1, 1, 3), dtype=np.uint8)
+    return _as_array_of_one(images)
+
+
+def _as_array_of_one(image: Any) -> npt.NDArray[Any]:
+    if isinstance(image, Image.Image):
+        return np.asarray(to_rgb(image))
+    if hasattr(image, "detach"):  # a tensor of torch, on any device and of any precision
+        image = image.detach().cpu()
+        image = image.float() if image.is_floating_point() else image
+    try:
+        array = np.asarray(image)
+    except (TypeError, ValueError) as error:
+        raise DataError(f"The images are no array: {error}. {WANTED}") from error
+    if array.dtype.kind not in "uif":
+        raise DataError(f"The images are an array of {array.dtype}, not of numbers. {WANTED}")
+    return array
+
+
+def _channels_last(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """(N, H, W, C), wherever the channels were."""
+    channels = (1, 3, 4)
+    if array.ndim == 3 and array.shape[0] not in channels and array.shape[2] not in channels:
+        return array[..., None]
+    if array.ndim == 4 and array.shape[3] in channels:
+        return array
+    if array.ndim == 4 and array.shape[1] in channels:
+        return array.transpose(0, 2, 3, 1)
+    raise DataError(f"Images of the shape {array.shape} are not understood. {WANTED}")
+
+
+def _as_uint8(array: npt.NDArray[Any]) -> Pixels:
+    if array.dtype == np.uint8 or not array.size:
+        return array.astype(np.uint8, copy=False)
+    low, high = float(array.min()), float(array.max())
+    if array.dtype.kind in "ui":
+        if low < 0 or high > 255:
+            raise DataError(f"The images are whole numbers from {low:g} to {high:g}, not from 0 to 255. {WANTED}")
+        return array.astype(np.uint8)
+    name = _range_of(low, high)
+    log.info("The images are numbers from %.3g to %.3g, which are taken for %s.", low, high, name)
+    black, white = RANGES[name]
+    pixels: Pixels = np.rint((array.clip(black, white) - black) * (255 / (white - black))).astype(np.uint8)
+    return pixels
+
+
+def _range_of(low: float, high: float) -> str:
+    for name, (black, white) in RANGES.items():
+        reach = ROUNDING * (white - black)
+        if black - reach <= low and high <= white + reach and (white < 2 or high > 2):
+            return name
+    raise DataError(
+        f"The images are numbers from {low:g} to {high:g}. Bring them into one of the ranges that are understood: "
+        f"{', '.join(RANGES)}."
+    )
+
+
+def _rgb(pixels: Pixels) -> Pixels:
+    if pixels.shape[-1] == 4:
+        if (pixels[..., 3] != 255).any():
+            raise DataError("The images have transparent parts. Lay them over a background; give three channels.")
+        return np.ascontiguousarray(pixels[..., :3])
+    return np.repeat(pixels, 3, axis=-1) if pixels.shape[-1] == 1 else pixels
+
+
+def hold_no_picture(pixels: Pixels) -> bool:
+    """Whether images hold nothing but 0 and 1, as those of floats from 0 to 1 do once they were made whole numbers."""
+    return bool(pixels.size) and int(pixels.max()) <= 1
+
+
+def as_attributes(attributes: pd.DataFrame | Mapping[str, Any], names: Strings) -> pd.DataFrame:
+    """Labels as nullable booleans, one row a face.
+
+    Columns go by position, whatever their index, unless the index holds the faces' names: then they go by these.
+
+    Args:
+        attributes: columns of True and False, 1 and 0, 1 and -1 (0 is unknown then) or words for them, or missing.
+        names: (N,) the faces' names.
+
+    Raises:
+        DataError: a column has another length, holds something else, or has the name of another.
+    """
+    if isinstance(attributes, pd.DataFrame) and attributes.columns.has_duplicates:
+        again = attributes.columns[attributes.columns.duplicated()][0]
+        raise DataError(f"The attribute {again!r} comes more than once. Give each a name of its own.")
+    read = {}
+    for name, column in attributes.items():
+        read[str(name)] = _as_booleans(in_order(column, names, f"attribute {name}"), str(name), names)
+    return pd.DataFrame(read, index=pd.RangeIndex(len(names)))
+
+
+def _as_booleans(column: Any, name: str, names: Strings) -> pd.Series[bool]:
+    series = pd.Series(column)
+    if series.dtype.name in ("bool", "boolean"):
+        return series.astype("boolean")
+    labels = Labels(series)
+    if len(labels.wrong):
+        row = labels.wrong[0]
+        raise DataError(
+            f"The attribute {name} is {labels.texts[row]!r} for {names[row]} (row {row}). Labels are True and False, 1 "
+            "and 0, or 1 and -1, or missing."
+        )
+    if labels.zeros:
+        log.warning(f"The attribute {name} is -1 where it is absent, so that its {labels.zeros:,} zeros are unknown.")
+    return labels.values
+
+
+def in_order(values: Any, names: Sequence[str] | Strings, what: str) -> Any:
+    """Values in the order of the faces: by position, or by the names of the faces where an index holds these.
+
+    Raises:
+        DataError: they are not as many, or an index holds some of the names and not all.
+    """
+    values = values.detach().cpu().numpy() if hasattr(values, "detach") else values
+    if len(values) != len(names):
+        raise DataError(f"There are {len(names):,} images, but {len(values):,} values of the {what}.")
+    if not isinstance(values, pd.Series):
+        return values
+    known = set(map(str, names))
+    if not (found := known & set(map(str, values.index))):
+        return values.reset_index(drop=True)
+    if len(found) < len(names):
+        lacking = sorted(known - found)
+        raise DataError(f"The index of the {what} holds names of faces, and lacks {some(lacking)}. Give all or none.")
+    return values.set_axis(values.index.map(str)).reindex(list(map(str, names))).reset_index(drop=True)
+
+
+def as_split(values: Any, names: Strings) -> Strings:
+    """The split of each face, of `train`, `valid`, `test`.
+
+    Raises:
+        DataError: another word, none, or another number of them.
+    """
+    splits, said = as_splits(in_order(values, names, "split"), names.tolist(), "The split")
+    if said:
+        log.warning(said)
+    if (missing := np.flatnonzero(splits == "")).size:
+        raise DataError(f"The split of {len(missing):,} faces is missing ({some(names[missing])}). Give all or none.")
+    return splits
+
+
+def as_people(values: Any, names: Strings) -> Integers:
+    """One number a person for each face: whole numbers as they are; other numbers and names are counted.
+
+    Raises:
+        DataError: another number of them.
+    """
+    column = pd.Series(in_order(values, names, "identity"))
+    if column.dtype.kind in "ui":
+        return column.to_numpy(dtype=np.int64)
+    return as_identity(column)

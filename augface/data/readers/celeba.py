@@ -16,6 +16,7 @@ import pandas as pd
 from augface.arrays import Integers, Strings
 from augface.data.readers.columns import is_about_image, read_columns
 from augface.data.readers.containers import image_names, open_container, some
+from augface.data.readers.folders import split_folders
 from augface.data.readers.labels import as_identity, as_splits
 from augface.data.readers.listing import Listing, agreed, left_out, without_unknown_split
 from augface.data.readers.matching import FILE_NAME, NAME_COLUMNS, Aligned, align, mismatch
@@ -95,6 +96,10 @@ def read_celeba(folder: Path) -> Listing:
         warnings.append(f"{metadata.where}: {some(unused)} are not read. To read them, say folder:{place}.")
     identity = _read_identity(folder, names, warnings)
     split = agreed(_read_split(folder, names, warnings), labels.split, names, str(folder))
+    split = agreed(split, more.split, names, str(folder))
+    if split is None:
+        by_folder = split_folders(members, str(place))
+        split, warnings = by_folder.split, [*warnings, *by_folder.warnings]
     listing = Listing(
         spec=f"celeba:{folder}",
         description=f"CelebA: {len(labels.order):,} labelled images in {place}",
@@ -103,7 +108,7 @@ def read_celeba(folder: Path) -> Listing:
         names=names,
         attributes=labels.attributes,
         identity=next((known for known in (identity, labels.identity, more.identity) if known is not None), None),
-        split=agreed(split, more.split, names, str(folder)),
+        split=split,
         factors=more.factors,
         crop="celeba",
         terms=TERMS,
@@ -163,17 +168,19 @@ def _read_list(folder: Path, name: str, images: Strings, warnings: list[str]) ->
         rows = parse_rows(found[0].read_bytes(), where)
     except OSError as error:
         raise DataError(f"Cannot read {where}: {error.strerror}.") from error
-    header, rows = _header(rows, name)
+    header, rows = _header(rows, name, warnings)
     return where, align(as_table(rows, header), images.tolist(), where)
 
 
-def _header(rows: Rows, name: str) -> tuple[list[str], Rows]:
+def _header(rows: Rows, name: str, warnings: list[str]) -> tuple[list[str], Rows]:
     """The names of the columns of a list, and its rows.
 
     The official list of attributes has a line with their number, one with their names, and rows that begin with the
     image, which the header does not name. The other official lists have two columns and no header. Kaggle's have one.
     """
     if name == ATTRIBUTES and len(rows) > 1 and len(rows.cells[0]) == 1 and rows.cells[0][0].isdecimal():
+        if (count := int(rows.cells[0][0])) != len(rows) - 2:
+            warnings.append(f"{rows.where} is to have {count:,} rows, and has {len(rows) - 2:,}. Was it cut short?")
         rows = rows.drop(1)
     first = rows.cells[0]
     names_images = any(cell.casefold() in NAME_COLUMNS for cell in first)

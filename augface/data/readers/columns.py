@@ -13,11 +13,13 @@ import pandas as pd
 from augface.arrays import Integers, Strings
 from augface.data.export.layout import COLUMNS, is_probability
 from augface.data.readers.containers import some
-from augface.data.readers.labels import CELEBA_SPLITS, Labels, as_identity, as_splits, split_word, texts_of
+from augface.data.readers.labels import CELEBA_SPLITS, MAX_CLASSES, Labels, as_identity, as_splits, split_word, texts_of
 from augface.errors import DataError
 
 SPLIT_COLUMNS = ("split", "partition", "set", "subset", "usage", "data_split", "dataset_split", "split_name")
 """Names of columns whose words, or CelebA's numbers, are splits."""
+CLASS_COLUMNS = ("label", "labels", "class", "classes", "class_name", "category", "target")
+"""Names of columns whose words are classes, each an attribute as class folders are."""
 IDENTITY_COLUMNS = ("identity", "person", "person_id", "subject", "subject_id", "identity_id", "individual")
 NOT_LABELS = frozenset({"seed", "number", "source", "index", "row", "id", "idx"})
 """Columns that are about how an image came to be, even where they hold only zeros and ones."""
@@ -69,16 +71,26 @@ def read_columns(cells: pd.DataFrame, images: Sequence[str], where: str) -> Colu
     if set(columns) >= OWN:  # a data set that augface wrote
         about_image |= OWN
     labels = {name: Labels(cells[name]) for name in others if name not in about_image}
-    attributes = {name: column for name, column in labels.items() if column.are_labels}
-    factors = {name: _numbers_or_texts(cells[name]) for name in others if name not in attributes}
+    classes = {name: column for name, column in labels.items() if _are_classes(name, column)}
+    attributes = {name: column.values for name, column in labels.items() if column.are_labels}
+    for name, column in classes.items():
+        del labels[name]
+        for text in column.different:
+            attributes[text if text not in cells and not text.isdecimal() else f"{name}_{text}"] = column.equal(text)
+    factors = {name: _numbers_or_texts(cells[name]) for name in others if name not in {*attributes, *classes}}
     warnings += _label_warnings(labels, images, where)
     return Columns(
-        attributes=pd.DataFrame({name: column.values for name, column in attributes.items()}, index=cells.index),
+        attributes=pd.DataFrame(attributes, index=cells.index),
         split=_split(cells[split_columns], images, where, warnings),
         identity=as_identity(cells[identity_columns[0]]) if identity_columns else None,
         factors=pd.DataFrame(factors, index=cells.index) if factors else None,
         warnings=warnings,
     )
+
+
+def _are_classes(name: str, column: Labels) -> bool:
+    """Whether a column says the class of each image in place of yes and no."""
+    return _plain(name) in CLASS_COLUMNS and not column.are_labels and 2 <= len(column.different) <= MAX_CLASSES
 
 
 def is_about_image(column: str) -> bool:
@@ -144,14 +156,11 @@ def _label_warnings(labels: dict[str, Labels], images: Sequence[str], where: str
             f"{where}: {sum(zeros.values()):,} zeros are taken for unknown, as their columns say no by -1: "
             f"{some(zeros)}. Write -1 where a zero means no."
         )
-    unused = [
-        f"{name} ({' or '.join(map(repr, column.different))})"
-        for name, column in labels.items()
-        if not column.are_labels and len(column.different) == 2
-    ]
+    unused = [f"{name} ({some(map(repr, column.different))})" for name, column in labels.items() if column.are_words]
     if unused:
         warnings.append(
-            f"{where}: neither yes nor no, and so no attribute: {some(unused)}. Write 1 and 0 to make one of it."
+            f"{where}: neither yes nor no, and so no attribute: {some(unused)}. To use one, call its column label, or "
+            "write 1 and 0."
         )
     return warnings
 

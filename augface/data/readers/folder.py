@@ -57,7 +57,7 @@ def read_folder(path: Path) -> Listing:
         warnings += class_warnings(classes, members, where, has_split=split is not None)
     elif classes.are_classes and not _says(metadata, classes, counted):
         warnings.append(
-            f"{where}: the folders {some(classes.names)} are no attributes, as {metadata.where} has labels. Give it a "
+            f"{where}: the folders {some(classes.names)} are no attributes, as the metadata have labels. Give these a "
             "column for each folder that is to be one."
         )
     if split is None:

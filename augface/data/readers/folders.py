@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import posixpath
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,6 +18,12 @@ from augface.data.readers.containers import some
 from augface.data.readers.labels import MAX_CLASSES, SPLIT_WORDS, resolve_splits, split_word
 from augface.errors import DataError
 
+NO_CLASS = re.compile(
+    r"(image|img|photo|picture|mask|thumb|thumbnail|preview|sample|annotation|segmentation|landmark|original|backup|raw|"
+    r"processed|cropped|aligned|doc|figure|log|tmp|temp)s?",
+    re.IGNORECASE,
+)
+"""Names of folders that are hardly classes."""
 MAY_BE_SPLIT = re.compile("(train|valid|val|dev|eval|test)")
 
 
@@ -51,7 +58,8 @@ def split_folders(members: Strings, where: str) -> SplitFolders:
     words = np.array([meanings[way] for way in ways], dtype=np.str_)
     without = {way: "/".join(part for part in way.split("/") if not split_word(part)) for way in meanings}
     files = [posixpath.basename(member) for member in members.tolist()]
-    below = np.array([posixpath.join(without[way], file) for way, file in zip(ways, files, strict=True)], dtype=np.str_)
+    names = [posixpath.join(without[way], file) for way, file in zip(ways, files, strict=True)]
+    below = np.array([unicodedata.normalize("NFC", name) for name in names], dtype=np.str_)
     present = set(words.tolist())
     if present == {""}:
         return SplitFolders(None, below, [])
@@ -194,11 +202,15 @@ def class_warnings(classes: Classes, members: Strings, where: str, *, has_split:
         return [f"{folders} are taken for persons, not for classes, as there are more than {MAX_CLASSES}."]
     warnings = []
     if loose:
-        beside = f"the folders {some(names)}" if names else f"the folder {classes.top}"
-        so = "have no labels" if classes.are_classes else "so the folders are no classes" if names else "are read too"
-        warnings.append(f"{where}: {len(loose):,} images ({some(loose)}) lie beside {beside} and {so}. Move either.")
+        beside = some(f"{name}/" for name in names or [classes.top.rstrip("/")])
+        so = "have no labels" if classes.are_classes else "make no classes of folders" if names else "are read, too"
+        warnings.append(f"{where}: {len(loose):,} images ({some(loose)}) lie beside {beside} and {so}. Move them away.")
     if classes.are_classes and all(name.isdecimal() for name in names):
         warnings.append(f"{folders} are taken for classes, though they are numbers. Add metadata.csv if they are none.")
+    if classes.are_classes and (odd := [name for name in names if NO_CLASS.fullmatch(name)]):
+        warnings.append(f"{folders} are taken for classes. Move away what is none, such as {some(odd)}.")
+    if classes.are_classes and len({name.casefold() for name in names}) < len(names):
+        warnings.append(f"{folders} differ in upper and lower case alone, and are taken for classes each. Rename some.")
     begin = {SPLIT_WORDS[match[1]] for name in names if (match := MAY_BE_SPLIT.match(name.casefold()))}
     if classes.are_classes and not has_split and "train" in begin and len(begin) > 1:
         warnings.append(f"{folders} are taken for classes. If they are splits, call them train, valid and test.")

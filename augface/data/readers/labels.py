@@ -21,6 +21,8 @@ MISSING = frozenset({"", "na", "n/a", "#n/a", "nan", "none", "null", "<na>", "na
 MISTAKES = 0.5
 """The largest share of a column's known cells that are taken for mistakes, where the others are yes and no."""
 
+FEW_WORDS = 20
+"""The most different words that a column may have that is remarked on, as labels may be meant by it."""
 MAX_CLASSES = 100
 """More folders or numbers than this are persons, not classes."""
 
@@ -59,7 +61,7 @@ class Labels:
     Attributes:
         values: nullable booleans; a cell that is neither yes nor no is missing.
         wrong: the rows of such cells.
-        different: the different texts that are not missing, at most three.
+        different: the different texts that are not missing, sorted.
         zeros: how many cells are 0 beside -1, which makes them unknown; 0 where there is no -1.
     """
 
@@ -70,7 +72,7 @@ class Labels:
         is_known = texts != ""
         column = numbers[codes]
         self.wrong: Integers = np.flatnonzero((is_known & np.isnan(numbers))[codes])
-        self.different = [str(text) for text in texts[is_known][:3]]
+        self.different = sorted(map(str, texts[is_known]))
         self.zeros = int((column == 0).sum()) if (column == -1).any() else 0
         self.values = signs_to_booleans(column)
         self._known = int(is_known[codes].sum())
@@ -79,6 +81,26 @@ class Labels:
     def are_labels(self) -> bool:
         """Whether this is a column of labels, with some mistakes or without."""
         return len(self.wrong) <= MISTAKES * self._known and len(self.wrong) < self._known
+
+    @property
+    def are_words(self) -> bool:
+        """Whether this is a column of a few words, each of several images."""
+        count = len(self.different)
+        few = count == 2 or (2 < count <= FEW_WORDS and 2 * count <= self._known)
+        return few and not self.are_labels and not all(map(_is_number, self.different))
+
+    def equal(self, text: str) -> pd.Series[bool]:
+        """Whether a cell is this text; missing where nothing is known."""
+        column = pd.Series(self.texts, dtype=object)
+        return (column == text).astype("boolean").mask(column == "")
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def signs_to_booleans(numbers: Floats) -> pd.Series[bool]:

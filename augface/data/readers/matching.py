@@ -169,7 +169,7 @@ def align(table: pd.DataFrame, images: Sequence[str], where: str) -> Aligned:
     return Aligned(
         cells=matched.reindex(pd.RangeIndex(len(images))).fillna(""),
         lines=lines,
-        unmatched=[listed[row] for row in np.flatnonzero(found < 0)],
+        unmatched=[listed[row] or f"none in line {table.index[row]}" for row in np.flatnonzero(found < 0).tolist()],
     )
 
 
@@ -177,7 +177,7 @@ def _column_of_names(table: pd.DataFrame, images: Sequence[str], where: str) -> 
     """The column whose texts are the images' names: `file_name`, or the one that names most images."""
     columns = [str(name) for name in table.columns]
     if not len(table):
-        raise DataError(f"{where} has a header ({some(columns)}) and no rows below it.")
+        raise DataError(f"{where} has a header ({some(columns)}) and no rows below. Fill it, or take it away.")
     if named := [name for name in columns if name.casefold() == FILE_NAME]:
         return named[0]
     if first := [name for name in columns if is_image(name)]:

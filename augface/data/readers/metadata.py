@@ -127,7 +127,7 @@ def _read(container: Container, name: str, where: str) -> pd.DataFrame | None:
     try:
         listed = json.loads(content.decode("utf-8-sig"))
     except (ValueError, RecursionError) as error:
-        raise DataError(f"Cannot read {where}: it is not JSON ({error}).") from error
+        raise DataError(f"Cannot read {where}: it is not JSON ({error}). Repair it, or take it away.") from error
     if not isinstance(listed, dict) or "labels" not in listed:
         return None
     return _stylegan_labels(listed["labels"], where)
@@ -137,7 +137,7 @@ def _stylegan_labels(labels: Any, where: str) -> pd.DataFrame:
     if labels is None:
         return pd.DataFrame()
     if not isinstance(labels, list) or not labels or not all(_is_labelled_name(pair) for pair in labels):
-        raise DataError(f"{where}: its labels are not a name and a label for each image.")
+        raise DataError(f"{where}: its labels are not a name and a label for each image. Repair it, or take it away.")
     table = pd.DataFrame({FILE_NAME: [name for name, _ in labels]}, index=range(1, len(labels) + 1), dtype=object)
     vectors = [label for _, label in labels]
     if all(isinstance(label, int) and label >= 0 for label in vectors):

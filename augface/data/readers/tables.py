@@ -53,7 +53,7 @@ def parse_rows(content: bytes, where: str) -> Rows:
     lines = list(io.StringIO(text, newline=""))  # ends of lines are kept, as quoted cells may hold some
     first = next((number for number, line in enumerate(lines) if not _is_nothing(line)), None)
     if first is None:
-        raise DataError(f"Cannot read {where}: it is empty.")
+        raise DataError(f"Cannot read {where}: it is empty. Fill it, or take it away.")
     declared = re.fullmatch(r"sep=(.)\s*", lines[first], re.IGNORECASE)  # what spreadsheets put above a table
     start = first + 1 if declared else first
     delimiter = declared[1] if declared else _delimiter(lines[start : start + 3])
@@ -92,7 +92,7 @@ def _is_nothing(line: str) -> bool:
 def _decoded(content: bytes, where: str) -> str:
     encoding = "utf-16" if content.startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8-sig"
     try:
-        return content.decode(encoding)
+        return content.decode(encoding).removeprefix("\ufeff")
     except UnicodeDecodeError as error:
         raise DataError(f"Cannot read {where}: it is not UTF-8 text ({error}). Save it as UTF-8.") from error
 
@@ -178,7 +178,7 @@ def _json_lines(content: bytes, where: str) -> pd.DataFrame:
         try:
             record = json.loads(line)
         except (ValueError, RecursionError) as error:
-            raise DataError(f"Cannot read {where}: line {number} is not JSON ({error}).") from error
+            raise DataError(f"Cannot read {where}: line {number} is not JSON ({error}). Repair it.") from error
         if not isinstance(record, dict):
             raise DataError(f'Cannot read {where}: line {number} is no JSON object, such as {{"file_name": …}}.')
         records.append(
@@ -186,7 +186,7 @@ def _json_lines(content: bytes, where: str) -> pd.DataFrame:
         )
         numbers.append(number)
     if not records:
-        raise DataError(f"Cannot read {where}: it is empty.")
+        raise DataError(f"Cannot read {where}: it is empty. Fill it, or take it away.")
     return pd.DataFrame(records, index=pd.Index(numbers), dtype=object).fillna("")
 
 
@@ -211,6 +211,7 @@ def _parquet(content: bytes, where: str) -> pd.DataFrame:
             raise DataError(f"{where} has columns of the same name: {some(flat, 10)}. Give each a name of its own.")
         table: pd.DataFrame = file.read(columns=flat).to_pandas()
     except (ValueError, OSError) as error:  # Arrow's errors are ValueErrors and OSErrors
-        raise DataError(f"Cannot read {where}: {str(error).strip().rstrip('.')}.") from error
+        reason = str(error).strip().rstrip(".")
+        raise DataError(f"Cannot read {where}: {reason}. Write it again, or take it away.") from error
     table = table.reset_index(drop=True).astype("string").fillna("").astype(object)
     return table.set_axis(pd.RangeIndex(1, len(table) + 1))

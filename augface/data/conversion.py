@@ -161,7 +161,7 @@ def _as_booleans(column: Any, name: str, names: Strings) -> pd.Series[bool]:
 
 
 def in_order(values: Any, names: Sequence[str] | Strings, what: str) -> Any:
-    """Values in the order of the faces: by position, or by the names of the faces where an index holds these.
+    """Values in the order of the faces: by position, or by the names of the faces where an index of texts holds these.
 
     Raises:
         DataError: they are not as many, or an index holds some of the names and not all.
@@ -171,13 +171,14 @@ def in_order(values: Any, names: Sequence[str] | Strings, what: str) -> Any:
         raise DataError(f"There are {len(names):,} images, but {len(values):,} values of the {what}.")
     if not isinstance(values, pd.Series):
         return values
-    known = set(map(str, names))
-    if not (found := known & set(map(str, values.index))):
+    called = list(map(str, names))
+    found = {label for label in values.index if isinstance(label, str)} & set(called)
+    if not found or values.index.tolist() == called:
         return values.reset_index(drop=True)
-    if len(found) < len(names):
-        lacking = sorted(known - found)
+    if len(found) < len(called):
+        lacking = sorted(set(called) - found) or ["another face of the same name"]
         raise DataError(f"The index of the {what} holds names of faces, and lacks {some(lacking)}. Give all or none.")
-    return values.set_axis(values.index.map(str)).reindex(list(map(str, names))).reset_index(drop=True)
+    return values.reindex(called).reset_index(drop=True)
 
 
 def as_split(values: Any, names: Strings) -> Strings:

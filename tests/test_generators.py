@@ -199,6 +199,13 @@ def test_rare_kinds_are_shown_more_often(faces: FaceDataset) -> None:
     assert weights[rare].sum() / weights.sum() == pytest.approx(0.25)
 
 
+@pytest.mark.parametrize("name", ["resample", "cgan"])
+def test_a_run_folder_may_be_a_text(faces: FaceDataset, tmp_path: Path, name: str) -> None:
+    generator = create_generator(name, **settings_of(name))
+    generator.fit(faces, budget="64", run_dir=str(tmp_path / "run"), seed=1)
+    assert len(generator.sample(2, seed=0)) == 2
+
+
 def test_resampled_faces_are_training_faces_some_of_them_mirrored(
     fitted: dict[str, Generator], faces: FaceDataset
 ) -> None:

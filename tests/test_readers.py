@@ -330,6 +330,21 @@ class TestFolder:
         assert numbers(load_data(tmp_path / "f", size=16)) == [1, 1]
         assert "2 links that lead out" in caplog.text
 
+    def test_snapshots_of_the_hub_are_read_through_their_links(self, tmp_path: Path) -> None:
+        snapshot = tmp_path / "datasets--x--faces" / "snapshots" / "abc"
+        for number in (1, 2):
+            blob = put(tmp_path / "datasets--x--faces" / "blobs" / f"{number}", picture(number))
+            (snapshot / "a").mkdir(parents=True, exist_ok=True)
+            (snapshot / "a" / f"{number}.png").symlink_to(blob)
+        assert numbers(load_data(snapshot, size=16)) == [1, 2]
+
+    def test_links_of_which_none_can_be_followed_are_told_of(self, tmp_path: Path) -> None:
+        secret = put(tmp_path / "secret" / "s.png", picture(200))
+        (tmp_path / "f").mkdir()
+        (tmp_path / "f" / "1.png").symlink_to(secret)
+        with pytest.raises(DataError, match="links that lead out"):
+            load_data(tmp_path / "f", size=16)
+
     def test_other_files_are_counted(self, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
         put(tmp_path / "f" / "1.png", picture(1))
         put(tmp_path / "f" / "notes.txt", "hello")

@@ -96,6 +96,18 @@ def test_another_size_or_crop_or_content_is_another_entry(folder: Path) -> None:
     assert changed.source.content_hash != plain.source.content_hash
 
 
+def test_other_pictures_of_the_same_names_sizes_and_times_are_another_entry(tmp_path: Path) -> None:
+    image = tmp_path / "faces" / "1.bmp"  # as long whatever its pixels
+    image.parent.mkdir()
+    Image.new("RGB", (20, 20), (9, 9, 9)).save(image)
+    before = image.stat()
+    assert load(image.parent).images[0].max() == 9
+    Image.new("RGB", (20, 20), (7, 7, 7)).save(image)
+    os.utime(image, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert (image.stat().st_size, image.stat().st_mtime_ns) == (before.st_size, before.st_mtime_ns)
+    assert load(image.parent).images[0].max() == 7
+
+
 def test_labels_are_part_of_the_content_hash(folder: Path) -> None:
     plain = load(folder).source.content_hash
     (folder / "metadata.csv").write_text("file_name,Male\n000.png,1\n001.png,0\n")

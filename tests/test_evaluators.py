@@ -536,7 +536,7 @@ class TestEvaluate:
         with pytest.raises(UnknownNameError, match="Did you mean 'fidelity'"):
             augface.evaluate("no such place", fresh, evaluators="fidelty")
         with pytest.raises(UnknownNameError, match="Did you mean 'Male'"):
-            augface.evaluate(faces, fresh, attr="male")
+            augface.evaluate(faces, fresh, attr="mal")
 
     def test_made_faces_without_labels_cannot_answer_for_an_attribute(self, faces: FaceDataset) -> None:
         with pytest.raises(DataError, match="no attribute labels"):

@@ -171,7 +171,7 @@ def load_toyfaces(count: int | None = None, size: int = 64, seed: int = 0, *, dr
     images = ImageRows(render(table, size), np.arange(count, dtype=np.int64)) if drawn else blank_images(count, size)
     return FaceDataset(
         images=images,
-        attributes=label(table),
+        attributes=label(table).astype("boolean"),
         identity=np.concatenate(identities),
         split=np.repeat(list(counts), list(counts.values())),
         source=Source(

@@ -86,9 +86,9 @@ def test_an_evaluator_of_another_package_is_in_the_run_the_report_and_the_compar
     (measurement,) = results.select("sharpness")
     assert measurement.baseline is not None
     page = (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
-    chapter = page[page.index('<section id="sharpness"') :]
-    chapter = chapter[: chapter.index("</section>")]
-    assert "<bdi>Sharpness</bdi></h2>" in chapter
+    chapter = page[page.index("<bdi>Sharpness</bdi></h2>") :]
+    chapter = chapter[: chapter.index('<details class="chapter"')]
+    assert 'id="sharpness"' in chapter
     assert "How much neighbouring pixels differ" in chapter
     assert "Contrast of neighbouring pixels" in chapter
     assert "Contrast of neighbouring pixels" in done.stdout

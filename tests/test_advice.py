@@ -156,7 +156,7 @@ def advice_on(plant: Plant | None = None) -> list[Advice]:
         (collapse, "Start the generator's training again with another seed", "--seed 4", "modes.duplicate_share"),
         (undertrained, "Train the generator longer", "--budget 20m", "fidelity.kernel_distance"),
         (wrong_labels, "Check the labels of Eyeglasses", "", "rebalance.label_accuracy"),
-        (few_test_faces, "Collect about 63,700 more test faces", "", "downstream.effect"),
+        (few_test_faces, "Collect about 3,900 more test faces", "", "downstream.effect"),
         (helps, "Add the synthetic faces as “synthetic” does", "", "downstream.effect"),
         (not_asked, "Ask whether the faces help", "", ""),
         (half_refused, "Train longer: most faces generated for Eyeglasses are refused", "--budget 20m", "yield"),

@@ -6,21 +6,23 @@ others. It never sees a generator's faces, and uses neither the space nor the cl
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 from sklearn.decomposition import PCA
-from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.neural_network import MLPClassifier
 
 from augface.arrays import Floats32, Floats64, Pixels
 from augface.data.pixels import reduced
 from augface.metrics.texture import texture
-from augface.seeds import derive_seed, random_generator
+from augface.seeds import random_generator
 
-MOST = 3000
+MOST = 2000
 """Real faces to learn from."""
 BATCH = 50
 """Faces that get the same damage."""
@@ -29,54 +31,85 @@ PASSES = 2
 SMALL = 32
 """Pixels a side at which faces are held against the principal components of real ones."""
 COMPONENTS = (10, 40, 100, 200)
+UNITS = (64, 64)
+EPOCHS = 40
 
 Damage = Callable[[Floats32, Floats32, np.random.Generator], npt.NDArray[Any]]
 
 
 class PlausibilityClassifier:
-    """Fitted on real faces; scores are high for faces that look damaged.
+    """A small network on what `texture` sees, and on how far a face is from principal components of real ones.
 
     Attributes:
-        highest_score: beyond it a face is not plausible.
+        arrays: all that was learnt, by name.
     """
 
-    def __init__(self, real: Pixels, held_out: Pixels, *, refused: float, seed: int = 0) -> None:
+    def __init__(self, arrays: Mapping[str, npt.NDArray[Any]]) -> None:
+        self.arrays = dict(arrays)
+
+    @property
+    def highest_score(self) -> float:
+        """Beyond it a face is not plausible."""
+        return float(self.arrays["highest_score"])
+
+    @classmethod
+    def fit(cls, real: Pixels, held_out: Pixels, *, refused: float, seed: int = 0) -> PlausibilityClassifier:
         """Learn from real faces, and choose the highest score that is plausible.
 
         Args:
             real: (N, H, H, 3) faces to learn from.
             held_out: (M, H, H, 3) faces of other people.
             refused: the share of these whose score is higher than the highest plausible one.
-            seed: of the damage.
+            seed: of the damage and the network.
         """
         random = random_generator(seed, "damage")
         real = real[random.permutation(len(real))[:MOST]]
-        self._components = PCA(min(COMPONENTS[-1], len(real)), svd_solver="randomized", random_state=0)
-        self._components.fit(_small(real[: MOST // 2]))
-        self._scale = self._components.transform(_small(real[: MOST // 2])).std(axis=0) + 1e-6
-        shown = [real, real[:, :, ::-1], *(damaged(real, random) for _ in range(PASSES))]
-        numbers = np.concatenate([self._describe(faces) for faces in shown])
-        is_damaged = np.repeat([False, False, *PASSES * [True]], len(real))
-        self._classifier = HistGradientBoostingClassifier(
-            max_iter=120, early_stopping=False, random_state=derive_seed(seed, "plausibility") % 2**32
+        small = _small(real)
+        components = PCA(min(COMPONENTS[-1], *small.shape), svd_solver="randomized", random_state=0).fit(small)
+        fitted = cls(
+            {
+                "mean_face": components.mean_,
+                "components": components.components_,
+                "spreads": np.sqrt(components.explained_variance_) + 1e-3,
+            }
         )
-        self._classifier.fit(numbers, is_damaged)
-        self.highest_score = float(np.quantile(self.scores(held_out), 1 - refused))
+        shown = [real, real[:, :, ::-1], *(damaged(real, random) for _ in range(PASSES))]
+        numbers = np.concatenate([fitted._describe(faces) for faces in shown])
+        is_damaged = np.repeat([False, False, *PASSES * [True]], len(real))
+        fitted.arrays |= {"centre": numbers.mean(axis=0), "scale": numbers.std(axis=0) + 1e-6}
+        network = MLPClassifier(
+            UNITS, alpha=0.01, batch_size=min(128, len(numbers)), max_iter=EPOCHS, random_state=seed % 2**32
+        )
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)  # it stops early on purpose
+            network.fit(fitted._scaled(numbers), is_damaged)
+        for layer, (weights, biases) in enumerate(zip(network.coefs_, network.intercepts_, strict=True)):
+            fitted.arrays |= {f"weights_{layer}": weights, f"biases_{layer}": biases}
+        fitted.arrays["highest_score"] = np.asarray(np.quantile(fitted.scores(held_out), 1 - refused))
+        return fitted
 
     def scores(self, images: Pixels) -> Floats64:
-        """(N,) log-odds that each face is damaged, as the classifier sees it."""
-        scores: Floats64 = self._classifier.decision_function(self._describe(images))
-        return scores
+        """(N,) log-odds that each face is damaged."""
+        values = self._scaled(self._describe(images))
+        for layer in range(len(UNITS) + 1):
+            if layer:
+                values = np.maximum(values, 0)
+            values = values @ self.arrays[f"weights_{layer}"] + self.arrays[f"biases_{layer}"]
+        return values[:, 0]
+
+    def _scaled(self, numbers: Floats32) -> Floats64:
+        scaled: Floats64 = (numbers.astype(np.float64) - self.arrays["centre"]) / self.arrays["scale"]
+        return scaled
 
     def _describe(self, images: Pixels) -> Floats32:
         """Texture, and how far the face is from what a few principal components of real faces can show."""
-        small = _small(images)
-        codes = self._components.transform(small)
-        total = np.square(small - self._components.mean_).sum(axis=1, keepdims=True)
+        deviations = _small(images) - self.arrays["mean_face"]
+        codes = deviations @ self.arrays["components"].T
+        total = np.square(deviations).sum(axis=1, keepdims=True)
         explained = np.cumsum(np.square(codes), axis=1)
         kept = [min(count, codes.shape[1]) - 1 for count in COMPONENTS]
         rest = np.log(np.maximum(total - explained[:, kept], 0) + 1e-6)
-        whitened = np.square(codes / self._scale)
+        whitened = np.square(codes / self.arrays["spreads"])
         first = COMPONENTS[1]
         unusual = [whitened[:, :first].mean(axis=1), np.log(whitened[:, first:].sum(axis=1) + 1e-6)]
         return np.concatenate([texture(images), rest, np.stack(unusual, axis=1)], axis=1).astype(np.float32)

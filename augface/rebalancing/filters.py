@@ -71,7 +71,7 @@ class Filters:
         self._copies = CopyFinder(train.images, people)
         non_mates = self._copies.search(train.select(held_out).images, people[held_out])
         self.smallest_distance_ratio = float(np.quantile(non_mates.distance_ratio, NON_MATES_REFUSED))
-        self.plausibility = PlausibilityClassifier(
+        self.plausibility = PlausibilityClassifier.fit(
             np.asarray(train.images[np.flatnonzero(~held_out)]),
             np.asarray(train.images[np.flatnonzero(held_out)]),
             refused=NON_MATES_REFUSED,

@@ -79,7 +79,7 @@ def test_copies_are_refused_when_slightly_changed(change: str, gates: Filters, t
 
 def test_fresh_real_faces_are_no_copies_and_plausible(gates: Filters, non_mates: FaceDataset) -> None:
     passed = gates.check(non_mates, {})
-    assert passed.copy.mean() >= 0.95
+    assert passed.copy.mean() >= 0.9
     assert passed.plausible.mean() >= 0.95
     assert passed.attribute.all(), "nothing was requested"
 

@@ -28,7 +28,7 @@ def train(faces: FaceDataset) -> FaceDataset:
     """Every second one wears glasses that are easily seen, so that a short training suffices."""
     assert faces.train is not None
     assert faces.train.factors is not None
-    clear = {"glasses_rim": 1.0, "glasses_frame": "whole", "glasses_tint": 0.0}
+    clear: dict[str, Any] = {"glasses_rim": 1.0, "glasses_frame": "whole", "glasses_tint": 0.0}
     factors = faces.train.factors.assign(glasses=np.arange(len(faces.train)) % 2 == 0, **clear)
     return FaceDataset.from_arrays(render(factors, SIZE), label(factors), identity=faces.train.identity)
 

@@ -39,9 +39,9 @@ log = logging.getLogger("augface")
 class AdversarialConfig(TrainingSettings, GeneratorConfig):
     """Settings of the networks, beside those of their training."""
 
-    channels: int | None = Field(default=None, ge=4)
+    channels: int | None = Field(default=None, ge=4, le=4096)
     """Feature maps at half the size of the faces; each halving doubles them, up to `WIDEST` where not given."""
-    latent: int = Field(default=64, ge=1)
+    latent: int = Field(default=64, ge=1, le=65_536)
     """Numbers of noise of a face."""
     spectral_norm: bool = False
     """Whether spectral norms keep the discriminator smooth, which goes with the loss `hinge`."""

@@ -9,6 +9,8 @@ from __future__ import annotations
 import hashlib
 import importlib
 import logging
+import math
+import re
 from abc import abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
@@ -23,16 +25,20 @@ from torch import Tensor
 from augface.arrays import Pixels
 from augface.data.dataset import FaceDataset, signed_labels
 from augface.data.images import resize_faces
+from augface.data.readers.containers import refuse_escape
 from augface.errors import AugfaceError, DataError, UnknownNameError, UsageError, require
 from augface.files import sha256_of_file
 from augface.generators._tensors import normal_noise, to_pixels
-from augface.generators.base import CHUNK, Arrays, Generator, GeneratorConfig
+from augface.generators.base import CHUNK, SAVED, Arrays, Generator, GeneratorConfig
 from augface.seeds import derive_seed
 
 RANGES = {"-1..1": (-1.0, 1.0), "0..1": (0.0, 1.0), "0..255": (0.0, 255.0)}
 """What black and white are in the output of a network."""
 BEYOND = 0.5
 """How far beyond its range an output may go, as a share of it. Networks that do not end in tanh overshoot a little."""
+
+MOST_NOISE = 1 << 20
+"""Numbers of noise of one face; many more than any network takes, and few enough for the memory."""
 
 log = logging.getLogger("augface")
 
@@ -60,6 +66,8 @@ class ExternalConfig(GeneratorConfig):
     @field_validator("sha256")
     @classmethod
     def _found(cls, value: str, info: ValidationInfo) -> str:
+        if info.context == SAVED and not re.fullmatch(r"[0-9a-fA-F]{64}", value):
+            raise ValueError("a saved generator has one")  # and what it calls a path is not looked at
         if value or "path" not in info.data:
             return value
         return combined_sha256(
@@ -131,6 +139,8 @@ class ExternalNetwork(Generator):
         self._try()
 
     def _take(self, files: dict[str, bytes], labels: pd.DataFrame, size: int, place: str) -> None:
+        for name in files:
+            refuse_escape(name, place or self.config.path)
         digests = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
         check_unchanged(self.config, digests, place)
         self._files, self.labels, self._size = files, labels, size
@@ -216,6 +226,8 @@ class LatentNetworkConfig(ExternalNetworkConfig):
     def _of_positive_lengths(cls, value: tuple[int, ...]) -> tuple[int, ...]:
         if any(length < 1 for length in value):
             raise ValueError("all lengths must be 1 or more")
+        if math.prod(value) > MOST_NOISE:
+            raise ValueError(f"a face has at most {MOST_NOISE:,} numbers of noise")
         return value
 
 

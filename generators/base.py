@@ -15,13 +15,12 @@ from typing import Any, ClassVar, NoReturn, Self, get_origin
 import numpy as np
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, ValidationError, ValidationInfo, field_validator
-from safetensors import SafetensorError
 from safetensors.numpy import load_file, save
 
 from augface.arrays import Pixels
 from augface.data.dataset import FaceDataset, concatenate
 from augface.data.groups import Subgroup
-from augface.errors import DataError, UnknownNameError, UsageError, require, spelled
+from augface.errors import AugfaceError, DataError, UnknownNameError, UsageError, require, spelled
 from augface.files import atomic_path
 from augface.seeds import random_generator
 
@@ -29,6 +28,9 @@ CHUNK = 256
 """Faces generated at once. Each chunk has its own random stream, so a long run begins with the faces of a short one."""
 
 CAPABILITIES = frozenset({"conditional", "trainable", "latent", "copies"})
+
+SAVED = "saved"
+"""The context in which settings are read that somebody's saved generator has: nothing that they name is looked up."""
 
 Arrays = dict[str, np.ndarray[Any, Any]]
 
@@ -66,13 +68,13 @@ class Generator(ABC):
         """The attributes of the training faces, nullable boolean: what unnamed attributes are drawn from."""
 
     @classmethod
-    def from_config(cls, config: Mapping[str, Any]) -> Self:
-        """A generator with these settings; the others keep their defaults."""
+    def from_config(cls, config: Mapping[str, Any], *, context: str | None = None) -> Self:
+        """A generator with these settings; the others keep their defaults. `context` may be `SAVED`."""
         for key in config:
             if key not in cls.Config.model_fields:
                 raise UnknownNameError(f"setting of the {cls.name} generator", key, cls.Config.model_fields)
         try:
-            return cls(cls.Config(**config))
+            return cls(cls.Config.model_validate(dict(config), context=context))
         except ValidationError as error:
             first = error.errors()[0]
             raise UsageError(f"Setting {first['loc'][0]} of the {cls.name} generator: {first['msg']}.") from error
@@ -292,15 +294,19 @@ class Generator(ABC):
             DataError: the folder holds none, or its files are damaged.
         """
         header = _read_header(Path(directory))
-        generator = cls.from_config(header["config"])
         try:
+            generator = cls.from_config(header["config"], context=SAVED)
             arrays = load_file(Path(directory) / "weights.safetensors")
+            _check_finite(arrays)
             labels = arrays.pop("labels")
             table = pd.DataFrame(labels, columns=pd.Index(header["attributes"], dtype=object))
             generator.labels = table.astype("Int8").mask(table < 0).astype("boolean")
             generator._restore({key.removeprefix("model."): array for key, array in arrays.items()})
-        except (OSError, SafetensorError, KeyError, ValueError, RuntimeError) as error:
-            raise DataError(f"The generator in {directory} cannot be read: {error}. Was it cut short?") from error
+        except AugfaceError:
+            raise
+        except Exception as error:  # a damaged file, or one that was made to do harm, raises what it likes
+            reason = str(error).partition("\n")[0].rstrip(".:") or type(error).__name__
+            raise DataError(f"The generator in {directory} cannot be read: {reason}. Was it cut short?") from error
         return generator
 
 
@@ -309,12 +315,29 @@ def _read_header(directory: Path) -> dict[str, Any]:
         header = json.loads((directory / "config.json").read_text(encoding="utf-8"))
     except OSError as error:
         raise DataError(f"{directory} holds no generator: config.json cannot be read ({error.strerror}).") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise DataError(f"{directory}/config.json is not JSON: {error}.") from error
     kinds = {"name": str, "config": dict, "attributes": list}
     if not isinstance(header, dict) or not all(isinstance(header.get(key), kind) for key, kind in kinds.items()):
         raise DataError(f"{directory}/config.json is not that of a generator.")
+    attributes = header["attributes"]
+    if not all(isinstance(name, str) for name in attributes) or len(set(attributes)) < len(attributes):
+        raise DataError(f"{directory}/config.json names attributes twice, or by something else than texts.")
     return header
+
+
+def _check_finite(arrays: Arrays) -> None:
+    for key, array in arrays.items():
+        if np.issubdtype(array.dtype, np.inexact) and not np.isfinite(array).all():
+            raise ValueError(f"{key} holds NaN or infinity")
+
+
+def check_images(array: np.ndarray[Any, Any], labels: pd.DataFrame) -> Pixels:
+    """The array, where it holds an image for each row of labels: uint8 (N, H, H, 3); a `ValueError` else."""
+    shape = (len(labels), *array.shape[1:2] * 2, 3)
+    if array.dtype != np.uint8 or array.shape != shape or not array.size:
+        raise ValueError(f"its images are {array.dtype} {array.shape}")
+    return array
 
 
 def saved_name(directory: Path) -> str:

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import inspect
 import json
+import re
 import tempfile
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -23,6 +25,8 @@ from augface.generators.base import GeneratorConfig
 from augface.seeds import derive_seed
 
 INDEX = "model_index.json"
+MEMBER = re.compile(r"\w[\w.+-]*/\w[\w.+-]*\.(json|safetensors)")
+"""The other files of a pipeline: each in the folder of its part."""
 PICKLES = {".bin", ".ckpt", ".pt", ".pth", ".pkl"}
 
 
@@ -48,15 +52,29 @@ class DiffusersConfig(ExternalNetworkConfig):
         found = {INDEX: path / INDEX}
         for part in parts:
             files = [file for file in sorted(part.iterdir()) if file.is_file()]
-            kept = [file for file in files if file.suffix in (".json", ".safetensors")]
+            kept = {f"{part.name}/{file.name}": file for file in files if file.suffix in (".json", ".safetensors")}
             pickles = [file.name for file in files if file.suffix in PICKLES]
-            if pickles and not any(file.suffix == ".safetensors" for file in kept):
+            if pickles and not any(name.endswith(".safetensors") for name in kept):
                 raise DataError(
                     f"The weights in {part} are a pickle ({pickles[0]}), which runs any program when it is opened. "
                     "Save them by pipeline.save_pretrained(folder, safe_serialization=True)."
                 )
-            found |= {f"{part.name}/{file.name}": file for file in kept}
+            found |= {name: file for name, file in kept.items() if MEMBER.fullmatch(name)}
+        _check_links(path, found.values())
         return found
+
+
+def _check_links(path: Path, files: Iterable[Path]) -> None:
+    """Refuse links that lead out of the pipeline, or elsewhere than the hub's cache has the files of its snapshots.
+
+    Raises:
+        DataError: one of the files is another one, of which nobody said that it should be read.
+    """
+    folder = path.resolve()
+    roots = [folder, *([folder.parent.parent / "blobs"] if folder.parent.name == "snapshots" else [])]
+    for file in files:
+        if not any(file.resolve().is_relative_to(root) for root in roots):
+            raise DataError(f"{file} is a link that leads out of {path}. Put the file itself there, if you trust it.")
 
 
 class Diffusers(ExternalNetwork):
@@ -71,7 +89,7 @@ class Diffusers(ExternalNetwork):
         self._package = optional_package("diffusers", self.name, "diffusers")
 
     def _open(self, files: dict[str, bytes]) -> None:
-        kind = self._kind(files[INDEX])
+        kind = self._kind(self._checked_names(files)[INDEX])
         progress = self._package.utils.logging
         shown = progress.is_progress_bar_enabled()
         progress.disable_progress_bar()
@@ -79,8 +97,9 @@ class Diffusers(ExternalNetwork):
             # In a folder of its own the pipeline finds nothing but the files that were chosen and checked.
             with tempfile.TemporaryDirectory() as folder, torch.random.fork_rng(devices=[]):
                 for name, content in files.items():
-                    (Path(folder) / name).parent.mkdir(exist_ok=True)
-                    (Path(folder) / name).write_bytes(content)
+                    place = Path(folder, name)
+                    place.parent.mkdir(exist_ok=True)
+                    place.write_bytes(content)
                 self._pipeline: Any = kind.from_pretrained(folder, local_files_only=True, use_safetensors=True)
         except Exception as error:  # whatever diffusers raises on files that are damaged or of another version
             raise DataError(f"{self.config.path} cannot be opened as a pipeline: {last_line(error)}") from error
@@ -89,17 +108,34 @@ class Diffusers(ExternalNetwork):
                 progress.enable_progress_bar()
         self._pipeline.set_progress_bar_config(disable=True)
 
+    def _checked_names(self, files: Mapping[str, bytes]) -> Mapping[str, bytes]:
+        """The files, where each is one of a pipeline and its part, by its name and by what others call it."""
+        for name, content in files.items():
+            if name != INDEX and not MEMBER.fullmatch(name):
+                raise DataError(f"{self.config.path} holds {name!r}, which is no file of a pipeline. Nothing was read.")
+            if name.endswith(".index.json"):  # which names the files that weights are spread over
+                part = name.partition("/")[0]
+                shards = self._json(name, content).get("weight_map")
+                if not isinstance(shards, dict) or not {f"{part}/{shard}" for shard in shards.values()} <= files.keys():
+                    raise DataError(f"{self.config.path}/{name} names files that are not there.")
+        if INDEX not in files:
+            raise DataError(f"{self.config.path} holds no {INDEX}.")
+        return files
+
+    def _json(self, name: str, content: bytes) -> dict[str, Any]:
+        try:
+            return {str(key): value for key, value in json.loads(content).items()}
+        except (ValueError, AttributeError, RecursionError) as error:
+            raise DataError(f"{self.config.path}/{name} is not that of a pipeline: {error}.") from error
+
     def _kind(self, index: bytes) -> Any:
         """The pipeline's class, where it and its parts are diffusers' own and no prompt is needed."""
-        try:
-            named = {str(key): value for key, value in json.loads(index).items()}
-        except (ValueError, AttributeError) as error:
-            raise DataError(f"{self.config.path}/{INDEX} is not that of a pipeline: {error}.") from error
+        named = self._json(INDEX, index)
         for key, value in named.items():
-            if isinstance(value, list) and value[0] not in ("diffusers", None):
+            if isinstance(value, list) and (not value or value[0] not in ("diffusers", None)):
                 raise DataError(
-                    f"{self.config.path}: its {key} is of {value[0]}, and not of diffusers itself. Unconditional "
-                    "pipelines without code of their own are taken, such as DDPM and DDIM."
+                    f"{self.config.path}: its {key} is of {value[0] if value else 'nothing'}, and not of diffusers "
+                    "itself. Unconditional pipelines without code of their own are taken, such as DDPM and DDIM."
                 )
         name = named.get("_class_name")
         kind = getattr(self._package, name, None) if isinstance(name, str) else None

@@ -16,10 +16,10 @@ from augface.data.groups import Subgroup
 from augface.data.pixels import ImageRows
 from augface.data.readers.containers import open_container, some
 from augface.data.sources import SYNTHETIC, of_source
-from augface.errors import UsageError
+from augface.errors import UsageError, require
 from augface.files import sha256_of_file
 from augface.generators._external import ExternalConfig, check_unchanged
-from augface.generators.base import CHUNK, Arrays, Generator, GeneratorConfig
+from augface.generators.base import CHUNK, Arrays, Generator, GeneratorConfig, check_images
 from augface.seeds import random_generator
 
 log = logging.getLogger("augface")
@@ -98,4 +98,4 @@ class Images(Generator):
         return {"images": self._images[:]}
 
     def _restore(self, arrays: Arrays) -> None:
-        self._images = arrays["images"]
+        self._images = check_images(arrays["images"], require(self.labels))

@@ -10,7 +10,8 @@ import pandas as pd
 
 from augface.arrays import Pixels
 from augface.data.dataset import FaceDataset
-from augface.generators.base import CHUNK, Arrays, Generator
+from augface.errors import require
+from augface.generators.base import CHUNK, Arrays, Generator, check_images
 from augface.seeds import random_generator
 
 
@@ -43,4 +44,4 @@ class Resample(Generator):
         return {"images": self._images}
 
     def _restore(self, arrays: Arrays) -> None:
-        self._images = arrays["images"]
+        self._images = check_images(arrays["images"], require(self.labels))

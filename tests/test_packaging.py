@@ -95,7 +95,7 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_installed_wheel_is_what_runs(installed: Path, tmp_path: Path) -> None:
     code = "import augface, augface.generators as g; print(augface.__file__, g.__file__)"
-    output = subprocess.check_output([installed / "python", "-c", code], text=True, cwd=tmp_path)
+    output = subprocess.check_output([installed / "python", "-I", "-c", code], text=True, cwd=tmp_path)
     assert all(path.startswith(str(installed.parent)) for path in output.split())
 
 

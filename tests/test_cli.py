@@ -495,11 +495,14 @@ def test_data_shows_the_cache_and_purge_hands_on_its_limits(
         kind="images", key="abcdef", path=Path("x"), bytes=1_400_000, description="toy", last_used=time.time()
     )
     stand_ins.module(
-        "augface.cache", entries=stand_ins.note("entries", [entry]), purge=stand_ins.note("purge", 1_400_000)
+        "augface.cache",
+        entries=stand_ins.note("entries", [entry]),
+        purgeable=stand_ins.note("purgeable", [entry]),
+        purge=stand_ins.note("purge", 1_400_000),
     )
     assert main(["data"]) == 0
     assert "1.4 MB in 1 entries" in capsys.readouterr().out
-    assert main(["data", "purge", "--kind", "images", "--older-than-days", "7"]) == 0
+    assert main(["data", "purge", "--kind", "images", "--older-than-days", "7", "--yes"]) == 0
     assert stand_ins.called("purge") == {"kind": "images", "older_than_days": 7}
     assert "1.4 MB freed" in capsys.readouterr().out
 

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import os
 import signal
 import sys
@@ -16,7 +17,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
 
+from augface.cli.console import complain
 from augface.errors import AugfaceError, OutputError
+from augface.text import printable
 
 INTERRUPTED = 130
 TERMINATED = 143
@@ -36,6 +39,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in words or os.environ.get("AUGFACE_DEBUG", "0") not in ("", "0")
     words = [word for word in words if word != "--debug"]
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # what its encoding cannot say is spelt out, and stops nothing
+            stream.reconfigure(errors="backslashreplace")
     try:
         with _terminated_like_interrupted():
             from augface.cli.app import run
@@ -44,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
         return code
     except KeyboardInterrupt as interrupt:
-        _say(f"stopped: {interrupt}" if str(interrupt) else "stopped.")
+        complain(f"stopped: {interrupt}" if str(interrupt) else "stopped.")
         return TERMINATED if isinstance(interrupt, Terminated) else INTERRUPTED
     except BrokenPipeError:
         # Python flushes stdout once more when it ends, and would complain again.
@@ -53,11 +59,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Exception as error:
         known = _for_people(error)
         if debug or known is None:
-            traceback.print_exc()
+            print(printable(traceback.format_exc()), file=sys.stderr)
         if known is None:
-            _say("error: this is a bug in augface. Please report it with the lines above.")
+            complain("error: this is a bug in augface. Please report it with the lines above.")
             return 1
-        _say(f"error: {known}")
+        complain(f"error: {known}")
         return known.exit_code
 
 
@@ -85,7 +91,3 @@ def _for_people(error: Exception) -> AugfaceError | None:
         place = f" that holds {error.filename}" if error.filename else ""
         return OutputError(f"No space left on the disk{place}. Free some, or choose another place.")
     return None
-
-
-def _say(text: str) -> None:
-    print(f"augface: {text}", file=sys.stderr)

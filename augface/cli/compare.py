@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from augface.cli.console import print_paths, shown
+from augface.cli.console import print_paths, say, shown
 from augface.errors import DataError, OutputError, UsageError
 
 if TYPE_CHECKING:
@@ -69,17 +69,17 @@ def compare(
     evaluations = {name: Evaluation.from_json(source) for name, source in zip(names, sources, strict=True)}
     comparison = compare_runs(evaluations)
     rows = [row for row in comparison.rows if show_groups or not row.key.group]
-    print("\n".join(textwrap.wrap(clean(conclusion(comparison, evaluations)), WIDTH)) + "\n")
-    print(describe(comparison, rows))
+    say("\n".join(textwrap.wrap(clean(conclusion(comparison, evaluations)), WIDTH)) + "\n")
+    say(describe(comparison, rows))
     if hidden := len(comparison.rows) - len(rows):
-        print(f"\n{hidden:,} more of groups of faces: --all shows them.")
+        say(f"\n{hidden:,} more of groups of faces: --all shows them.")
     if out is not None:
         _write(comparison, evaluations, out, real_images=real_images)
-        print()
+        say()
         print_paths({"page" if out.suffix.lower() == PAGE else "table": out})
     if not any(row.ranked for row in rows):
         grouped = " Groups of faces can: add --all." if any(row.ranked for row in comparison.rows) else ""
-        raise DataError(f"nothing can be ranked: {clean(first_reason(rows))}.{grouped}")
+        raise DataError(f"nothing can be ranked: {first_reason(rows)}.{grouped}")
 
 
 def _check_out(out: Path, places: Sequence[str]) -> None:
@@ -94,12 +94,13 @@ def _check_out(out: Path, places: Sequence[str]) -> None:
 def _write(comparison: Comparison, evaluations: Mapping[str, Evaluation], out: Path, *, real_images: bool) -> None:
     from augface.files import atomic_write
     from augface.report import render_comparison
+    from augface.text import csv_text
 
     suffix = out.suffix.lower()
     if suffix == PAGE:
         text = render_comparison(comparison, evaluations, real_images=real_images)
     elif suffix == ".csv":
-        text = comparison.to_frame().to_csv(index=False)
+        text = csv_text(comparison.to_frame())
     else:
         text = comparison.to_frame().to_json(orient="records", indent=1, force_ascii=False) + "\n"
     atomic_write(out, text)

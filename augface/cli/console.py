@@ -1,4 +1,7 @@
-"""What the commands share: messages on stderr, lists of names, folders for output, paths as people like them."""
+"""What the commands share: what they say and ask, lists of names, folders for output, paths as people like them.
+
+All text for the terminal goes through here, and is cleaned here.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from augface.errors import OutputError, UnknownNameError, UsageError
+from augface.text import one_line, printable
 
 if TYPE_CHECKING:
     from augface.data.groups import Subgroup
@@ -24,13 +28,40 @@ class StderrHandler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Write one record."""
         level = f"{record.levelname.lower()}: " if record.levelno >= logging.WARNING else ""
-        text = f"augface: {level}{record.getMessage()}"
+        text = f"augface: {level}{one_line(record.getMessage())}"
         if "tqdm" in sys.modules:
             from tqdm import tqdm
 
             tqdm.write(text, file=sys.stderr)
         else:
             print(text, file=sys.stderr)
+
+
+def say(text: str = "") -> None:
+    """Show text on stdout, at once; names in it may be anybody's."""
+    print(printable(text), flush=True)
+
+
+def complain(text: str) -> None:
+    """Show one line on stderr, whatever the text."""
+    print(f"augface: {one_line(text)}", file=sys.stderr)
+
+
+def confirm(question: str, *, option: str) -> None:
+    """Ask before something that cannot be undone.
+
+    Args:
+        question: what to ask, to be answered by yes or no.
+        option: what says yes without being asked.
+
+    Raises:
+        UsageError: the answer is not yes, or nobody is there to give one.
+    """
+    if sys.stdin is None or not sys.stdin.isatty():
+        raise UsageError(f"{question} Say {option}, as nobody can be asked here. Nothing was done.")
+    print(f"{printable(question)} [y/N] ", end="", flush=True)
+    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+        raise UsageError("Nothing was done.")
 
 
 def show_log_on_stderr() -> None:
@@ -147,12 +178,12 @@ def print_paths(paths: Mapping[str, Path]) -> None:
     """Say where things are, one a line."""
     width = max(len(label) for label in paths)
     for label, path in paths.items():
-        print(f"{label:{width}}  {shown(path)}")
+        say(f"{label:{width}}  {one_line(shown(path))}")
 
 
 def print_table(rows: Iterable[Iterable[str]]) -> None:
     """Aligned columns with two spaces between."""
-    cells = [list(row) for row in rows]
+    cells = [[one_line(cell) for cell in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     for row in cells:
-        print("  ".join(f"{cell:{width}}" for cell, width in zip(row, widths, strict=True)).rstrip())
+        say("  ".join(f"{cell:{width}}" for cell, width in zip(row, widths, strict=True)).rstrip())

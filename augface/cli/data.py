@@ -6,11 +6,14 @@ from datetime import datetime
 
 from cyclopts import App
 
-from augface.cli.console import print_table, when_interrupted
+from augface.cli.console import confirm, print_table, say, when_interrupted
+from augface.errors import DataError
 from augface.files import cache_dir, human_bytes
 
 app = App(
-    name="data", help="Show the cache of images, features and weights, purge it, or describe a data set.", sort_key=100
+    name="data",
+    help="Show, check and empty the cache of images, features and weights, or describe a data set.",
+    sort_key=100,
 )
 
 
@@ -20,7 +23,7 @@ def show_cache() -> None:
     from augface.cache import entries
 
     found = sorted(entries(), key=lambda entry: entry.last_used, reverse=True)
-    print(f"{cache_dir()}: {human_bytes(sum(entry.bytes for entry in found))} in {len(found)} entries")
+    say(f"{cache_dir()}: {human_bytes(sum(entry.bytes for entry in found))} in {len(found)} entries")
     if found:
         print_table(
             [
@@ -34,17 +37,44 @@ def show_cache() -> None:
 
 
 @app.command
-def purge(*, kind: str | None = None, older_than_days: float | None = None) -> None:
+def purge(*, kind: str | None = None, older_than_days: float | None = None, yes: bool = False) -> None:
     """Delete what the cache holds. Nothing is lost but time: it is made again when it is needed.
 
     Args:
         kind: Only entries of this kind, as `augface data` shows them.
         older_than_days: Only entries that were not used for so many days.
+        yes: Do not ask first.
     """
     from augface.cache import purge as purge_cache
+    from augface.cache import purgeable
 
+    chosen = purgeable(kind=kind, older_than_days=older_than_days)
+    size = human_bytes(sum(entry.bytes for entry in chosen))
+    if chosen and not yes:
+        confirm(f"Delete {len(chosen):,} entries ({size}) of the cache {cache_dir()}?", option="--yes")
     freed = purge_cache(kind=kind, older_than_days=older_than_days)
-    print(f"{human_bytes(freed)} freed in {cache_dir()}")
+    say(f"{human_bytes(freed)} freed in {cache_dir()}")
+
+
+@app.command
+def verify() -> int:
+    """Read all cached images and features, and compare them with their checksums.
+
+    What is damaged is named, and made again when it is next needed. The exit code is 3 where anything is damaged.
+    """
+    from augface.cache import damaged_entries
+
+    checked, damaged = 0, []
+    for entry, is_damaged in damaged_entries():
+        checked += 1
+        if is_damaged:
+            damaged.append([entry.kind, entry.key[:12], entry.description])
+    say(f"{cache_dir()}: {checked:,} entries read, {len(damaged):,} damaged")
+    if not damaged:
+        return 0
+    print_table(damaged)
+    say("They are not used any more, and are made again when they are needed.")
+    return DataError.exit_code
 
 
 @app.command
@@ -60,13 +90,13 @@ def show(spec: str, /, *, size: int | None = None) -> None:
     with when_interrupted("the images read so far are kept in the cache; the same command goes on from there."):
         faces = load_data(spec, size=size)
     persons = "" if faces.identity is None else f", {len(set(faces.identity.tolist())):,} persons"
-    print(f"{faces.source.spec}: {len(faces):,} faces of {faces.size} x {faces.size} pixels{persons}")
+    say(f"{faces.source.spec}: {len(faces):,} faces of {faces.size} x {faces.size} pixels{persons}")
     parts = {name: part for name in ("train", "valid", "test") if (part := getattr(faces, name)) is not None}
-    print("splits: " + (", ".join(f"{name} {len(part):,}" for name, part in parts.items()) or "none"))
+    say("splits: " + (", ".join(f"{name} {len(part):,}" for name, part in parts.items()) or "none"))
     if not faces.attributes.shape[1]:
-        print("attributes: none")
+        say("attributes: none")
         return
-    print()
+    say()
     print_table(
         [
             ["attribute", "positive", "share", "unknown", *(f"{name} positive" for name in parts)],

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from augface.cli.console import print_table
+from augface.cli.console import print_table, say
 from augface.errors import DataError, UsageError
 
 if TYPE_CHECKING:
@@ -75,12 +75,12 @@ def detect(
             entry["probability"] = None if unlike else float(probability)
     if as_json:
         about = {"detector": loaded.config.model_dump(mode="json", by_alias=True), "prior": prior, "notice": NOTICE}
-        print(json.dumps({**about, "images": found}, indent=1))
+        say(json.dumps({**about, "images": found}, indent=1))
     else:
-        print(_about(loaded.config, prior))
-        print()
-        print_table([_printable(entry["file"]), _answer(entry)] for entry in found)
-        print(f"\n{NOTICE}")
+        say(_about(loaded.config, prior))
+        say()
+        print_table([entry["file"], _answer(entry)] for entry in found)
+        say(f"\n{NOTICE}")
     return UNREADABLE if any("error" in entry for entry in found) else 0
 
 
@@ -113,7 +113,7 @@ def _files(places: tuple[Path, ...]) -> Iterator[tuple[str, bytes | str]]:
 
 def _answer(entry: dict[str, Any]) -> str:
     if "error" in entry:
-        return f"cannot be read: {_printable(entry['error'])}"
+        return f"cannot be read: {entry['error']}"
     square = " (its middle square was looked at)" if entry["cropped"] else ""
     if entry["unlike"]:
         return f"unlike all that it was trained on{square}"
@@ -124,12 +124,7 @@ def _about(config: DetectorConfig, prior: float) -> str:
     """What the detector was trained against, and how well it does."""
     value, low, high = config.auc
     return (
-        f"Detector of {_printable(config.synthetic)} against {_printable(config.real)}, {config.faces:,} faces of "
+        f"Detector of {config.synthetic} against {config.real}, {config.faces:,} faces of "
         f"each, {config.created[:10]}.\nOn people it had not seen its AUC was {value:.3f} ({low:.3f} to {high:.3f}; "
         f"0.5 is guessing).\nPrior: {prior:g} of such pictures are expected to be synthetic."
     )
-
-
-def _printable(text: str) -> str:
-    """A stranger's text without what would move the cursor."""
-    return text if text.isprintable() else ascii(text)

@@ -7,7 +7,7 @@ import platform
 import shutil
 from importlib import metadata
 
-from augface.cli.console import print_table
+from augface.cli.console import print_table, say
 
 NEEDED_MISSING = 3
 SCARCE_DISK = 2_000_000_000
@@ -21,14 +21,14 @@ def doctor() -> int:
     """
     from augface.version import __version__
 
-    print(f"augface {__version__} on Python {platform.python_version()}, {platform.platform(terse=True)}\n")
+    say(f"augface {__version__} on Python {platform.python_version()}, {platform.platform(terse=True)}\n")
     to_do = [*_packages(), *_devices(), *_feature_spaces(), *_cache()]
     if not to_do:
-        print("All is fine.")
+        say("All is fine.")
         return 0
-    print("To do:")
+    say("To do:")
     for step in to_do:
-        print(f"  {step}")
+        say(f"  {step}")
     return NEEDED_MISSING
 
 
@@ -52,30 +52,30 @@ def _packages() -> list[str]:
         else:
             rows.append(["  !!", requirement.name, f"{version}, but {requirement.specifier} is needed"])
             to_do.append(f"pip install '{requirement.name}{requirement.specifier}'")
-    print("Packages")
+    say("Packages")
     print_table(rows)
-    print()
+    say()
     return to_do
 
 
 def _devices() -> list[str]:
     from augface.threads import cores
 
-    print("Devices")
-    print(f"  CPU: {cores()} cores, {_memory()} of memory")
+    say("Devices")
+    say(f"  CPU: {cores()} cores, {_memory()} of memory")
     try:
         import torch
     except (ImportError, OSError) as error:
-        print("  !! torch cannot be loaded\n")
+        say("  !! torch cannot be loaded\n")
         return [f"Install torch again; loading it fails with: {error}"]
     for index in range(torch.cuda.device_count()):
         properties = torch.cuda.get_device_properties(index)
-        print(f"  cuda:{index}: {properties.name}, {properties.total_memory / 1e9:.0f} GB of memory")
+        say(f"  cuda:{index}: {properties.name}, {properties.total_memory / 1e9:.0f} GB of memory")
     if torch.backends.mps.is_available():
-        print("  mps: Apple GPU")
+        say("  mps: Apple GPU")
     if not torch.cuda.is_available() and not torch.backends.mps.is_available():
-        print("  no GPU: training runs on the CPU")
-    print()
+        say("  no GPU: training runs on the CPU")
+    say()
     return []
 
 
@@ -102,25 +102,26 @@ def _feature_spaces() -> list[str]:
         rows.append(["  ok" if present else "  --", name, detail])
         if name == DEFAULT_SPACE and not present:
             to_do.append(f"The default feature space {name} has no weights: {detail}")
-    print("Feature spaces")
+    say("Feature spaces")
     print_table(rows)
-    print()
+    say()
     return to_do
 
 
 def _cache() -> list[str]:
+    from augface.cache import entries
     from augface.files import cache_dir, human_bytes
 
     folder = cache_dir()
     existing = next(place for place in [folder, *folder.absolute().parents] if place.is_dir())
-    held = sum(path.lstat().st_size for path in folder.rglob("*") if path.is_file())
+    held = sum(entry.bytes for entry in entries())
     free = shutil.disk_usage(existing).free
-    print("Cache")
-    print(f"  {folder}: {human_bytes(held)} held, {human_bytes(free)} free on its disk")
+    say("Cache")
+    say(f"  {folder}: {human_bytes(held)} held, {human_bytes(free)} free on its disk")
     to_do = []
     if not os.access(existing, os.W_OK | os.X_OK):
         to_do.append(f"The cache folder {folder} cannot be written. Set AUGFACE_CACHE to a folder that can.")
     if free < SCARCE_DISK:
-        print("  !! little space left; `augface data purge` frees what the cache holds")
-    print()
+        say("  !! little space left; `augface data purge` frees what the cache holds")
+    say()
     return to_do

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from augface.cli.console import check_output, check_registered, print_paths, shown, split_names, when_interrupted
+from augface.cli.console import check_output, check_registered, print_paths, say, shown, split_names, when_interrupted
 
 IMAGES_PER_MINUTE = {"efficientnet": 4_000, "inception": 1_800, "clip": 2_000, "dinov2": 60, "pixels": 60_000}
 """Feature extraction on two slow cores; what an estimate is made of."""
@@ -74,13 +74,13 @@ def evaluate(
     count = len(real_faces) + len(fake_faces) + (0 if train_faces is None else min(len(train_faces), len(real_faces)))
     minutes = max(1, round(sum(count / IMAGES_PER_MINUTE.get(space, 1_000) for space in measured_in)))
     pixels = "in their own size" if real_faces.originals is not None else f"of {real_faces.size} pixels"
-    print(f"Measure {len(fake_faces):,} synthetic against {len(real_faces):,} real faces {pixels}.")
-    print(f"Feature spaces: {', '.join(measured_in)}.")
+    say(f"Measure {len(fake_faces):,} synthetic against {len(real_faces):,} real faces {pixels}.")
+    say(f"Feature spaces: {', '.join(measured_in)}.")
     for space in measured_in:
         present, detail = weights_status(space)
         if not present:
-            print(f"The weights of {space} are missing: {detail}.")
-    print(f"Estimated: about {minutes} min on a CPU, then kept in the cache; under 20 MB in {shown(out)}.", flush=True)
+            say(f"The weights of {space} are missing: {detail}.")
+    say(f"Estimated: about {minutes} min on a CPU, then kept in the cache; under 20 MB in {shown(out)}.")
     if dry_run:
         return
     new_directory(out)
@@ -101,6 +101,6 @@ def evaluate(
         )
         evaluation.to_json(out / "results.json")
         evaluation.to_html(out / "report.html", real_images=real_images)
-    print(f"\n{terminal_summary(evaluation, in_full=True)}\n")
+    say(f"\n{terminal_summary(evaluation, in_full=True)}\n")
     paths = {"results": out / "results.json", "report": out / "report.html", "detector": out / "detector"}
     print_paths({label: path for label, path in paths.items() if path.exists()})

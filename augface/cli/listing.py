@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from augface.cli.console import print_table
+from augface.cli.console import print_table, say
 
 if TYPE_CHECKING:
     from augface.registry import Registry
@@ -22,9 +22,9 @@ def list_names(kind: Kind | None = None, /) -> None:
         _list_one(kind)
         return
     for each in get_args(Kind):
-        print(f"{each}:")
+        say(f"{each}:")
         _list_one(each)
-        print()
+        say()
 
 
 def _list_one(kind: Kind) -> None:

@@ -14,6 +14,7 @@ from augface.cli.console import (
     parse_settings,
     print_paths,
     run_name,
+    say,
     shown,
     split_names,
     when_interrupted,
@@ -111,14 +112,14 @@ def rebalance(
         external_test=external,
         allow_identity_overlap=allow_identity_overlap,
     )
-    print(plan.describe(), flush=True)
+    say(plan.describe())
     if dry_run:
         return
     with when_interrupted(
         f"what is done is kept in {shown(run_dir)}; the same command with --resume goes on from there."
     ):
         outcome = carry_out(plan, run_dir, resume=resume, real_images=real_images)
-    print(f"\n{terminal_summary(outcome.evaluation)}\n")
+    say(f"\n{terminal_summary(outcome.evaluation)}\n")
     print_paths(
         {
             "data set": outcome.dataset_dir,

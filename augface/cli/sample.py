@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from augface.cli.console import check_output, parse_where, print_paths, run_name, shown, when_interrupted
+from augface.cli.console import check_output, parse_where, print_paths, run_name, say, shown, when_interrupted
 from augface.errors import UsageError
 
 if TYPE_CHECKING:
@@ -60,6 +60,7 @@ def sample(
 
     from augface.files import atomic_path, human_bytes
     from augface.generators import load_generator
+    from augface.text import csv_text
 
     inner = generator_dir / "generator"
     generator = load_generator(inner if inner.is_dir() else generator_dir)
@@ -73,8 +74,8 @@ def sample(
     total = n if flip is None else 2 * n
     size = sum(map(len, _pngs(probe, generator))) / len(probe)
     seconds = (time.perf_counter() - started) / len(probe)
-    print(f"Generate {total:,} faces of {probe.size} x {probe.size} pixels.")
-    print(f"Estimated: {max(1, round(seconds * total)):,} s; {human_bytes(size * total)} in {shown(out)}.", flush=True)
+    say(f"Generate {total:,} faces of {probe.size} x {probe.size} pixels.")
+    say(f"Estimated: {max(1, round(seconds * total)):,} s; {human_bytes(size * total)} in {shown(out)}.")
     if dry_run:
         return
     with when_interrupted(f"nothing was written to {shown(out)}."), atomic_path(out) as folder:
@@ -84,7 +85,7 @@ def sample(
             for part in make(n):
                 tables.append(_write(part, generator, folder))
                 progress.update(len(part))
-        pd.concat(tables).to_csv(folder / "metadata.csv", index=False)
+        (folder / "metadata.csv").write_text(csv_text(pd.concat(tables)), encoding="utf-8", newline="")
     print_paths({"faces": out, "labels": out / "metadata.csv"})
 
 

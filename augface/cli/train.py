@@ -12,6 +12,7 @@ from augface.cli.console import (
     check_registered,
     parse_settings,
     print_paths,
+    say,
     shown,
     when_interrupted,
 )
@@ -57,9 +58,9 @@ def train(
     with when_interrupted("the images read so far are kept in the cache; the same command goes on from there."):
         faces = preview_data(data, size=size) if dry_run else load_data(data, size=size)
     learnt = faces.train if faces.train is not None else faces
-    print(f"Train {generator} on {len(learnt):,} faces of {faces.source.spec}, {faces.size} x {faces.size} pixels.")
+    say(f"Train {generator} on {len(learnt):,} faces of {faces.source.spec}, {faces.size} x {faces.size} pixels.")
     cost = f"{budget} of training" if "trainable" in model.capabilities else "no training, some seconds"
-    print(f"Estimated: {cost}; less than 1 GB in {shown(out)}.", flush=True)
+    say(f"Estimated: {cost}; less than 1 GB in {shown(out)}.")
     if dry_run:
         return
     with when_interrupted(

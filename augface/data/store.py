@@ -5,7 +5,7 @@ An entry is a folder, named by what determines its pixels:
     images.npy       uint8 (N, size, size, 3); rows of bad images stay black and are never shown
     progress.jsonl   one line a finished chunk, with its checksum and bad images: what a restart goes on from
     bad.json         the images that could not be used, each with its reason
-    entry.json       what it is; `pixels` (a checksum) stands in it once all is there
+    entry.json       what it is; `pixels` (a checksum) stands in it once all is there, and what shows that it still is
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ import numpy as np
 from tqdm import tqdm
 
 from augface.arrays import Pixels
-from augface.cache import read_entry, touch, write_entry
+from augface.cache import open_entry, prepare_cache, read_entry, touch, write_entry
 from augface.data.crops import Crop, crop_name, crop_side
 from augface.data.dataset import FaceDataset, Source
 from augface.data.images import DECODER, MAX_BYTES, BadImage, decode_face, quiet_decoding
@@ -39,6 +39,7 @@ CHUNK_BYTES = 6_000_000
 """Pixels of one chunk, the unit of parallel work and of what a killed start loses."""
 SAMPLE = 64
 """Images that a plan looks at."""
+PIXELS = "images.npy"
 TOLERATED = 10
 """Bad images that are always tolerated, unless they are more than half of all."""
 
@@ -82,6 +83,8 @@ def load_images(
     allowed = int(max(max_bad * len(listing), min(TOLERATED, len(listing) // 2))) if max_bad > 0 else 0
     stored = _open(folder, (len(listing), size, size, 3))
     if stored is None:
+        if read_entry(folder).get("files"):
+            log.warning(f"The cached images in {folder} are damaged; what is damaged is read again.")
         with output_errors(folder):
             _ingest(folder, listing, crop, size, workers or cores(), allowed)
         stored = _open(folder, (len(listing), size, size, 3))
@@ -160,11 +163,11 @@ def _content_hash(pixels: str, listing: Listing) -> str:
 
 def _open(folder: Path, shape: tuple[int, int, int, int]) -> Pixels | None:
     """The pixels of a finished entry; None where there is none or it is broken."""
-    if "pixels" not in read_entry(folder):
+    if open_entry(folder) is None:
         return None
     try:
-        stored: Pixels = np.load(folder / "images.npy", mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError):
+        stored: Pixels = np.load(folder / PIXELS, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError, EOFError):
         return None
     return stored if stored.shape == shape and stored.dtype == np.uint8 else None
 
@@ -175,10 +178,11 @@ def _ingest(folder: Path, listing: Listing, crop: Crop, size: int, workers: int,
     Two processes may do this at the same time: they write the same bytes to the same places, and neither shortens
     what the other has written. Writing goes through the file and not through a map, where a full disk kills.
     """
+    prepare_cache()
     folder.mkdir(parents=True, exist_ok=True)
     rows_a_chunk = max(1, CHUNK_BYTES // (size * size * 3))
     chunks = [range(start, min(start + rows_a_chunk, len(listing))) for start in range(0, len(listing), rows_a_chunk)]
-    pixels = _PixelFile(folder / "images.npy", (len(listing), size, size, 3))
+    pixels = _PixelFile(folder / PIXELS, (len(listing), size, size, 3))
     done = _finished(folder, chunks, pixels)
     todo = [number for number in range(len(chunks)) if number not in done]
     _check_space(folder, sum(len(chunks[number]) for number in todo) * size * size * 3)
@@ -206,6 +210,7 @@ def _ingest(folder: Path, listing: Listing, crop: Crop, size: int, workers: int,
         write_entry(
             folder,
             description,
+            files=[PIXELS],
             pixels=hashlib.sha256("".join(done[number].sha256 for number in sorted(done)).encode()).hexdigest(),
             bad=_all_bad(done),
         )
@@ -286,7 +291,7 @@ def _parse(line: bytes) -> tuple[int, Chunk] | None:
         fields = json.loads(line)
         bad = {int(row): str(reason) for row, reason in fields["bad"].items()}
         return int(fields["chunk"]), Chunk(str(fields["sha256"]), bad)
-    except (ValueError, KeyError, TypeError, AttributeError):  # cut short when the process was killed
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):  # cut short when the process was killed
         return None
 
 

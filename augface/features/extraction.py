@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
@@ -14,18 +15,22 @@ import numpy as np
 from tqdm import tqdm
 
 from augface.arrays import Floats32
-from augface.cache import touch
+from augface.cache import prepare_cache, touch
+from augface.checked_arrays import read_arrays, write_arrays
 from augface.data.dataset import FaceDataset
 from augface.data.images import quiet_decoding
 from augface.errors import DataError, OutputError
 from augface.features.base import Features, FeatureSpace
-from augface.files import atomic_path, cache_dir
+from augface.files import cache_dir
+from augface.text import one_line
 from augface.threads import cores, in_order
 
 PART = 1024
 """Faces whose features make one entry of the cache."""
 
 Prepared = list[Floats32]
+
+log = logging.getLogger("augface")
 
 
 def features_of(data: FaceDataset, space: FeatureSpace) -> Features:
@@ -42,7 +47,7 @@ def features_in_spaces(data: FaceDataset, spaces: Sequence[FeatureSpace]) -> lis
         DataError: a file has changed since it was listed, or a network gives NaN or infinity.
     """
     features = [np.empty((len(data), space.dimension), dtype=np.float32) for space in spaces]
-    names = " and ".join(space.name for space in spaces)
+    names = one_line(" and ".join(space.name for space in spaces))
     with tqdm(total=len(data), desc=f"{names} features", unit="img", disable=not sys.stderr.isatty()) as progress:
         for start in range(0, len(data), PART):
             rows = slice(start, start + PART)
@@ -127,24 +132,25 @@ def _cache_path(content: bytes, space: FeatureSpace) -> Path:
 
 
 def _read(path: Path, count: int, dimension: int) -> Features | None:
-    """The cached features, or None where there are none or the file was cut short."""
-    from safetensors import SafetensorError
-    from safetensors.numpy import load_file
-
+    """The cached features; None where there are none, or they are damaged."""
+    if not path.is_file():
+        return None
     try:
-        features: Features = load_file(path)["features"]
-    except (OSError, SafetensorError, KeyError, ValueError):
+        features: Features = read_arrays(path)["features"]
+        if features.shape != (count, dimension) or features.dtype != np.float32:
+            raise DataError(f"{path} holds features of another shape.")
+    except (DataError, KeyError) as error:
+        log.warning(f"{error} The features are extracted again.")
         return None
     touch(path)
-    return features if features.shape == (count, dimension) and features.dtype == np.float32 else None
+    return features
 
 
 def _write(path: Path, features: Features, space: FeatureSpace, data: FaceDataset) -> None:
-    from safetensors.numpy import save
-
-    metadata = {
+    about = {
         "protocol": json.dumps(space.protocol, sort_keys=True),
         "description": f"{data.source.spec}, {len(data)} faces",
     }
-    with suppress(OutputError), atomic_path(path) as temporary:  # a full disk costs the cache, not the result
-        temporary.write_bytes(save({"features": features}, metadata=metadata))
+    with suppress(OutputError):  # a full disk costs the cache, not the result
+        prepare_cache()
+        write_arrays(path, {"features": features}, about)

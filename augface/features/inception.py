@@ -12,15 +12,15 @@ from functools import cache
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
-from safetensors import SafetensorError
-from safetensors.numpy import load_file, save
 
 from augface.arrays import Floats32, Floats64, Pixels
-from augface.errors import OutputError
+from augface.cache import prepare_cache
+from augface.checked_arrays import read_arrays, write_arrays
+from augface.errors import DataError, OutputError
 from augface.features.base import Features, NetworkSpace
 from augface.features.resize import resized
 from augface.features.weights import Weights, WeightsFile, load_into, read_weights
-from augface.files import atomic_path, cache_dir
+from augface.files import cache_dir
 
 if TYPE_CHECKING:
     import torch
@@ -105,10 +105,10 @@ def _classes(weights: Weights) -> Floats32:
     """The classifier's matrix, float32 (2048, 1008); in the cache, since to read it out of the weights takes torch."""
     path = cache_dir() / "weights" / f"inception-classes-{weights.sha256[:32]}.safetensors"
     try:
-        matrix: Floats32 = load_file(path)["classes"]
-    except (OSError, SafetensorError, KeyError):
+        matrix: Floats32 = read_arrays(path)["classes"]
+    except (DataError, KeyError):
         matrix = np.ascontiguousarray(_state(weights)["fc.weight"].float().numpy().T)
-        metadata = {"description": f"the classifier of {weights.path.name}"}
-        with suppress(OutputError), atomic_path(path) as temporary:
-            temporary.write_bytes(save({"classes": matrix}, metadata=metadata))
+        with suppress(OutputError):
+            prepare_cache()
+            write_arrays(path, {"classes": matrix}, {"description": f"the classifier of {weights.path.name}"})
     return matrix

@@ -22,6 +22,7 @@ from urllib.error import HTTPError
 
 from tqdm import tqdm
 
+from augface.cache import prepare_cache
 from augface.errors import DataError
 from augface.files import atomic_path, cache_dir, human_bytes, sha256_of_file
 
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 
 BLOCK = 1 << 18
 """Bytes that a download reads at once."""
+LONGEST = 300
+"""Letters of what torch says of weights that do not fit, which names every one of them."""
 TIMEOUT = 10.0
 """Seconds to wait for a connection, and for each block."""
 
@@ -138,6 +141,7 @@ def download(file: WeightsFile) -> Path:
     if offline():
         raise DataError(f"No weights for {file.space} here, and AUGFACE_OFFLINE forbids a download. {_by_hand(file)}")
     path = _own_folder() / file.name
+    prepare_cache()
     with atomic_path(path) as temporary:
         digest = hashlib.sha256()
         with temporary.open("wb") as output:
@@ -181,7 +185,8 @@ def load_into(module: torch.nn.Module, state: dict[str, torch.Tensor], path: Pat
     try:
         module.load_state_dict(state, strict=True)
     except RuntimeError as error:
-        raise DataError(f"{path} holds the weights of another network. {error}") from error
+        what = " ".join(str(error).split())
+        raise DataError(f"{path} holds the weights of another network: {what[:LONGEST]}") from error
 
 
 def _places(file: WeightsFile) -> Iterator[Path]:

@@ -19,6 +19,7 @@ from augface.generators.base import Generator
 from augface.rebalancing.filters import Filters
 from augface.rebalancing.strategy import SubgroupPlan
 from augface.seeds import derive_seed
+from augface.text import one_line
 
 log = logging.getLogger("augface")
 
@@ -60,7 +61,7 @@ def draw_accepted(generator: Generator, filters: Filters, plan: SubgroupPlan, *,
     nearest: list[int] = []
     counts = dict.fromkeys(("attribute", "copy", "plausible", "all"), 0)
     drawn = accepted = 0
-    description = f"generating {subgroup.label}"
+    description = one_line(f"generating {subgroup.label}")
     with tqdm(total=plan.wanted, desc=description, unit="face", disable=not sys.stderr.isatty()) as progress:
         for faces in stream:
             passed = filters.check(faces, subgroup, copies_allowed="copies" in generator.capabilities)

@@ -25,6 +25,7 @@ from augface.results import (
     Series,
     Table,
 )
+from augface.text import printable
 
 HEADLINE_ROWS = 12
 """Numbers a section shows before its folded details, which show all."""
@@ -344,10 +345,7 @@ def _subject(evaluation: Evaluation) -> str:
 def _command(command: Any) -> str:
     """The command to copy; what cannot be seen in it, or would turn its text around, is spelled out."""
     text = shlex.join(str(word) for word in command) if isinstance(command, list) else str(command or "")
-    return "".join(
-        character if character.isprintable() or character == "\n" else character.encode("unicode_escape").decode()
-        for character in text
-    )
+    return printable(text)
 
 
 def _provenance(provenance: Mapping[str, Any]) -> list[ProvenanceGroup]:

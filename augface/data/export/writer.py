@@ -31,6 +31,7 @@ from augface.data.export.naming import UNLABELLED, class_names, safe_names
 from augface.data.export.png import encode_png
 from augface.errors import DataError
 from augface.files import atomic_path, atomic_write, new_directory
+from augface.text import csv_text
 from augface.threads import cores
 
 BATCH = 64
@@ -258,7 +259,7 @@ def _write_metadata(directory: Path, table: pd.DataFrame) -> None:
     import pyarrow.parquet as parquet
 
     columns = [name for name in table.columns if name != "path"]
-    table[columns].to_csv(directory / IMAGES / "metadata.csv", index=False)
+    (directory / IMAGES / "metadata.csv").write_text(csv_text(table[columns]), encoding="utf-8", newline="")
     schema = arrow.schema([(name, arrow.type_for_alias(column_type(name))) for name in columns])
     for split, faces in table.groupby("split"):
         place = METADATA[str(split)]

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import pandas as pd
-
-from augface.arrays import Pixels
-from augface.cache import read_entry, touch, write_entry
-from augface.data.dataset import FaceDataset, Source
-from augface.data.pixels import ImageRows
+from augface.cache import open_entry, prepare_cache, read_entry, touch, write_entry
+from augface.data.dataset import FaceDataset
+from augface.data.stored import FILES, read_faces, write_faces
 from augface.errors import OutputError
 from augface.files import atomic_path, cache_dir
+
+log = logging.getLogger("augface")
 
 
 def load_rendered(kind: str, parameters: dict[str, Any], render: Callable[[], FaceDataset]) -> FaceDataset:
@@ -35,6 +34,8 @@ def load_rendered(kind: str, parameters: dict[str, Any], render: Callable[[], Fa
     if (cached := _read(folder)) is not None:
         touch(folder)
         return cached
+    if read_entry(folder):
+        log.warning(f"The cached faces in {folder} are damaged, and are rendered again.")
     rendered = render()
     try:
         _write(folder, rendered)
@@ -46,50 +47,14 @@ def load_rendered(kind: str, parameters: dict[str, Any], render: Callable[[], Fa
 
 
 def _write(folder: Path, rendered: FaceDataset) -> None:
-    labels = rendered.attributes.add_prefix("attribute:").assign(name=rendered.names)
-    if rendered.factors is not None:
-        labels = labels.join(rendered.factors.add_prefix("factor:"))
-    if rendered.identity is not None:
-        labels["identity"] = rendered.identity
-    if rendered.split is not None:
-        labels["split"] = rendered.split
+    prepare_cache()
     with atomic_path(folder) as temporary:
         temporary.mkdir()
-        np.save(temporary / "images.npy", np.asarray(rendered.images), allow_pickle=False)
-        labels.to_parquet(temporary / "labels.parquet", index=False)
-        write_entry(
-            temporary,
-            f"{rendered.source.spec}, {len(rendered):,} images of {rendered.size} x {rendered.size}",
-            spec=rendered.source.spec,
-            content_hash=rendered.source.content_hash,
-            shows_people=rendered.source.shows_people,
-            terms=rendered.source.terms,
-        )
+        write_faces(temporary, rendered)
+        description = f"{rendered.source.spec}, {len(rendered):,} images of {rendered.size} x {rendered.size}"
+        write_entry(temporary, description, files=FILES)
 
 
 def _read(folder: Path) -> FaceDataset | None:
-    """The cached data set; None where there is none or it is broken."""
-    entry = read_entry(folder)
-    try:
-        source = Source(entry["spec"], entry["content_hash"], entry["shows_people"], entry["terms"])
-        stored: Pixels = np.load(folder / "images.npy", mmap_mode="r", allow_pickle=False)
-        labels = pd.read_parquet(folder / "labels.parquet")
-    except (OSError, ValueError, KeyError):
-        return None
-    if len(stored) != len(labels):
-        return None
-    factors = _prefixed(labels, "factor:")
-    return FaceDataset(
-        images=ImageRows(stored, np.arange(len(stored), dtype=np.int64)),
-        attributes=_prefixed(labels, "attribute:").astype("boolean"),
-        identity=labels["identity"].to_numpy(dtype=np.int64) if "identity" in labels else None,
-        split=labels["split"].to_numpy(dtype=np.str_) if "split" in labels else None,
-        source=source,
-        names=labels["name"].to_numpy(dtype=np.str_),
-        factors=factors if factors.shape[1] else None,
-    )
-
-
-def _prefixed(table: pd.DataFrame, prefix: str) -> pd.DataFrame:
-    chosen = table[[name for name in table.columns if name.startswith(prefix)]]
-    return chosen.rename(columns=lambda name: name.removeprefix(prefix))
+    """The cached data set; None where there is none or it is damaged."""
+    return None if open_entry(folder) is None else read_faces(folder)

@@ -8,12 +8,16 @@ import hashlib
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 import platformdirs
 
 from augface.errors import OutputError
+from augface.threads import cores, in_order
+
+LOCK = ".lock"
+"""The file of `augface.locks` in a folder, which counts for nothing."""
 
 
 def cache_dir() -> Path:
@@ -25,6 +29,23 @@ def sha256_of_file(path: Path) -> str:
     """The SHA-256 of a file's bytes, in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def content_hash(path: Path, *, but: Collection[str] = ()) -> str:
+    """SHA-256 over a file, or over the names and contents of all files below a folder.
+
+    Args:
+        path: the file or folder.
+        but: names in the folder, relative to it, that do not count.
+    """
+    if not path.is_dir():
+        return sha256_of_file(path)
+    files = sorted(file for file in path.rglob("*") if file.is_file())
+    names = [file.relative_to(path).as_posix() for file in files]
+    counted = [(name, file) for name, file in zip(names, files, strict=True) if name not in but]
+    digests = in_order(lambda each: sha256_of_file(each[1]), counted, workers=cores(), ahead=64)
+    lines = (f"{digest}  {name}\n" for (name, _), digest in zip(counted, digests, strict=True))
+    return hashlib.sha256("".join(lines).encode(errors="surrogateescape")).hexdigest()
 
 
 @contextlib.contextmanager
@@ -76,20 +97,25 @@ def remove_leftovers(*folders: Path) -> None:
 
 
 def new_directory(path: Path) -> Path:
-    """Make `path` a folder that is empty and writable.
+    """Make `path` a folder that is empty, but perhaps for a lock, and writable.
 
     Raises:
         OutputError: it is a file, holds something already, or cannot be written.
     """
     if path.exists() and not path.is_dir():
         raise OutputError(f"{path} is a file; the output needs a folder.")
-    if path.is_dir() and any(path.iterdir()):
+    if path.is_dir() and not is_vacant(path):
         raise OutputError(f"The output folder {path} is not empty. Choose another, or empty it first.")
     with output_errors(path):
         path.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=path):
             pass
     return path
+
+
+def is_vacant(folder: Path) -> bool:
+    """Whether a folder holds nothing, or nothing but a lock."""
+    return all(path.name == LOCK for path in folder.iterdir())
 
 
 def human_bytes(count: float) -> str:

@@ -34,8 +34,8 @@ def one_line(text: str) -> str:
 
 
 def csv_text(table: pd.DataFrame) -> str:
-    """A table as CSV, without its index, for people and programs: a text that a spreadsheet would take for a formula gets
-    a `'` before it, and control codes are spelt out.
+    """A table as CSV, without its index. A text that a spreadsheet would take for a formula gets a `'` before it, and
+    control codes are spelt out.
 
     >>> import pandas as pd
     >>> print(csv_text(pd.DataFrame({"file": ["=1+1", "a.png"], "n": [-1, 2]})), end="")

@@ -20,6 +20,13 @@ def cores() -> int:
         return os.cpu_count() or 1
 
 
+def computing_threads() -> int:
+    """How many threads torch computes with, as OMP_NUM_THREADS or the machine's cores say."""
+    import torch
+
+    return torch.get_num_threads()
+
+
 def in_order(work: Callable[[Item], Result], items: Iterable[Item], *, workers: int, ahead: int) -> Iterator[Result]:
     """Results of `work` for each item, in order, made by threads that stay at most `ahead` items ahead.
 

@@ -143,7 +143,7 @@ class Study:
         path = self.out / self.name / f"{name}.npz"
         if not path.is_file():
             plan = SubgroupPlan(Subgroup({name: True}), int(self.left.matching({name: True}).sum()), MADE)
-            filters = Filters(self.left, seed=self.draw)
+            filters = Filters.fit(self.left, seed=self.draw)
             faces = draw_accepted(self.generator(), filters, plan, seed=self.draw, max_draws=10).faces
             assert faces is not None, "no face passed the filters"
             labels = faces.attributes.astype("Int8").fillna(-1).to_numpy(dtype=np.int8)

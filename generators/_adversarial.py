@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import ClassVar
 
@@ -21,6 +22,8 @@ from augface.generators._latent import LatentGenerator
 from augface.generators._networks import DiscriminatorNetwork, GeneratorNetwork, stages
 from augface.generators._tensors import normal_noise, to_pixels
 from augface.generators.base import CHUNK, Arrays, GeneratorConfig
+from augface.locks import locked
+from augface.processes import is_main_process
 from augface.seeds import derive_seed
 from augface.training.budget import parse_budget
 from augface.training.loop import Batches, TrainingSettings, train
@@ -86,24 +89,25 @@ class AdversarialGenerator(LatentGenerator):
             discriminator = DiscriminatorNetwork(
                 size, channels, conditions.shape[1], self.config.latent, spectral=self.config.spectral_norm
             )
-        state = train(
-            self._network,
-            discriminator,
-            Batches(data.images, conditions, self._weights(data.attributes)),
-            self.config,
-            latent=self.config.latent,
-            budget=parse_budget(budget),
-            seed=seed,
-            run_dir=folder,
-            resume=resume,
-            identity={
-                "generator": self.name,
-                "config": self.config.model_dump(mode="json") | {"channels": channels},
-                "data": data.source.content_hash,
-                "images": len(data),
-            },
-            preview=self._preview(folder, seed) if folder else None,
-        )
+        with locked(folder) if folder and is_main_process() else nullcontext():
+            state = train(
+                self._network,
+                discriminator,
+                Batches(data.images, conditions, self._weights(data.attributes)),
+                self.config,
+                latent=self.config.latent,
+                budget=parse_budget(budget),
+                seed=seed,
+                folder=folder,
+                resume=resume,
+                identity={
+                    "generator": self.name,
+                    "config": self.config.model_dump(mode="json") | {"channels": channels},
+                    "data": data.source.content_hash,
+                    "images": len(data),
+                },
+                preview=self._preview(folder, seed) if folder else None,
+            )
         self._network = state.average.cpu()
 
     def _preview(self, run_dir: Path, seed: int) -> Callable[[nn.Module, int], Pixels]:

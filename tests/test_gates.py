@@ -44,7 +44,7 @@ def gates(train: FaceDataset) -> Filters:
     with pytest.MonkeyPatch.context() as patch:
         learn = AttributeClassifier.train
         patch.setattr(AttributeClassifier, "train", lambda *data, seed: learn(*data, seed=seed, images=10_000))
-        return Filters(train, seed=1)
+        return Filters.fit(train, seed=1)
 
 
 def made(images: np.ndarray[Any, Any]) -> FaceDataset:
@@ -136,7 +136,7 @@ def test_the_same_seed_gives_the_same_gates() -> None:
     with pytest.MonkeyPatch.context() as patch:
         learn = AttributeClassifier.train
         patch.setattr(AttributeClassifier, "train", lambda *data, seed: learn(*data, seed=seed, images=640))
-        first, second = Filters(train, seed=4), Filters(train, seed=4)
+        first, second = Filters.fit(train, seed=4), Filters.fit(train, seed=4)
     assert (first.smallest_distance_ratio, first.plausibility.highest_score) == (
         second.smallest_distance_ratio,
         second.plausibility.highest_score,
@@ -148,4 +148,4 @@ def test_too_few_faces_are_refused() -> None:
     one_person = load_toyfaces(40, 16)
     one_person = FaceDataset.from_arrays(one_person.images, one_person.attributes, identity=np.zeros(40))
     with pytest.raises(DataError, match="too few people"):
-        Filters(one_person)
+        Filters.fit(one_person)

@@ -15,6 +15,7 @@ import augface
 from augface.classifiers.attributes import AttributeClassifier
 from augface.data import load_data
 from augface.data.dataset import FaceDataset
+from augface.data.export.writer import Manifest
 from augface.downstream import linear
 from augface.downstream.frozen import Frozen
 from augface.errors import DataError, OutputError, UnknownNameError, UsageError
@@ -25,6 +26,7 @@ from augface.generators.base import Generator
 from augface.rebalancing import rebalance as rebalancing
 from augface.rebalancing.rebalance import RebalanceOutcome, plan_rebalance, rebalance
 from augface.rebalancing.settings import RebalanceSettings
+from augface.runs import open_run
 from augface.training import loop
 from augface.training.checkpoints import TrainingState
 
@@ -210,7 +212,7 @@ class TestResume:
             def stop(*_: Any, **__: Any) -> None:
                 raise Stop
 
-            patch.setattr(rebalancing, "write_dataset", stop)
+            patch.setattr(Manifest, "write", stop)
             with pytest.raises(Stop):
                 run(faces, tmp_path / "parts", generator=tiny_gan())
         monkeypatch.setattr("augface.generators._adversarial.train", None)  # the training is not made again
@@ -286,18 +288,23 @@ class TestResume:
     def test_changed_settings_are_refused_by_name(
         self, change: dict[str, Any], said: str, faces: FaceDataset, tmp_path: Path
     ) -> None:
-        rebalancing._open_run(tmp_path / "run", settings_of_a_run(faces), resume=False, needed=0)
+        with open_run(tmp_path / "run", settings_of_a_run(faces), resume=False):
+            pass
         with pytest.raises(UsageError, match=rf"Cannot resume .*: {said} changed since"):
             run(faces, tmp_path / "run", **change, resume=True)
 
     def test_other_data_are_refused(self, faces: FaceDataset, tmp_path: Path) -> None:
-        rebalancing._open_run(tmp_path / "run", settings_of_a_run(faces), resume=False, needed=0)
-        with pytest.raises(UsageError, match="data, data_hash changed since"):
+        with open_run(tmp_path / "run", settings_of_a_run(faces), resume=False):
+            pass
+        with pytest.raises(UsageError, match=r"data changed since \(.*toy:500\), data_hash changed since"):
             run(load_data("toy:500", size=32), tmp_path / "run", resume=True)
 
     def test_a_disk_too_small_is_told_before_any_work(self, faces: FaceDataset, tmp_path: Path) -> None:
-        with pytest.raises(OutputError, match=r"needs about 1000000\.0 TB, but its disk has"):
-            rebalancing._open_run(tmp_path / "run", settings_of_a_run(faces), resume=False, needed=10**18)
+        with (
+            pytest.raises(OutputError, match=r"needs about 1000000\.0 TB, but its disk has"),
+            open_run(tmp_path / "run", settings_of_a_run(faces), resume=False, needed=10**18),
+        ):
+            raise AssertionError("it was opened")
         assert not list((tmp_path / "run").iterdir())
 
     def test_resume_of_nothing_starts(self, faces: FaceDataset, tmp_path: Path) -> None:

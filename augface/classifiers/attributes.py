@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import itertools
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from sklearn.metrics import balanced_accuracy_score
 from torch import Tensor, nn
@@ -93,6 +95,21 @@ class AttributeClassifier:
                 score = balanced_accuracy_score(truth, probabilities[known, column] >= value)
                 classifier.thresholds[name] = Threshold(value, float(score))
         return classifier
+
+    def arrays(self) -> dict[str, npt.NDArray[Any]]:
+        """All that was learnt, as named arrays."""
+        return {name: tensor.cpu().numpy() for name, tensor in self._network.state_dict().items()}
+
+    @classmethod
+    def of_arrays(
+        cls, attributes: list[str], arrays: Mapping[str, npt.NDArray[Any]], thresholds: dict[str, Threshold]
+    ) -> AttributeClassifier:
+        """The classifier whose `arrays` these are."""
+        device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        network = small_network(len(attributes))
+        network.load_state_dict({name: torch.from_numpy(array) for name, array in arrays.items()})
+        network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        return cls(attributes, network.eval(), thresholds)
 
     def column(self, attribute: str) -> int:
         """The output for this attribute."""

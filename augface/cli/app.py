@@ -20,6 +20,7 @@ from augface.cli.report import report
 from augface.cli.sample import sample
 from augface.cli.train import train
 from augface.errors import UsageError
+from augface.processes import is_main_process, world_size
 from augface.version import __version__
 
 HELP = """Will synthetic faces help my imbalanced face data set, and what do they cost me?
@@ -64,6 +65,14 @@ def run(words: list[str]) -> int:
         UsageError: an unknown command or option, or a value of the wrong kind.
     """
     show_log_on_stderr()
+    command = next((word for word in words if not word.startswith("-")), "train")
+    if world_size() > 1 and command != "train" and "--help" not in words:
+        if not is_main_process():
+            return UsageError.exit_code  # what is to be said the main process says
+        raise UsageError(
+            f"augface {command} runs in one process, but there are {world_size()} (WORLD_SIZE): start it without "
+            "torchrun or accelerate launch. `augface train` alone takes several."
+        )
     try:
         result = app([_present_name(word) for word in words])
     except CycloptsError as error:

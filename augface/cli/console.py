@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from augface.errors import OutputError, UnknownNameError, UsageError
+from augface.files import LOCK, is_vacant
+from augface.locks import locked
 from augface.text import one_line, printable
 
 if TYPE_CHECKING:
@@ -146,21 +148,24 @@ def run_name(command: str, *details: str) -> str:
 
 
 def check_output(folder: Path, *, resume: bool | None = None) -> Path:
-    """Fail before any work where `folder` cannot take the output. It is not created.
+    """Fail before any work where `folder` cannot take the output, or is in use. It is not created.
 
     Args:
         folder: where the output is to go.
         resume: whether to go on with what is there; None for commands that cannot.
 
     Raises:
-        OutputError: it is a file, not writable, or holds something and `resume` was not asked for.
+        OutputError: it is a file, not writable, in use, or holds something and `resume` was not asked for.
     """
     existing = next(place for place in [folder, *folder.absolute().parents] if place.exists())
     if not existing.is_dir():
         raise OutputError(f"{shown(existing)} is a file; the output needs a folder. Choose another with --out.")
     if not os.access(existing, os.W_OK | os.X_OK):
         raise OutputError(f"The folder {shown(existing)} cannot be written. Choose another with --out.")
-    if existing == folder and not resume and any(folder.iterdir()):
+    if existing == folder and (folder / LOCK).exists():
+        with locked(folder):  # which tells whether it is in use
+            pass
+    if existing == folder and not resume and not is_vacant(folder):
         go_on = "Go on with what is there by --resume, or choose" if resume is False else "Choose"
         raise OutputError(f"The output folder {shown(folder)} is not empty. {go_on} another with --out.")
     return folder

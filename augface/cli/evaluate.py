@@ -64,6 +64,7 @@ def evaluate(
     from augface.evaluation.inputs import open_faces
     from augface.features import DEFAULT_SPACE, weights_status
     from augface.files import new_directory
+    from augface.locks import locked
     from augface.report import terminal_summary
 
     if wanted_spaces is not None and not dry_run:
@@ -83,10 +84,11 @@ def evaluate(
     say(f"Estimated: about {minutes} min on a CPU, then kept in the cache; under 20 MB in {shown(out)}.")
     if dry_run:
         return
-    new_directory(out)
-    with when_interrupted(
-        "no results were written; features so far are kept in the cache, so the same command is faster."
+    with (
+        when_interrupted("no results were written; features so far are kept in the cache: the same command is faster."),
+        locked(out),
     ):
+        new_directory(out)
         evaluation = run_evaluators(
             real_faces,
             fake_faces,

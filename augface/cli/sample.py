@@ -85,6 +85,7 @@ def sample(
             for part in make(n):
                 tables.append(_write(part, generator, folder))
                 progress.update(len(part))
+        check_output(out)  # nobody has put anything there in the meantime
         (folder / "metadata.csv").write_text(csv_text(pd.concat(tables)), encoding="utf-8", newline="")
     print_paths({"faces": out, "labels": out / "metadata.csv"})
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Annotated
 
@@ -16,6 +17,7 @@ from augface.cli.console import (
     shown,
     when_interrupted,
 )
+from augface.processes import is_main_process
 
 
 def train(
@@ -39,7 +41,8 @@ def train(
         data: The data set: toy, celeba:DIR, folder:DIR, or a folder.
         budget: A time such as 90s, 10m or 2h, or a number of images such as 200k.
         size: Height and width of the faces, in pixels.
-        seed: The same seed and number of images give the same generator.
+        seed: The same seed and number of images give the same generator on the same machine, with as many threads
+            (OMP_NUM_THREADS).
         resume: Go on with the run that is in the run folder.
         dry_run: Say what would be done and what it would cost, and stop.
     """
@@ -47,14 +50,17 @@ def train(
     from augface.training.budget import parse_budget
 
     check_registered(GENERATORS, [generator])
-    check_output(out, resume=resume)
+    if is_main_process():
+        check_output(out, resume=resume)
     parse_budget(budget)
     chosen = parse_settings(settings or [])
 
     from augface.data import load_data, preview_data
     from augface.generators import create_generator
+    from augface.runs import Run, RunSettings, open_run
 
     model = create_generator(generator, **chosen)
+    known = json.loads(model.config.model_dump_json(exclude_none=True))  # now, as fitting may find out more
     with when_interrupted("the images read so far are kept in the cache; the same command goes on from there."):
         faces = preview_data(data, size=size) if dry_run else load_data(data, size=size)
     learnt = faces.train if faces.train is not None else faces
@@ -63,9 +69,26 @@ def train(
     say(f"Estimated: {cost}; less than 1 GB in {shown(out)}.")
     if dry_run:
         return
+    run_settings = RunSettings(
+        data=faces.source.spec,
+        data_hash=faces.source.content_hash,
+        size=faces.size,
+        generator={"name": generator, **known},
+        budget=budget,
+        seed=seed,
+    )
     with when_interrupted(
         f"checkpoints are kept in {shown(out)}; the same command with --resume goes on from the last one."
     ):
-        model.fit(learnt, budget=budget, run_dir=out, resume=resume, seed=seed)
-        model.save(out / "generator")
+        if not is_main_process():  # takes part in the training, and leaves all files to the main process
+            if not Run(out, run_settings, resume).has("generator"):
+                model.fit(learnt, budget=budget, run_dir=out, resume=resume, seed=seed)
+            return
+        with open_run(out, run_settings, resume=resume) as run:
+
+            def fit(place: Path) -> None:
+                model.fit(learnt, budget=budget, run_dir=out, resume=run.resumed, seed=seed)
+                model.save(place)
+
+            run.stage("generator", "training the generator", fit)
     print_paths({"generator": out / "generator"})

@@ -18,7 +18,8 @@ FILES = (PIXELS, TABLE, SOURCE)
 
 
 def write_faces(folder: Path, faces: FaceDataset) -> None:
-    """Write all that is known of the faces into a folder that is there; `originals` are not kept."""
+    """Write all that is known of the faces into a folder, which may be there; `originals` are not kept."""
+    folder.mkdir(exist_ok=True)
     table = faces.attributes.add_prefix("attribute:").assign(name=faces.names)
     if faces.factors is not None:
         table = table.join(faces.factors.add_prefix("factor:"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
@@ -12,21 +13,23 @@ from pathlib import Path
 from typing import ClassVar, Protocol
 
 import numpy as np
-from safetensors import SafetensorError
-from safetensors.numpy import load, save
 from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
 from augface.arrays import Booleans, Floats32, Floats64, Integers
+from augface.checked_arrays import read_arrays, write_arrays
 from augface.downstream.arms import Arm
 from augface.downstream.data import KEPT, ExperimentData, Part, TrainingSet, training_set
-from augface.files import atomic_write
+from augface.errors import DataError
 from augface.metrics.effects import BOOTSTRAPS, Effect, paired_effect, people_weights
 from augface.metrics.scores import average_precisions
 from augface.seeds import random_generator
 from augface.threads import cores, in_order
+from augface.version import __version__
 
 SEEDS = 5
+
+log = logging.getLogger("augface")
 
 
 class Learner(Protocol):
@@ -98,14 +101,14 @@ class Experiment:
         path = self._path(arm, seed, attributes)
         if path is not None and path.is_file():
             try:
-                return load(path.read_bytes())
-            except SafetensorError:  # cut short by something else than this program: done again
-                path.unlink()
+                return read_arrays(path)
+            except DataError as error:
+                log.warning(f"{error} It is done again.")
         training = training_set(arm, self.data, seed, self.seed)
         # the same weights and order for each arm
         found = self.learner.learn(arm, training, attributes, random_generator(self.seed, "head", seed))
         if path is not None:
-            atomic_write(path, save(found))
+            write_arrays(path, found)
         return found
 
     def _path(self, arm: Arm, seed: int, attributes: list[int]) -> Path | None:
@@ -116,7 +119,7 @@ class Experiment:
 
     @cached_property
     def _fingerprint(self) -> str:
-        return f"{self.data.fingerprint}{self.learner.mode}{self.learner.protocol}{KEPT}{self.seed}"
+        return f"{__version__}{self.data.fingerprint}{self.learner.mode}{self.learner.protocol}{KEPT}{self.seed}"
 
 
 def valid_score(valid: Part, decisions: Sequence[dict[str, Floats32]]) -> float:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,12 +16,15 @@ from tqdm import tqdm
 
 from augface.data.dataset import FaceDataset, concatenate
 from augface.data.groups import Subgroup
+from augface.data.stored import read_faces, write_faces
 from augface.errors import require
 from augface.generators.base import Generator
 from augface.rebalancing.filters import Filters
 from augface.rebalancing.strategy import SubgroupPlan
 from augface.seeds import derive_seed
 from augface.text import one_line
+
+COUNTS = "counts.json"
 
 log = logging.getLogger("augface")
 
@@ -46,6 +51,20 @@ class Accepted:
     def count(self) -> int:
         """How many faces passed all filters and were kept."""
         return len(self.nearest)
+
+    def save(self, folder: Path) -> None:
+        """Write the faces and the counts to a folder, which is made."""
+        folder.mkdir()
+        if self.faces is not None:
+            write_faces(folder, self.faces)
+        counts = {"nearest": self.nearest, "drawn": self.drawn, "passed": self.passed}
+        (folder / COUNTS).write_text(json.dumps(counts) + "\n", encoding="utf-8")
+
+    @classmethod
+    def load(cls, folder: Path, plan: SubgroupPlan) -> Accepted:
+        """What `save` wrote of the same subgroup."""
+        counts = json.loads((folder / COUNTS).read_text(encoding="utf-8"))
+        return cls(plan, read_faces(folder) if counts["nearest"] else None, **counts)
 
 
 def draw_accepted(generator: Generator, filters: Filters, plan: SubgroupPlan, *, seed: int, max_draws: int) -> Accepted:

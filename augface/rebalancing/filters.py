@@ -6,13 +6,17 @@ feature space nor the classifier of the evaluators that measure the result.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 
 from augface.arrays import Booleans, Floats32, Integers
-from augface.classifiers.attributes import AttributeClassifier
+from augface.checked_arrays import about, read_arrays, write_arrays
+from augface.classifiers.attributes import AttributeClassifier, Threshold
 from augface.classifiers.copies import CopyFinder
 from augface.classifiers.plausibility import PlausibilityClassifier
 from augface.data.dataset import FaceDataset
@@ -24,6 +28,8 @@ INNER_SHARE = 0.2
 NON_MATES_REFUSED = 0.01
 """The share of real faces of other people that each of the copy and plausibility filters would refuse."""
 
+PLAUSIBILITY = "plausibility."
+"""What the names of its arrays begin with, in the file of the filters."""
 MINIMUM = 2
 """Faces to fit on, and faces to choose thresholds on, without which there are no filters."""
 
@@ -49,34 +55,67 @@ class Passed:
         return passed
 
 
+@dataclass(frozen=True, eq=False)
 class Filters:
     """The filters, fitted on a train split; a `DataError` where it is too small for that.
 
     Attributes:
+        train: these faces.
         classifier: the classifier of attributes, trained without the inner fold.
         smallest_distance_ratio: a face whose nearest neighbour distance ratio is smaller counts as a copy; see
             `copies`.
         plausibility: the classifier of faces that look damaged.
     """
 
-    def __init__(self, train: FaceDataset, *, seed: int = 0) -> None:
+    train: FaceDataset
+    classifier: AttributeClassifier
+    plausibility: PlausibilityClassifier
+    smallest_distance_ratio: float
+
+    @classmethod
+    def fit(cls, train: FaceDataset, *, seed: int = 0) -> Filters:
+        """Fit the filters on these faces, with an inner fold of other people for their thresholds."""
         held_out = inner_fold(train, INNER_SHARE, seed)
         if min(held_out.sum(), (~held_out).sum()) < MINIMUM:
             raise DataError(
                 f"The {len(train)} training faces are of too few people to filter synthetic faces by: the filters are "
                 "fitted on one part of them, and their thresholds are chosen on the other."
             )
-        self.classifier = AttributeClassifier.train(train, held_out, seed=seed)
+        classifier = AttributeClassifier.train(train, held_out, seed=seed)
         people = groups_of(train)
-        self._copies = CopyFinder(train.images, people)
-        non_mates = self._copies.search(train.select(held_out).images, people[held_out])
-        self.smallest_distance_ratio = float(np.quantile(non_mates.distance_ratio, NON_MATES_REFUSED))
-        self.plausibility = PlausibilityClassifier.fit(
+        non_mates = CopyFinder(train.images, people).search(train.select(held_out).images, people[held_out])
+        plausibility = PlausibilityClassifier.fit(
             np.asarray(train.images[np.flatnonzero(~held_out)]),
             np.asarray(train.images[np.flatnonzero(held_out)]),
             refused=NON_MATES_REFUSED,
             seed=derive_seed(seed, "plausibility"),
         )
+        smallest = float(np.quantile(non_mates.distance_ratio, NON_MATES_REFUSED))
+        return cls(train, classifier, plausibility, smallest)
+
+    def save(self, path: Path) -> None:
+        """Write what was fitted to a file; the training faces are not in it."""
+        thresholds = {name: asdict(threshold) for name, threshold in self.classifier.thresholds.items()}
+        write_arrays(
+            path,
+            {
+                **self.classifier.arrays(),
+                **{PLAUSIBILITY + name: array for name, array in self.plausibility.arrays.items()},
+                "smallest_distance_ratio": np.array(self.smallest_distance_ratio),
+            },
+            {"attributes": json.dumps(self.classifier.attributes), "thresholds": json.dumps(thresholds)},
+        )
+
+    @classmethod
+    def load(cls, path: Path, train: FaceDataset) -> Filters:
+        """The filters that `save` wrote, of the same training faces."""
+        arrays, texts = read_arrays(path), about(path.read_bytes())
+        smallest = float(arrays.pop("smallest_distance_ratio"))
+        names = [name for name in arrays if name.startswith(PLAUSIBILITY)]
+        plausibility = PlausibilityClassifier({name.removeprefix(PLAUSIBILITY): arrays.pop(name) for name in names})
+        thresholds = {name: Threshold(**each) for name, each in json.loads(texts["thresholds"]).items()}
+        classifier = AttributeClassifier.of_arrays(json.loads(texts["attributes"]), arrays, thresholds)
+        return cls(train, classifier, plausibility, smallest)
 
     def check(self, faces: FaceDataset, where: Mapping[str, bool], *, copies_allowed: bool = False) -> Passed:
         """Which of these faces pass that were requested with `where`."""
@@ -93,3 +132,7 @@ class Filters:
             nearest=likeness.nearest,
             copies_allowed=copies_allowed,
         )
+
+    @cached_property
+    def _copies(self) -> CopyFinder:
+        return CopyFinder(self.train.images)

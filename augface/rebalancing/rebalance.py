@@ -4,32 +4,30 @@ from __future__ import annotations
 
 import json
 import logging
-import shutil
 import time
-import tomllib
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from augface.data.dataset import SPLITS, FaceDataset, concatenate
-from augface.data.export.writer import Manifest, write_dataset
+from augface.data.export.writer import CARD, Manifest, describe_dataset
 from augface.data.groups import Subgroup
 from augface.data.splits import identity_overlap, with_splits
+from augface.data.stored import read_faces, write_faces
 from augface.downstream.full import check_network
 from augface.downstream.settings import DownstreamSettings, Mode
-from augface.errors import OutputError, UsageError, require
+from augface.errors import UsageError, require
 from augface.evaluation.advice import advise
 from augface.evaluation.evaluate import SAMPLES, run_evaluators, sample_grids
 from augface.evaluation.provenance import describe_data, environment, short_name
 from augface.evaluation.verdict import decide
 from augface.evaluators import EVALUATORS
 from augface.evaluators.base import Context
-from augface.files import atomic_write, human_bytes, new_directory, remove_leftovers
-from augface.generators import DEFAULT_GENERATOR, GENERATORS, create_generator, load_generator
+from augface.files import human_bytes
+from augface.generators import DEFAULT_GENERATOR, GENERATORS, create_generator
 from augface.generators.base import Generator
-from augface.rebalancing.drawing import draw_accepted
+from augface.rebalancing.drawing import Accepted, draw_accepted
 from augface.rebalancing.filters import Filters
 from augface.rebalancing.results import (
     BALANCE,
@@ -46,11 +44,15 @@ from augface.rebalancing.settings import MAX_DRAWS, RebalanceSettings
 from augface.rebalancing.strategy import FEW_POSITIVES, Strategy, SubgroupPlan, plan_subgroups
 from augface.rebalancing.suggestions import suggestions
 from augface.results import REBALANCING, Evaluation
+from augface.runs import CHECKPOINTS, Run, open_run
 from augface.seeds import derive_seed
 from augface.training.budget import longer_budget, parse_budget
 
 log = logging.getLogger("augface")
 
+DATASET, REPORT = "dataset", "report.html"
+RESULTS = "results.json"
+"""The output of the last stage: a run that has it is finished."""
 TRAINED_IMAGES_PER_SECOND = 400
 EXTRACTED_IMAGES_PER_SECOND = 70
 DOWNSTREAM_SECONDS = {"frozen": 100, "full": 1500, "off": 0}
@@ -68,6 +70,8 @@ class Plan:
     """Not trained yet."""
     subgroups: list[SubgroupPlan]
     external_test: FaceDataset | None
+    command: str
+    """The command line that makes the run again."""
     seconds: float
     bytes: int
 
@@ -128,8 +132,8 @@ def rebalance(
 ) -> RebalanceOutcome:
     """Balance a face data set with synthetic faces, measure them, and say whether they help.
 
-    Only the train split is used to fit anything, and only it grows. Each step leaves its result in the run folder, and
-    `resume` goes on from there.
+    Only the train split is used to fit anything, and only it grows. Each stage leaves its output in the run folder, and
+    `resume` makes exactly those that are missing.
 
     Args:
         data: the faces; without splits they get some.
@@ -211,6 +215,7 @@ def plan_rebalance(
         budget=budget,
         seed=seed,
         downstream=asked,
+        external_test_hash="" if external_test is None else external_test.source.content_hash,
         max_draws=max_draws,
     )
     wanted = sum(each.wanted for each in subgroups)
@@ -220,84 +225,34 @@ def plan_rebalance(
         created,
         subgroups,
         external_test,
+        command=settings.command(created.config),  # now, as fitting may find out more settings than were given
         seconds=_estimated_seconds(settings, created, data, wanted),
-        bytes=(len(data) + wanted) * data.size**2 * 3 + 40_000_000,
+        bytes=_estimated_bytes(data, wanted),
     )
 
 
 def carry_out(plan: Plan, run_dir: Path, *, resume: bool = False, real_images: bool = True) -> RebalanceOutcome:
-    """Do what was planned, step by step; see `rebalance`."""
-    settings, train, seed = plan.settings, plan.train, plan.settings.seed
+    """Do what was planned, stage by stage; see `rebalance`. What a stage wrote is read again by those after it."""
     if not plan.wanted:
-        raise UsageError(f"The train split of {settings.data} is balanced already in {', '.join(settings.attr)}.")
+        raise UsageError(
+            f"The train split of {plan.settings.data} is balanced already in {', '.join(plan.settings.attr)}."
+        )
     _warn_of_few(plan.subgroups)
-    command = settings.command(plan.generator.config)  # now, as fitting may find out more settings than were given
-    _open_run(run_dir, settings, resume=resume, needed=plan.bytes)
-    if resume and (run_dir / "results.json").exists():
-        evaluation = Evaluation.from_json(run_dir / "results.json")
-        evaluation.to_html(run_dir / "report.html", real_images=real_images)
-        return RebalanceOutcome(evaluation, run_dir, run_dir / "dataset")
-
-    seconds: dict[str, float] = {}
-    with _timed("training the generator", seconds):
-        generator = _fitted(plan, run_dir, resume=resume)
-    with _timed("fitting the filters", seconds):
-        filters = Filters(train, seed=derive_seed(seed, "gates"))
-    with _timed("generating faces", seconds):
-        samples = generator.sample(min(len(plan.valid), generator.available()), seed=derive_seed(seed, "ungated"))
-        accepted = [
-            draw_accepted(generator, filters, each, seed=seed, max_draws=settings.max_draws)
-            for each in plan.subgroups
-            if each.wanted
-        ]
+    with open_run(run_dir, plan.settings, resume=resume, needed=plan.bytes) as run:
+        if run.has(RESULTS, whatever_inputs=True):
+            evaluation = Evaluation.from_json(run_dir / RESULTS)
+            evaluation.to_html(run_dir / REPORT, real_images=real_images)
+            return RebalanceOutcome(evaluation, run_dir, run_dir / DATASET)
+        generator = _generator(plan, run)
+        filters = _filters(plan, run)
+        samples = _samples(plan, run, generator)
+        accepted = [_accepted(plan, run, generator, filters, each) for each in plan.subgroups if each.wanted]
         parts = [part.faces for part in accepted if part.faces is not None]
-        added = concatenate(parts, spec=generator.name) if parts else train.select(slice(0, 0))
-    with _timed("writing the data set", seconds):
-        manifest = _write(plan, run_dir, generator, added)
-    with _timed("measuring", seconds):
+        added = concatenate(parts, spec=generator.name) if parts else plan.train.select(slice(0, 0))
+        manifest = _dataset(plan, run, generator, added)
         context = _context(plan, run_dir, generator, samples, added, real_images=real_images)
-        findings, sections = run_evaluators(context, list(EVALUATORS))
-    copies_allowed = "copies" in generator.capabilities
-    verdict = decide(findings.measurements, findings.skipped)
-    own = [
-        *balance_measurements(plan.subgroups, accepted),
-        *filter_measurements(accepted, filters, copies_allowed=copies_allowed),
-        *label_measurements(filters, settings.attr + settings.within),
-    ]
-    evaluation = Evaluation(
-        verdict=verdict,
-        advice=advise(
-            findings.measurements,
-            verdict,
-            command,
-            longer=longer_budget(settings.budget) if "trainable" in generator.capabilities else "",
-            suggestions=suggestions(own),
-        ),
-        measurements=[*own, *findings.measurements],
-        sections=[BALANCE, FILTERS, SAMPLES, *sections, TRAINING],
-        skipped=findings.skipped,
-        artifacts=[
-            balance_table(plan.subgroups, accepted),
-            *face_grids(accepted, train, section=SAMPLES.key, real_images=real_images, seed=seed),
-            *sample_grids(context),
-            *findings.artifacts,
-            *training_artifacts(run_dir),
-        ],
-        provenance={
-            "job": REBALANCING,
-            "title": f"{' and '.join(settings.attr)} in {short_name(settings.data)}, by {generator.name}",
-            "command": command,
-            "settings": settings.to_dict(),
-            "data": describe_data(plan.data),
-            "generator_hash": generator.fingerprint,
-            "seconds": {name: round(value, 1) for name, value in seconds.items()},
-            **environment(),
-        },
-    )
-    evaluation.to_html(run_dir / "report.html", real_images=real_images)
-    _write_card(manifest, evaluation)
-    evaluation.to_json(run_dir / "results.json")  # last: it says that the run is finished
-    return RebalanceOutcome(evaluation, run_dir, run_dir / "dataset")
+        evaluation = _results(plan, run, context, accepted, filters, manifest)
+        return RebalanceOutcome(evaluation, run_dir, run_dir / DATASET)
 
 
 # Before the work
@@ -350,6 +305,12 @@ def _estimated_seconds(settings: RebalanceSettings, generator: Generator, data: 
     return training + 45 + wanted / 100 + measuring
 
 
+def _estimated_bytes(data: FaceDataset, wanted: int) -> int:
+    """The data set, and what the stages leave: samples, accepted faces, features of the filters, checkpoints."""
+    faces = len(data) + 2 * wanted + len(require(data.valid))
+    return faces * data.size**2 * 3 + len(require(data.train)) * 4096 + 40_000_000
+
+
 def _warn_of_few(subgroups: Sequence[SubgroupPlan]) -> None:
     controls = [name for name, entry in GENERATORS.entries().items() if "copies" in entry.capabilities]
     for each in subgroups:
@@ -361,56 +322,129 @@ def _warn_of_few(subgroups: Sequence[SubgroupPlan]) -> None:
             )
 
 
-def _open_run(run_dir: Path, settings: RebalanceSettings, *, resume: bool, needed: int) -> None:
-    """Make the run folder with its settings, or check that the one to resume has the same."""
-    config = run_dir / "config.toml"
-    if resume and config.exists():
-        changed = settings.changes(tomllib.loads(config.read_text(encoding="utf-8")))
-        if changed:
-            raise UsageError(
-                f"Cannot resume {run_dir}: {', '.join(changed)} changed since. Change back, or choose another folder."
-            )
-        remove_leftovers(run_dir)
-        return
-    new_directory(run_dir)
-    free = shutil.disk_usage(run_dir).free
-    if free < needed:
-        raise OutputError(
-            f"{run_dir} needs about {human_bytes(needed)}, but its disk has {human_bytes(free)} left. Use another."
+# The stages
+
+
+def _generator(plan: Plan, run: Run) -> Generator:
+    """The generator, trained."""
+
+    def train(place: Path) -> None:
+        plan.generator.fit(
+            plan.train,
+            budget=plan.settings.budget,
+            run_dir=run.folder,
+            resume=run.resumed,
+            seed=derive_seed(plan.settings.seed, "fit"),
         )
-    atomic_write(config, settings.to_toml())
+        plan.generator.save(place)
+
+    return type(plan.generator).load(run.stage("generator", "training the generator", train))
 
 
-# The steps
+def _filters(plan: Plan, run: Run) -> Filters:
+    """The filters, fitted."""
+
+    def fit(place: Path) -> None:
+        Filters.fit(plan.train, seed=derive_seed(plan.settings.seed, "gates")).save(place)
+
+    place = run.stage(f"{CHECKPOINTS}/filters.safetensors", "fitting the filters", fit)
+    return Filters.load(place, plan.train)
 
 
-def _fitted(plan: Plan, run_dir: Path, *, resume: bool) -> Generator:
-    """The fitted generator: a finished one from the run folder, or trained now."""
-    directory = run_dir / "generator"
-    if resume and (directory / "config.json").exists():
-        return load_generator(directory)
-    plan.generator.fit(
-        plan.train,
-        budget=plan.settings.budget,
-        run_dir=run_dir,
-        resume=resume,
-        seed=derive_seed(plan.settings.seed, "fit"),
-    )
-    plan.generator.save(directory)
-    return plan.generator
+def _samples(plan: Plan, run: Run, generator: Generator) -> FaceDataset:
+    """Faces as they come out of the generator, for its measures."""
+
+    def sample(place: Path) -> None:
+        wanted = min(len(plan.valid), generator.available())
+        write_faces(place, generator.sample(wanted, seed=derive_seed(plan.settings.seed, "ungated")))
+
+    return read_faces(run.stage(f"{CHECKPOINTS}/samples", "generating samples", sample))
 
 
-def _write(plan: Plan, run_dir: Path, generator: Generator, added: FaceDataset) -> Manifest:
-    settings = plan.settings
-    return write_dataset(
-        run_dir / "dataset",
+def _accepted(plan: Plan, run: Run, generator: Generator, filters: Filters, subgroup: SubgroupPlan) -> Accepted:
+    """The faces of one subgroup that pass the filters."""
+
+    def draw(place: Path) -> None:
+        settings = plan.settings
+        draw_accepted(generator, filters, subgroup, seed=settings.seed, max_draws=settings.max_draws).save(place)
+
+    place = f"{CHECKPOINTS}/accepted-{plan.subgroups.index(subgroup)}"
+    return Accepted.load(run.stage(place, f"generating {subgroup.subgroup.label}", draw), subgroup)
+
+
+def _dataset(plan: Plan, run: Run, generator: Generator, added: FaceDataset) -> Manifest:
+    """The balanced data set, written, and what is in it."""
+    manifest = describe_dataset(
+        run.folder / DATASET,
         plan.data,
         added,
-        target=settings.attr + settings.within,
+        target=plan.settings.attr + plan.settings.within,
         generator=generator.name,
         generator_hash=generator.fingerprint,
-        seed=settings.seed,
+        seed=plan.settings.seed,
         learnt="copies" not in generator.capabilities,
+    )
+    run.stage(DATASET, "writing the data set", lambda place: manifest.write(place, plan.data, added), changing=[CARD])
+    return manifest
+
+
+def _results(
+    plan: Plan, run: Run, context: Context, accepted: Sequence[Accepted], filters: Filters, manifest: Manifest
+) -> Evaluation:
+    """All that was measured; the report and the data set's card are written with it."""
+
+    def measure(place: Path) -> None:
+        evaluation = _measured(plan, run, context, accepted, filters, manifest.summary.generator_hash)
+        evaluation.to_html(run.folder / REPORT, real_images=context.show_real)
+        _write_card(manifest, evaluation)
+        evaluation.to_json(place)
+
+    return Evaluation.from_json(run.stage(RESULTS, "measuring", measure))
+
+
+def _measured(
+    plan: Plan, run: Run, context: Context, accepted: Sequence[Accepted], filters: Filters, generator_hash: str
+) -> Evaluation:
+    settings = plan.settings
+    started = time.perf_counter()
+    findings, sections = run_evaluators(context, list(EVALUATORS))
+    seconds = {**run.seconds, "measuring": round(time.perf_counter() - started, 1)}
+    grids = face_grids(accepted, plan.train, section=SAMPLES.key, real_images=context.show_real, seed=settings.seed)
+    verdict = decide(findings.measurements, findings.skipped)
+    own = [
+        *balance_measurements(plan.subgroups, accepted),
+        *filter_measurements(accepted, filters, copies_allowed=context.copies_on_purpose),
+        *label_measurements(filters, settings.attr + settings.within),
+    ]
+    return Evaluation(
+        verdict=verdict,
+        advice=advise(
+            findings.measurements,
+            verdict,
+            plan.command,
+            longer=longer_budget(settings.budget) if "trainable" in plan.generator.capabilities else "",
+            suggestions=suggestions(own),
+        ),
+        measurements=[*own, *findings.measurements],
+        sections=[BALANCE, FILTERS, SAMPLES, *sections, TRAINING],
+        skipped=findings.skipped,
+        artifacts=[
+            balance_table(plan.subgroups, accepted),
+            *grids,
+            *sample_grids(context),
+            *findings.artifacts,
+            *training_artifacts(run.folder),
+        ],
+        provenance={
+            "job": REBALANCING,
+            "title": f"{' and '.join(settings.attr)} in {short_name(settings.data)}, by {plan.generator.name}",
+            "command": plan.command,
+            "settings": settings.to_dict(),
+            "data": describe_data(plan.data),
+            "generator_hash": generator_hash,
+            "seconds": seconds,
+            **environment(),
+        },
     )
 
 
@@ -445,12 +479,3 @@ def _write_card(manifest: Manifest, evaluation: Evaluation) -> None:
     }
     verdict = evaluation.verdict
     manifest.write_card({"verdict": f"{verdict.decision}: {verdict.reason}", "yields": yields})
-
-
-@contextmanager
-def _timed(name: str, seconds: dict[str, float]) -> Iterator[None]:
-    """Say the name of a step on the log, and add the seconds that it takes."""
-    log.info(f"{name} …")
-    started = time.perf_counter()
-    yield
-    seconds[name] = time.perf_counter() - started

@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load, save
+from safetensors.numpy import load, save
 from torch import Tensor, nn
 
-from augface.errors import DataError, UsageError
+from augface.checked_arrays import CHECKSUM, about, checksum
+from augface.errors import AugfaceError, DataError, UsageError
 
-FORMAT = 3
+FORMAT = 4
 """Goes up when checkpoints of before can no longer be gone on from."""
 
 
@@ -53,8 +53,10 @@ class TrainingState:
         """
         try:
             self.unpack(path.read_bytes())
-        except (OSError, SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
-            reason = str(error).strip().splitlines()[0].rstrip(".:")
+        except AugfaceError:
+            raise
+        except Exception as error:  # a damaged file raises what it likes
+            reason = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".:")
             raise DataError(f"The checkpoint {path} cannot be read: {reason}. Remove it to start anew.") from error
 
     def pack(self) -> bytes:
@@ -74,23 +76,26 @@ class TrainingState:
             "history": self.history,
             "rollbacks": self.rollbacks,
         }
-        contiguous = {key: tensor.detach().cpu().contiguous() for key, tensor in tensors.items()}
-        return save(contiguous, metadata={"progress": json.dumps(progress)})
+        arrays = {key: tensor.detach().cpu().contiguous().numpy() for key, tensor in tensors.items()}
+        return save(arrays, metadata={"progress": json.dumps(progress), CHECKSUM: checksum(arrays)})
 
     def unpack(self, content: bytes) -> None:
         """Take back what `pack` gave.
 
         Raises:
             UsageError: the settings have changed since; says which.
-            ValueError: the bytes are of another version of augface; damaged ones raise this, or others that `restore`
-                knows.
+            ValueError: the bytes are of another version of augface, or damaged; those may raise others, too.
         """
-        tensors = load(content)
-        progress = _progress(content)
+        texts = about(content)
+        progress = json.loads(texts["progress"])
         if progress.get("format") != FORMAT:
             raise ValueError(
                 f"it is of another version of augface (format {progress.get('format', 1)}; this one reads {FORMAT})"
             )
+        arrays = load(content)
+        if texts.get(CHECKSUM) != checksum(arrays):
+            raise ValueError("it is damaged: it does not have the checksum that it was written with")
+        tensors = {key: torch.from_numpy(array) for key, array in arrays.items()}
         _refuse_changes(progress["settings"], self.settings)
         for name, module in self._modules().items():
             module.load_state_dict(_below(tensors, f"{name}."))
@@ -108,13 +113,6 @@ class TrainingState:
         self.rollbacks = progress["rollbacks"]
 
 
-def _progress(content: bytes) -> dict[str, Any]:
-    """What a safetensors file says of itself: its header is JSON, whose length its first 8 bytes give."""
-    length = int.from_bytes(content[:8], "little")
-    progress = json.loads(json.loads(content[8 : 8 + length])["__metadata__"]["progress"])
-    return dict(progress)
-
-
 def _lay_out_as_parameters(optimiser: torch.optim.Optimizer) -> None:
     """Give moments the memory format of their parameters, as a fused optimiser takes for granted without a check."""
     for parameter, moments in optimiser.state.items():
@@ -129,13 +127,10 @@ def _below(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
 
 def _refuse_changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
     now = json.loads(json.dumps(now))
-    changed = [
-        f"{key} (was {before.get(key)}, is {now.get(key)})"
-        for key in before.keys() | now.keys()
-        if before.get(key) != now.get(key)
-    ]
+    changed = sorted(key for key in before.keys() | now.keys() if before.get(key) != now.get(key))
     if changed:
+        differences = ", ".join(f"{key} (was {before.get(key)}, is {now.get(key)})" for key in changed)
+        threads = f" OMP_NUM_THREADS={before.get('threads')} sets the threads." if "threads" in changed else ""
         raise UsageError(
-            f"Cannot resume: these settings have changed: {', '.join(sorted(changed))}. "
-            "Change them back, or start anew."
+            f"Cannot resume: these settings have changed: {differences}. Change them back, or start anew.{threads}"
         )

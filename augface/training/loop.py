@@ -1,7 +1,8 @@
 """The training loop, readable from top to bottom.
 
 Everything random in a step is drawn from (seed, step, process), so a training that was stopped goes on bit for bit
-as if it had not been, on any number of processes.
+as if it had not been, on any number of processes. Sums over another number of threads are rounded otherwise, so that
+it goes on with as many as it was begun with.
 """
 
 from __future__ import annotations
@@ -9,7 +10,6 @@ from __future__ import annotations
 import copy
 import json
 import logging
-import os
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -28,7 +28,9 @@ from augface.arrays import Floats32, Floats64, Integers, Pixels
 from augface.data.pixels import ImageRows
 from augface.errors import AugfaceError, OutputError
 from augface.files import atomic_write, remove_leftovers
+from augface.processes import world_size
 from augface.seeds import derive_seed, random_generator
+from augface.threads import computing_threads
 from augface.training.augmentation import Augmentation, augment, mirror
 from augface.training.budget import Budget
 from augface.training.checkpoints import TrainingState
@@ -42,6 +44,7 @@ from augface.training.losses import (
     noise_loss,
 )
 from augface.training.tensorboard import Board
+from augface.version import __version__
 
 LOGS = 100
 """Log lines, and values of each curve, in a whole training."""
@@ -148,7 +151,7 @@ def train(
         UsageError: `tensorboard` is requested and not installed.
     """
     # without a GPU, several processes find each other only when told to stay on the processor
-    on_processor = not torch.cuda.is_available() and int(os.environ.get("WORLD_SIZE", "1")) > 1
+    on_processor = not torch.cuda.is_available() and world_size() > 1
     accelerator = Accelerator(cpu=on_processor, mixed_precision="bf16" if uses_bf16(settings.precision) else "no")
     device, processes = accelerator.device, accelerator.num_processes
     for network in (generator, discriminator):
@@ -164,6 +167,8 @@ def train(
             **(identity or {}),
             "seed": seed,
             "processes": processes,
+            "threads": computing_threads(),
+            "augface": __version__,
             "budget": f"{budget.amount:g} {budget.unit}",
         },
         total_images=int(budget.amount) if budget.unit == "images" else 0,

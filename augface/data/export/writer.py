@@ -35,26 +35,42 @@ from augface.text import csv_text
 from augface.threads import cores
 
 BATCH = 64
+CARD = "README.md"
 
 
 @dataclass(frozen=True, eq=False)
 class Manifest:
-    """What was written.
+    """What is written, or to be written.
 
     Attributes:
         directory: the data set's folder.
         table: one row a face, real faces in their order and then synthetic ones: `path` relative to the folder, and the
             columns of the metadata.
         summary: the counts and facts that README.md and croissant.json give.
+        attributes: the attributes, as they are called in files.
     """
 
     directory: Path
     table: pd.DataFrame
     summary: Summary
+    attributes: tuple[str, ...]
+
+    def write(
+        self, directory: Path, real: FaceDataset, synthetic: FaceDataset, card: Mapping[str, CardValue] | None = None
+    ) -> None:
+        """Write the faces that were described to a folder, whole or not at all."""
+        with atomic_path(directory) as temporary:
+            temporary.mkdir()
+            _write_images(temporary, self.table, real, synthetic, self.summary.generator)
+            _link_held_out(temporary, self.table)
+            _write_metadata(temporary, self.table)
+            _write_celeba_lists(temporary / CELEBA, self.table, list(self.attributes))
+            (temporary / CARD).write_text(readme(self.summary, card or {}), encoding="utf-8")
+            (temporary / "croissant.json").write_text(croissant(self.summary, temporary), encoding="utf-8")
 
     def write_card(self, card: Mapping[str, CardValue]) -> None:
         """Write README.md again, for what is known only after the data set has been measured, such as the verdict."""
-        atomic_write(self.directory / "README.md", readme(self.summary, card))
+        atomic_write(self.directory / CARD, readme(self.summary, card))
 
 
 def write_dataset(
@@ -84,7 +100,7 @@ def write_dataset(
         generator: the generator's name.
         generator_hash: its fingerprint.
         seed: of the whole job; a synthetic face's own, where its factors give none.
-        learnt: whether a trained model synthetic the faces. Those that are real faces over again, as the control
+        learnt: whether a trained model generated the faces. Those that are real faces over again, as the control
             `resample` gives them, are called `resampled` and carry no mark of synthetic media.
         card: what else README.md says: `verdict` (a sentence), `yields` (a mapping), and any other facts by name.
         terms: the terms of use of the real faces, where their source does not know them.
@@ -94,6 +110,36 @@ def write_dataset(
         DataError: the images differ in size.
         OutputError: the folder holds something else, or cannot be written.
     """
+    manifest = describe_dataset(
+        directory,
+        real,
+        synthetic,
+        target=target,
+        generator=generator,
+        generator_hash=generator_hash,
+        seed=seed,
+        learnt=learnt,
+        terms=terms,
+    )
+    if manifest.directory.exists() and not (manifest.directory / "croissant.json").is_file():
+        new_directory(manifest.directory)
+    manifest.write(manifest.directory, real, synthetic, card)
+    return manifest
+
+
+def describe_dataset(
+    directory: Path,
+    real: FaceDataset,
+    synthetic: FaceDataset,
+    *,
+    target: Sequence[str],
+    generator: str,
+    generator_hash: str,
+    seed: int,
+    learnt: bool = True,
+    terms: str | None = None,
+) -> Manifest:
+    """What `write_dataset` would write; nothing is written."""
     for name in target:
         real.attribute(name)
     if not target:
@@ -102,31 +148,12 @@ def write_dataset(
         raise DataError(
             f"Synthetic faces are {synthetic.images.shape[1:]}, real ones {real.images.shape[1:]}: sizes must agree."
         )
-    directory = Path(directory).resolve()
-    if directory.exists() and not (directory / "croissant.json").is_file():
-        new_directory(directory)
-
     names = safe_names(real.attributes.columns, taken=[*COLUMNS, "path", "image"])  # `image` is what Hugging Face adds
     table = _describe(real, synthetic, target, names, "synthetic" if learnt else "resampled", generator_hash, seed)
     summary = _summarise(
-        table,
-        real,
-        target,
-        names,
-        generator=generator,
-        generator_hash=generator_hash,
-        seed=seed,
-        terms=terms,
+        table, real, target, names, generator=generator, generator_hash=generator_hash, seed=seed, terms=terms
     )
-    with atomic_path(directory) as temporary:
-        temporary.mkdir()
-        _write_images(temporary, table, real, synthetic, generator)
-        _link_held_out(temporary, table)
-        _write_metadata(temporary, table)
-        _write_celeba_lists(temporary / CELEBA, table, list(names.values()))
-        (temporary / "README.md").write_text(readme(summary, card or {}), encoding="utf-8")
-        (temporary / "croissant.json").write_text(croissant(summary, temporary), encoding="utf-8")
-    return Manifest(directory, table, summary)
+    return Manifest(Path(directory).resolve(), table, summary, tuple(names.values()))
 
 
 def _describe(

@@ -49,7 +49,6 @@ def load_rendered(kind: str, parameters: dict[str, Any], render: Callable[[], Fa
 def _write(folder: Path, rendered: FaceDataset) -> None:
     prepare_cache()
     with atomic_path(folder) as temporary:
-        temporary.mkdir()
         write_faces(temporary, rendered)
         description = f"{rendered.source.spec}, {len(rendered):,} images of {rendered.size} x {rendered.size}"
         write_entry(temporary, description, files=FILES)

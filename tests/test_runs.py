@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -18,11 +19,15 @@ from typing import Any
 import pytest
 
 from augface import locks
+from augface.data.dataset import FaceDataset
+from augface.data.toyfaces import load_toyfaces
 from augface.errors import DataError, OutputError, UsageError
 from augface.files import LOCK, content_hash
+from augface.generators import create_generator
 from augface.locks import locked
 from augface.processes import is_main_process, world_size
 from augface.runs import Run, RunSettings, open_run
+from augface.training.run import train_run
 
 SETTINGS: dict[str, Any] = {"data": "toy", "data_hash": "0" * 64, "size": 16, "generator": {"name": "x"}, "threads": 1}
 
@@ -400,3 +405,57 @@ def test_others_of_the_same_job_see_what_is_done(tmp_path: Path) -> None:
     assert not Run(tmp_path / "run", settings(), resumed=False).has("generator")
     Job().run(tmp_path / "run")
     assert Run(tmp_path / "run", settings(), resumed=True).has("generator")
+
+
+# Trainings
+
+
+@pytest.fixture(scope="module")
+def faces() -> FaceDataset:
+    return load_toyfaces(40, 16)
+
+
+def train(faces: FaceDataset, folder: Path, **more: Any) -> Path:
+    return train_run(create_generator("resample"), faces, folder, **more)
+
+
+def test_a_finished_training_is_kept(faces: FaceDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = train(faces, tmp_path / "run")
+    before = content_hash(place)
+    monkeypatch.setattr("augface.generators.resample.Resample.fit", None)  # any work would fail
+    assert content_hash(train(faces, tmp_path / "run", resume=True)) == before
+    with pytest.raises(OutputError, match="not empty"):
+        train(faces, tmp_path / "run")
+
+
+def test_a_training_is_bound_to_its_data_and_settings(faces: FaceDataset, tmp_path: Path) -> None:
+    train(faces, tmp_path / "run")
+    with pytest.raises(UsageError, match="data_hash changed since"):
+        train(load_toyfaces(40, 16, seed=1), tmp_path / "run", resume=True)
+    with pytest.raises(UsageError, match=r"seed changed since \(was 0, is 1\)"):
+        train(faces, tmp_path / "run", seed=1, resume=True)
+    train(faces, tmp_path / "other", seed=1)
+    shutil.rmtree(tmp_path / "run" / "generator")
+    shutil.copytree(tmp_path / "other" / "generator", tmp_path / "run" / "generator")
+    (tmp_path / "run" / "generator" / "config.json").write_text("{}")
+    with pytest.raises(DataError, match="is not what this run wrote there"):
+        train(faces, tmp_path / "run", resume=True)
+
+
+def test_another_process_cannot_train_in_the_same_folder(
+    faces: FaceDataset, tmp_path: Path, holder: subprocess.Popen[str]
+) -> None:
+    with pytest.raises(OutputError, match="is in use by process"):
+        train(faces, tmp_path / "run", resume=True)
+    cgan = create_generator("cgan", channels=4, latent=4, batch_size=8)
+    with pytest.raises(OutputError, match="is in use by process"):
+        cgan.fit(faces, budget="16", run_dir=tmp_path / "run")
+    assert [path.name for path in (tmp_path / "run").iterdir()] == [LOCK]
+
+
+def test_processes_other_than_the_main_one_write_nothing(
+    faces: FaceDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RANK", "1")
+    train(faces, tmp_path / "run")
+    assert not (tmp_path / "run").exists()

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any
 
 from augface.errors import OutputError, UnknownNameError, UsageError
 from augface.files import LOCK, is_vacant
-from augface.locks import locked
 from augface.text import one_line, printable
 
 if TYPE_CHECKING:
@@ -163,6 +162,8 @@ def check_output(folder: Path, *, resume: bool | None = None) -> Path:
     if not os.access(existing, os.W_OK | os.X_OK):
         raise OutputError(f"The folder {shown(existing)} cannot be written. Choose another with --out.")
     if existing == folder and (folder / LOCK).exists():
+        from augface.locks import locked
+
         with locked(folder):  # which tells whether it is in use
             pass
     if existing == folder and not resume and not is_vacant(folder):

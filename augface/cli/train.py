@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
@@ -57,10 +56,9 @@ def train(
 
     from augface.data import load_data, preview_data
     from augface.generators import create_generator
-    from augface.runs import Run, RunSettings, open_run
+    from augface.training.run import train_run
 
     model = create_generator(generator, **chosen)
-    known = json.loads(model.config.model_dump_json(exclude_none=True))  # now, as fitting may find out more
     with when_interrupted("the images read so far are kept in the cache; the same command goes on from there."):
         faces = preview_data(data, size=size) if dry_run else load_data(data, size=size)
     learnt = faces.train if faces.train is not None else faces
@@ -69,26 +67,8 @@ def train(
     say(f"Estimated: {cost}; less than 1 GB in {shown(out)}.")
     if dry_run:
         return
-    run_settings = RunSettings(
-        data=faces.source.spec,
-        data_hash=faces.source.content_hash,
-        size=faces.size,
-        generator={"name": generator, **known},
-        budget=budget,
-        seed=seed,
-    )
     with when_interrupted(
         f"checkpoints are kept in {shown(out)}; the same command with --resume goes on from the last one."
     ):
-        if not is_main_process():  # takes part in the training, and leaves all files to the main process
-            if not Run(out, run_settings, resume).has("generator"):
-                model.fit(learnt, budget=budget, run_dir=out, resume=resume, seed=seed)
-            return
-        with open_run(out, run_settings, resume=resume) as run:
-
-            def fit(place: Path) -> None:
-                model.fit(learnt, budget=budget, run_dir=out, resume=run.resumed, seed=seed)
-                model.save(place)
-
-            run.stage("generator", "training the generator", fit)
-    print_paths({"generator": out / "generator"})
+        place = train_run(model, learnt, out, budget=budget, seed=seed, resume=resume)
+    print_paths({"generator": place})

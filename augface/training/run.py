@@ -1,0 +1,56 @@
+"""The training of one generator as a run of its own, as `augface train` does it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from augface.data.dataset import FaceDataset
+from augface.processes import is_main_process
+from augface.runs import Run, RunSettings, open_run
+
+if TYPE_CHECKING:
+    from augface.generators.base import Generator
+
+GENERATOR = "generator"
+
+
+def train_run(
+    generator: Generator, data: FaceDataset, folder: Path, *, budget: str = "5m", seed: int = 0, resume: bool = False
+) -> Path:
+    """Fit a generator, with a run folder for its settings, logs and checkpoints; return where it was saved.
+
+    Of several processes all take part in the training, and the main one alone has the files.
+
+    Args:
+        generator: what to fit.
+        data: the faces to learn from.
+        folder: the run folder.
+        budget: how long: time or images.
+        seed: of the whole training.
+        resume: go on with what is there. A generator that is finished is kept as it is.
+
+    Raises:
+        AugfaceError: the folder is in use or of another run, or the training fails; see `open_run` and `Generator.fit`.
+    """
+    config = json.loads(generator.config.model_dump_json(exclude_none=True))  # now, as fitting may find out more
+    settings = RunSettings(
+        data=data.source.spec,
+        data_hash=data.source.content_hash,
+        size=data.size,
+        generator={"name": generator.name, **config},
+        budget=budget,
+        seed=seed,
+    )
+    if not is_main_process():
+        if not Run(folder, settings, resume).has(GENERATOR):
+            generator.fit(data, budget=budget, run_dir=folder, resume=resume, seed=seed)
+        return folder / GENERATOR
+    with open_run(folder, settings, resume=resume) as run:
+
+        def fit(place: Path) -> None:
+            generator.fit(data, budget=budget, run_dir=folder, resume=run.resumed, seed=seed)
+            generator.save(place)
+
+        return run.stage(GENERATOR, "training the generator", fit)

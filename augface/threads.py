@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import TypeVar
 
 Item = TypeVar("Item")
@@ -44,3 +46,35 @@ def in_order(work: Callable[[Item], Result], items: Iterable[Item], *, workers: 
             yield waiting.popleft().result()
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+class Allowance:
+    """An amount of something, such as memory, that threads share: each takes some for a while, and waits for it."""
+
+    def __init__(self, amount: int) -> None:
+        self.amount = amount
+        self._left = amount
+        self._changed = threading.Condition()
+        self._own = threading.local()
+
+    @contextmanager
+    def taken(self, amount: int) -> Iterator[None]:
+        """Hold so much in the block; all there is where more is wanted, so that one at a time can have too much.
+
+        A thread that holds some takes no more in a block within: what the outer one takes must do for both.
+        """
+        if getattr(self._own, "holds", False):
+            yield
+            return
+        amount = min(amount, self.amount)
+        with self._changed:
+            self._changed.wait_for(lambda: self._left >= amount)
+            self._left -= amount
+        self._own.holds = True
+        try:
+            yield
+        finally:
+            self._own.holds = False
+            with self._changed:
+                self._left += amount
+                self._changed.notify_all()

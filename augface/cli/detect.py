@@ -86,7 +86,7 @@ def detect(
 
 def _files(places: tuple[Path, ...]) -> Iterator[tuple[str, bytes | str]]:
     """The name and the content of each picture, or why it cannot be read."""
-    from augface.data.images import MAX_BYTES
+    from augface.data.images import MAX_BYTES, BadImage, image_content
     from augface.data.readers.containers import UnreadableFile, image_names, open_container
 
     for place in places:
@@ -97,8 +97,9 @@ def _files(places: tuple[Path, ...]) -> Iterator[tuple[str, bytes | str]]:
                 raise DataError(f"{place} holds no images.")
             for name in names:
                 try:
-                    yield f"{place}/{name}", container.read(name, MAX_BYTES)
-                except UnreadableFile as error:
+                    with image_content(container, name) as content:
+                        yield f"{place}/{name}", content
+                except (UnreadableFile, BadImage) as error:
                     yield f"{place}/{name}", str(error)
         else:
             try:

@@ -9,11 +9,12 @@ picture. JPEG's reduced-size decoding is not used, so a face does not depend on 
 from __future__ import annotations
 
 import io
-import threading
+import re
 import warnings
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
@@ -22,6 +23,10 @@ from augface.arrays import Pixels
 from augface.data.crops import Crop, crop_box
 from augface.data.pixels import ImageRows
 from augface.errors import DataError
+from augface.threads import Allowance
+
+if TYPE_CHECKING:
+    from augface.data.readers.containers import Container
 
 DECODER = "2"
 """Goes up when the same file would give other pixels; part of the key of every cached image."""
@@ -30,7 +35,8 @@ FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
 MAX_PIXELS = 100_000_000
 MAX_BYTES = 512_000_000
 LARGE = 16_000_000
-"""Pixels beyond which threads take turns, so that a few huge images do not fill the memory."""
+MOST_PIXELS_A_BYTE = 1_000
+"""Pixels to a byte of the file, beyond which a large image is none: the emptiest photographs have a few."""
 ORIENTATION = 0x0112
 TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -46,7 +52,14 @@ PNG = b"\x89PNG\r\n\x1a\n"
 PNG_CHUNKS = frozenset({b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"})
 """The parts of a PNG file that make its pixels."""
 LFS_POINTER = b"version https://git-lfs"
-_ONE_AT_A_TIME = threading.Lock()
+SIGNATURES = re.compile(rb"\xff\xd8\xff|\x89PNG|RIFF....WEBP|BM|GIF8|II[*+]\0|MM\0[*+]|P[1-7fF]\s", re.DOTALL)
+"""How files of the known formats begin."""
+MEMORY = Allowance(500_000_000)
+"""Bytes of files and pixels that all threads together decode at a time; a larger image has its turn alone."""
+SMALL = 4_000_000
+"""Bytes of a file that is read whole before its header is looked at."""
+UNKNOWN = 64_000_000
+"""Bytes of a file that is read although its header cannot be."""
 
 
 class BadImage(Exception):
@@ -89,14 +102,73 @@ def picture_size(content: bytes) -> tuple[int, int]:
 
 
 @contextmanager
+def image_content(container: Container, name: str) -> Iterator[bytes]:
+    """The bytes of an image file, within the memory that all threads share.
+
+    Header first: what is no image, or a too large one, is not read at all.
+
+    Raises:
+        UnreadableFile: it cannot be read, or is longer than `MAX_BYTES`.
+        BadImage: its header is not that of an image that could be decoded.
+    """
+    size = container.size(name)
+    if size <= SMALL or size > MAX_BYTES:
+        yield container.read(name, MAX_BYTES)
+        return
+    with container.open(name) as stream:
+        needed = _needed_by_header(stream, size)
+    with MEMORY.taken(size + needed):
+        yield container.read(name, MAX_BYTES)
+
+
+def _needed_by_header(stream: BinaryIO, size: int) -> int:
+    """Bytes that it takes to decode a file of this size, as its header says."""
+    try:
+        if not SIGNATURES.match(stream.read(16)):
+            raise BadImage("not an image of a known format")
+        stream.seek(0)
+        with Image.open(stream, formats=FORMATS) as image:
+            return _needed(image, size)
+    except BadImage:
+        raise
+    except Image.DecompressionBombError as error:
+        raise BadImage(f"more than {MAX_PIXELS // 1_000_000} million pixels") from error
+    except Exception as error:  # its decoder may get along with what is wrong here
+        if size > UNKNOWN:
+            raise BadImage(f"broken: {str(error) or type(error).__name__}") from error
+        return MEMORY.amount
+
+
+def _needed(image: Image.Image, size: int) -> int:
+    """Bytes that it takes to decode an image whose header was read, from a file of this size.
+
+    Raises:
+        BadImage: it has too many pixels.
+    """
+    width, height = image.size
+    if width * height > MAX_PIXELS:
+        raise BadImage(f"{width:,} x {height:,} pixels are more than {MAX_PIXELS // 1_000_000} million")
+    if width * height > max(LARGE, MOST_PIXELS_A_BYTE * size):
+        raise BadImage(f"{width:,} x {height:,} pixels in {size:,} bytes are no photograph")
+    copies = 1 + (image.mode != "RGB") + 2 * image.has_transparency_data + ("exif" in image.info)
+    return 4 * width * height * copies
+
+
+def header_size(stream: BinaryIO) -> tuple[int, int]:
+    """Width and height in the header at the start of a file; 0 where it cannot be read, but perhaps by its decoder."""
+    try:
+        with Image.open(stream, formats=FORMATS) as image:
+            width, height = image.size
+            return width, height
+    except Exception:
+        return 0, 0
+
+
+@contextmanager
 def _decoded(content: bytes) -> Iterator[Image.Image]:
     """The upright RGB picture; whatever decoders raise on files that are broken, or made to break them, is a reason."""
-    with _opened(content) as image:
-        width, height = image.size
-        if width * height > MAX_PIXELS:
-            raise BadImage(f"{width:,} x {height:,} pixels are more than {MAX_PIXELS // 1_000_000} million")
-        with _ONE_AT_A_TIME if width * height > LARGE else nullcontext():
-            yield to_rgb(_upright(image))
+    with _opened(content) as image, MEMORY.taken(_needed(image, len(content))):
+        yield to_rgb(_upright(image))
 
 
 @contextmanager

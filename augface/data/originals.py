@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
 
 from augface.arrays import Integers, Pixels, Strings
-from augface.data.images import MAX_BYTES, BadImage, decode_picture, picture_size
-from augface.data.readers.containers import Container, UnreadableFile
+from augface.data.images import MEMORY, decode_picture, header_size, image_content, picture_size
+from augface.data.readers.containers import Container
 from augface.errors import DataError
 
+PREPARING = 24
+"""Bytes that a pixel takes while a picture is decoded and prepared for a feature space, in floating point."""
+BLOCK = 1 << 20
+"""Bytes that are hashed at a time."""
 LOOKED_AT = 64
 """Files whose sizes say how large the pictures are."""
 
@@ -45,10 +51,18 @@ class Originals:
         Raises:
             DataError: the file has changed since it was listed, and cannot be used any more.
         """
-        try:
-            return decode_picture(self._content(row))
-        except BadImage as error:
-            raise self._changed(row, error) from error
+        with self._content(row) as content:
+            return decode_picture(content)
+
+    @contextmanager
+    def memory(self, row: int) -> Iterator[None]:
+        """Hold what it takes to decode one picture and prepare it, of the memory that all threads share."""
+        name = str(self.members[row])
+        with self._readable(row), self.container.open(name) as stream:
+            width, height = header_size(stream)
+            size = self.container.size(name)
+        with MEMORY.taken(size + width * height * PREPARING):
+            yield
 
     def digests(self, threads: int = 1) -> list[bytes]:
         """SHA-256 of each file's bytes."""
@@ -61,7 +75,11 @@ class Originals:
     def _digest(self, row: int) -> bytes:
         name = str(self.members[row])
         if name not in self._digests:
-            self._digests[name] = hashlib.sha256(self._content(row)).digest()
+            digest = hashlib.sha256()
+            with self._readable(row), self.container.open(name) as stream:
+                while block := stream.read(BLOCK):
+                    digest.update(block)
+            self._digests[name] = digest.digest()
         return self._digests[name]
 
     @cached_property
@@ -75,18 +93,27 @@ class Originals:
         sizes, reason = [], ""
         for row in rows.tolist():
             try:
-                sizes.append(picture_size(self._content(row)))
-            except BadImage as error:
+                with self._content(row) as content:
+                    sizes.append(picture_size(content))
+            except (BadImage, DataError) as error:
                 reason = str(error)
         if not sizes:
             raise DataError(f"No picture of {self.container.path} can be read: {reason}.")
         width, height = np.median(sizes, axis=0)
         return int(width), int(height)
 
-    def _content(self, row: int) -> bytes:
+    @contextmanager
+    def _content(self, row: int) -> Iterator[bytes]:
+        with self._readable(row), image_content(self.container, str(self.members[row])) as content:
+            yield content
+
+    @contextmanager
+    def _readable(self, row: int) -> Iterator[None]:
         try:
-            return self.container.read(str(self.members[row]), MAX_BYTES)
-        except UnreadableFile as error:
+            yield
+        except DataError:
+            raise
+        except Exception as error:  # files and archives that are broken raise almost anything
             raise self._changed(row, error) from error
 
     def _changed(self, row: int, error: Exception) -> DataError:

@@ -27,7 +27,7 @@ from augface.arrays import Pixels
 from augface.cache import open_entry, prepare_cache, read_entry, touch, write_entry
 from augface.data.crops import Crop, crop_name, crop_side
 from augface.data.dataset import FaceDataset, Source
-from augface.data.images import DECODER, MAX_BYTES, BadImage, decode_face, quiet_decoding
+from augface.data.images import DECODER, BadImage, decode_face, image_content, quiet_decoding
 from augface.data.pixels import ImageRows, blank_images
 from augface.data.readers.containers import UnreadableFile, some
 from augface.data.readers.listing import Listing
@@ -232,7 +232,8 @@ def _decoded(
         bad = {}
         for position, row in enumerate(chunks[number]):
             try:
-                faces[position] = decode_face(listing.container.read(str(listing.members[row]), MAX_BYTES), crop, size)
+                with image_content(listing.container, str(listing.members[row])) as content:
+                    faces[position] = decode_face(content, crop, size)
             except (UnreadableFile, BadImage) as error:
                 bad[row] = str(error)
         return number, faces, bad

@@ -92,8 +92,11 @@ def _extract(data: FaceDataset, spaces: Sequence[FeatureSpace], progress: tqdm[N
         waiting[number] = []
 
     def prepare(row: int) -> Prepared:
-        picture = np.array(data.images[row]) if data.originals is None else data.originals.picture(row)
-        return [space.prepare(picture) for space in spaces]
+        if data.originals is None:
+            return [space.prepare(np.array(data.images[row])) for space in spaces]
+        with data.originals.memory(row):
+            picture = data.originals.picture(row)
+            return [space.prepare(picture) for space in spaces]
 
     with quiet_decoding():
         ahead = 2 * max(space.batch for space in spaces)

@@ -8,7 +8,7 @@ import zipfile
 from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Protocol
+from typing import BinaryIO, Protocol, cast
 
 from augface.errors import DataError
 
@@ -47,6 +47,12 @@ class Container(Protocol):
         Raises:
             UnreadableFile: it cannot be read, or is longer than `limit` bytes.
         """
+
+    def size(self, name: str) -> int:
+        """Bytes of a file's content, as the folder or archive says, without reading it; `UnreadableFile` as `read`."""
+
+    def open(self, name: str) -> BinaryIO:
+        """A file's content as a stream; `UnreadableFile` as `read`."""
 
 
 def open_container(path: Path) -> Container:
@@ -115,6 +121,20 @@ class Folder:
             raise UnreadableFile(f"the file is longer than {limit:,} bytes")
         return content
 
+    def size(self, name: str) -> int:
+        """See `Container.size`."""
+        try:
+            return (self._root / name).stat().st_size
+        except OSError as error:
+            raise UnreadableFile(error.strerror or str(error)) from error
+
+    def open(self, name: str) -> BinaryIO:
+        """See `Container.open`."""
+        try:
+            return (self._root / name).open("rb")
+        except OSError as error:
+            raise UnreadableFile(error.strerror or str(error)) from error
+
 
 def _repository_of_snapshot(folder: Path) -> Path | None:
     """The folder of a repository in the Hugging Face hub's cache, whose snapshots are links into its `blobs/`."""
@@ -156,6 +176,17 @@ class Zip:
         except UnreadableFile:
             raise
         except Exception as error:  # a broken archive makes zipfile and its decompressors raise almost anything
+            raise UnreadableFile(f"cannot be unpacked: {error}") from error
+
+    def size(self, name: str) -> int:
+        """See `Container.size`."""
+        return self._archive.getinfo(name).file_size
+
+    def open(self, name: str) -> BinaryIO:
+        """See `Container.open`."""
+        try:
+            return cast(BinaryIO, self._archive.open(name))
+        except Exception as error:  # as in `read`
             raise UnreadableFile(f"cannot be unpacked: {error}") from error
 
 

@@ -101,6 +101,7 @@ class TestWholeJob:
         assert evaluation == outcome.evaluation
         assert evaluation.verdict.decision in {"use", "do not use", "no evidence"}
         assert evaluation.select("downstream", "effect")
+        assert evaluation.provenance["threads"] == evaluation.provenance["settings"]["threads"] == 1
         assert evaluation.provenance["title"] == f"{TARGET} in toy:400, by resample"
         assert evaluation.provenance["command"].startswith(f"augface rebalance --attr {TARGET} --data toy:400")
         report = (tmp_path / "run" / "report.html").read_text(encoding="utf-8")

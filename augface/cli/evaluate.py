@@ -45,7 +45,8 @@ def evaluate(
         spaces: The feature spaces to measure in, with commas between; `augface list features` names them. Where not
             given, efficientnet, and inception where its weights are here or can be downloaded: FID and KID need it.
         size: Height and width in pixels that both sides are brought to before anything else.
-        seed: The same seed gives the same numbers.
+        seed: The same seed gives the same numbers; on another machine or with other threads (OMP_NUM_THREADS) up to
+            rounding.
         real_images: Show real faces in the report.
         dry_run: Say what would be done and what it would cost, and stop.
     """

@@ -61,7 +61,8 @@ def rebalance(
         out: The run folder; runs/rebalance-ATTR where not given.
         resume: Go on with the run that is in the run folder.
         size: Height and width of the faces, in pixels.
-        seed: The same seed gives the same faces.
+        seed: The same seed and number of images give the same faces on the same machine, with as many threads
+            (OMP_NUM_THREADS).
         downstream: How to train classifiers with and without the synthetic faces: a linear head on features (frozen,
             two minutes), a network on pixels (full, half an hour; --resume goes on), or not at all, which leaves the
             verdict open (off).

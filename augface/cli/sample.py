@@ -45,7 +45,8 @@ def sample(
         psi: What the noise is multiplied by. Less than 1 gives faces that are more alike and more typical; 0 gives one
             face for each combination of attributes.
         flip: An attribute. Each face is generated twice from the same noise, with it and without it: -n pairs.
-        seed: The same seed gives the same faces.
+        seed: The same seed gives the same faces; on another machine or with other threads (OMP_NUM_THREADS) up to
+            rounding.
         dry_run: Say what would be done and what it would cost, and stop.
     """
     if n < 1:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from augface.data.dataset import FaceDataset
+from augface.threads import computing_threads
 from augface.version import __version__
 
 
@@ -37,6 +38,7 @@ def environment() -> dict[str, Any]:
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "augface": __version__,
         "python": platform.python_version(),
+        "threads": computing_threads(),
         "versions": {package: version(package) for package in packages},
     }
 

@@ -17,6 +17,7 @@ from safetensors.numpy import save_file
 
 from augface.cli import main
 from augface.data.dataset import FaceDataset
+from augface.data.export.cards import Summary, readme
 from augface.data.export.writer import write_dataset
 from augface.generators import create_generator
 from augface.text import csv_text, one_line, printable
@@ -25,7 +26,7 @@ ROOT = Path(__file__).resolve().parent.parent
 EVIL = "a\x1b[2J\x07\u202eb\x9b31m"
 """Clears the screen, rings, turns letters round, and is red by a control code of one byte."""
 
-PRINTING = ("print", "sys.stdout.write", "sys.stderr.write", "traceback.print_exc")
+WRITING = ("print", "sys.stdout.write", "sys.stderr.write", "tqdm.write")
 
 
 def is_harmless(text: str) -> bool:
@@ -53,11 +54,7 @@ def test_the_command_line_has_one_way_out() -> None:
     printing = []
     for path in [*(ROOT / "augface").rglob("*.py"), *(ROOT / "generators").glob("*.py")]:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.Call) and ast.unparse(node.func) in (
-                "print",
-                "sys.stdout.write",
-                "sys.stderr.write",
-            ):
+            if isinstance(node, ast.Call) and ast.unparse(node.func) in WRITING:
                 printing.append((path.name, ast.unparse(node.args[0])))
     for name, what in printing:
         assert name in ("console.py", "__init__.py")
@@ -154,3 +151,27 @@ class TestSpreadsheets:
             assert not [cell for row in rows for cell in row if cell.startswith(("=", "+", "@"))]
         kept = pd.read_parquet(tmp_path / "written" / "celeba" / "metadata.parquet")
         assert set(kept["original_name"]) == {name}, "where nothing is computed, names stay as they are"
+
+
+def test_the_card_of_a_data_set_is_harmless_on_a_terminal() -> None:
+    summary = Summary(
+        title=EVIL,
+        target=(EVIL,),
+        classes={"train": (EVIL,)},
+        faces={"train": 2},
+        before={EVIL: 1},
+        after={EVIL: 2},
+        size=16,
+        generator=EVIL,
+        generator_hash="",
+        seed=0,
+        source=EVIL,
+        source_hash="",
+        renamed={EVIL: EVIL},
+        columns=("file_name",),
+        terms=EVIL,
+        citation=EVIL,
+    )
+    card = readme(summary, {"verdict": EVIL, "yields": {EVIL: 0.5}, EVIL: EVIL})
+    assert is_harmless(card)
+    assert card.count("x1b") > 10

@@ -23,6 +23,7 @@ from augface.data.groups import Subgroup
 from augface.errors import require
 from augface.report.words import format_number, label_of, quantity, quantity_of
 from augface.results import Measurement, Series, Table
+from augface.text import one_line
 
 INK, MUTED, RULE = "#1b2430", "#5a6675", "#d4dae2"
 # Okabe and Ito's palette, whose colours stay apart for every common colour blindness; yellow left out as too pale.
@@ -395,7 +396,7 @@ def _list(said: Sequence[str]) -> str:
 
 def _text(text: str, most: int = 40) -> str:
     """Someone's name as one line that can be drawn: no control characters, and not too long."""
-    clean = "".join(character for character in " ".join(text.split()) if character.isprintable())
+    clean = one_line(" ".join(text.split()))
     return (clean if len(clean) <= most else clean[: most - 1] + "…") or "(no name)"
 
 

@@ -9,6 +9,7 @@ from augface.data.groups import Subgroup
 from augface.report.overview import first, scorecard, sentence
 from augface.report.words import Quantity, format_number, label, label_of, quantity, quantity_of
 from augface.results import REBALANCING, Evaluation, Measurement
+from augface.text import one_line
 
 WIDTH = 88
 LINES = 12
@@ -146,5 +147,4 @@ def _shorten(text: str, width: int) -> str:
 
 def clean(text: str) -> str:
     """One line without control characters, which could repaint the terminal or turn its text around."""
-    plain = " ".join(text.split()).translate(_PLAIN)
-    return "".join(character for character in plain if character.isprintable())
+    return one_line(" ".join(text.split()).translate(_PLAIN))

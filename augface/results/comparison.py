@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from augface.errors import require
 from augface.metrics.intervals import NORMAL
 from augface.results import Evaluation, Measurement, Section
+from augface.text import one_line
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -315,8 +316,7 @@ def _text(value: Any) -> str:
 
 
 def _one_line(text: str) -> str:
-    """Without line breaks and control characters: the words come from files of anybody."""
-    return "".join(character for character in " ".join(text.split()) if character.isprintable())
+    return one_line(" ".join(text.split()))
 
 
 def _shorten(text: str) -> str:

@@ -14,6 +14,7 @@ from typing import Any
 
 from augface.data.export.layout import IMAGES, METADATA, ROOTS, column_type
 from augface.files import sha256_of_file
+from augface.text import one_line
 
 CardValue = str | int | float | Mapping[str, str | int | float]
 """A fact that the card gives, or several by name."""
@@ -221,13 +222,13 @@ def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
 def _plain(value: object) -> str:
     """Text from anywhere as text in Markdown: one line, no markup, no HTML."""
     text = f"{value:,}" if isinstance(value, int) else f"{value:.4g}" if isinstance(value, float) else str(value)
-    text = " ".join(text.split()).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    text = one_line(" ".join(text.split())).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     return re.sub(r"([\\`*_\[\]|~#$])", r"\\\1", text)
 
 
 def _code(text: str) -> str:
     """Text from anywhere as code in a table of Markdown."""
-    return f"`{' '.join(re.sub('[`|]', ' ', text).split()) or ' '}`"
+    return f"`{one_line(' '.join(re.sub('[`|]', ' ', text).split())) or ' '}`"
 
 
 def croissant(summary: Summary, directory: Path) -> str:

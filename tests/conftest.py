@@ -1,9 +1,13 @@
-"""What all tests share: a cache of their own, no windows, one thread a process (pytest-xdist runs several)."""
+"""What all tests share: a cache of their own, no windows, one thread a process (pytest-xdist runs several).
+
+A run ends with what it did not check: the tests that were skipped, by what they would have needed.
+"""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -34,3 +38,19 @@ def real_data() -> Path:
     if not folder:
         pytest.skip("AUGFACE_TEST_DATA is not set: no real faces here")
     return Path(folder)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_sessionfinish(session: pytest.Session) -> Generator[None, None, None]:
+    """Say what was not checked, below all else that pytest says."""
+    yield
+    terminal = session.config.pluginmanager.get_plugin("terminalreporter")
+    if terminal is None or hasattr(session.config, "workerinput"):  # a worker of pytest-xdist says nothing
+        return
+    reasons: Counter[str] = Counter()
+    for report in terminal.stats.get("skipped", []):
+        said = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+        reasons[said.removeprefix("Skipped: ")] += 1
+    if reasons:
+        listed = "; ".join(f"{count} ({reason})" for reason, count in reasons.most_common())
+        terminal.write_line(f"Not checked: {sum(reasons.values())} skipped: {listed}.", yellow=True)

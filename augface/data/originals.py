@@ -95,7 +95,7 @@ class Originals:
             try:
                 with self._content(row) as content:
                     sizes.append(picture_size(content))
-            except (BadImage, DataError) as error:
+            except DataError as error:
                 reason = str(error)
         if not sizes:
             raise DataError(f"No picture of {self.container.path} can be read: {reason}.")

@@ -113,7 +113,8 @@ def without_images(listing: Listing, *, size: int, originals: bool = False) -> F
     with quiet_decoding():
         for row in rows.tolist():
             try:
-                decode_face(listing.container.read(str(listing.members[row]), MAX_BYTES), listing.crop, size)
+                with image_content(listing.container, str(listing.members[row])) as content:
+                    decode_face(content, listing.crop, size)
             except (UnreadableFile, BadImage) as error:
                 bad[row] = str(error)
     if bad:

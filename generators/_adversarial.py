@@ -98,7 +98,7 @@ class AdversarialGenerator(LatentGenerator):
                 latent=self.config.latent,
                 budget=parse_budget(budget),
                 seed=seed,
-                folder=folder,
+                run_dir=folder,
                 resume=resume,
                 identity={
                     "generator": self.name,

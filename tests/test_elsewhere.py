@@ -824,7 +824,7 @@ class TestRebalancing:
         self, words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
     ) -> None:
         with monkeypatch.context() as patch:
-            patch.setattr(rebalancing, "write_dataset", None)
+            patch.setattr(rebalancing, "describe_dataset", None)
             assert main(words) == 1
         change(tmp_path / "images")
         assert main([*words, "--resume"]) == 2

@@ -83,9 +83,12 @@ import os, signal, sys
 from pathlib import Path
 import augface.files
 import augface.rebalancing.rebalance
+from augface.classifiers.attributes import AttributeClassifier
 from augface.cli import main
 
 augface.rebalancing.rebalance.EVALUATORS = ["fidelity"]  # one will do
+train = AttributeClassifier.train
+AttributeClassifier.train = lambda *data, seed, images=0: train(*data, seed=seed, images=1280)
 place, made, replace = sys.argv[1], sys.argv[2], Path.replace
 
 def dying(path, target):

@@ -31,7 +31,7 @@ from augface.training import loop
 from augface.training.checkpoints import TrainingState
 
 TARGET = "Bangs"
-HAVE, OTHERS = 22, 178
+HAVE, OTHERS = 25, 175
 TINY: dict[str, Any] = {"channels": 4, "latent": 8, "batch_size": 16, "balance": [TARGET]}
 
 

@@ -1,8 +1,17 @@
 """Measures of likeness as pure functions of arrays. They know nothing of images, models or files."""
 
+from augface.metrics.agreement import krippendorff_alpha
 from augface.metrics.bin_shares import share_test
 from augface.metrics.classification import accuracy_interval, auc_interval, two_sample_test
+from augface.metrics.crossed import (
+    CrossedEstimate,
+    crossed_difference,
+    crossed_estimate,
+    crossed_mean,
+    pigeonhole_bootstrap,
+)
 from augface.metrics.duplicates import duplicate_test
+from augface.metrics.equivalence import equivalence_p_value
 from augface.metrics.frechet import (
     TooFewRowsWarning,
     corrected_frechet,
@@ -22,11 +31,15 @@ from augface.metrics.kernel import kernel_distance, kernel_distance_of_subsets, 
 from augface.metrics.manifolds import neighbour_scores, prdc, prdc_intervals
 from augface.metrics.multiple_testing import holm, weighted_bonferroni
 from augface.metrics.neighbours import k_nearest
+from augface.metrics.paired_comparisons import davidson
 from augface.metrics.prevalence import adherence_test, classification_scores, leakage_test
+from augface.metrics.psychometric import threshold
+from augface.metrics.signal_detection import detection
 from augface.metrics.thresholds import balanced_threshold
 from augface.metrics.verification import Leakage, identity_leakage, same_person_auc
 
 __all__ = [
+    "CrossedEstimate",
     "Interval",
     "Leakage",
     "TooFewRowsWarning",
@@ -37,7 +50,13 @@ __all__ = [
     "classification_scores",
     "clustered_variance",
     "corrected_frechet",
+    "crossed_difference",
+    "crossed_estimate",
+    "crossed_mean",
+    "davidson",
+    "detection",
     "duplicate_test",
+    "equivalence_p_value",
     "frechet_distance",
     "frechet_distance_of_moments",
     "frechet_estimate",
@@ -49,15 +68,18 @@ __all__ = [
     "kernel_distance_of_subsets",
     "kernel_estimate",
     "kernel_test",
+    "krippendorff_alpha",
     "leakage_test",
     "neighbour_scores",
     "normal_interval",
+    "pigeonhole_bootstrap",
     "prdc",
     "prdc_intervals",
     "proportion_interval",
     "same_person_auc",
     "share_test",
     "squared_interval",
+    "threshold",
     "two_sample_test",
     "weighted_bonferroni",
 ]

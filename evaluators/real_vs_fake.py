@@ -60,6 +60,7 @@ class RealVsFake(Evaluator):
         meaning="How well a classifier distinguishes the two. It decides nothing by itself.",
         key_measures=("detection_auc", "fine_detail"),
         lights={"realistic": ("detection_auc",)},
+        separability="detection_auc",
     )
 
     def evaluate(self, context: Context) -> Findings:

@@ -19,7 +19,18 @@ from PIL import Image
 from augface.errors import DataError
 from augface.report import render, terminal_summary
 from augface.report.words import quantity
-from augface.results import Artifact, Baseline, Evaluation, ImageGrid, Measurement, Series, Table, Verdict, artifacts
+from augface.results import (
+    Artifact,
+    Baseline,
+    Evaluation,
+    ImageGrid,
+    Measurement,
+    Section,
+    Series,
+    Table,
+    Verdict,
+    artifacts,
+)
 
 
 @pytest.fixture(scope="module")
@@ -269,6 +280,32 @@ def test_all_groups_of_a_measure_are_one_alert() -> None:
     assert "Kernel distance: 0.01" in found[0]
     assert "in all 20 groups, worst: Group_19 0.190, real faces 0.0" in found[0]
     assert "calibrated alarm" not in found[0]
+
+
+def test_results_of_another_question_say_their_own_sentence() -> None:
+    own = "Nobody sees a <b>difference</b>.\x1b[31m"
+    number = Measurement(evaluator="raters", name="error_rate", value=0.4, direction="higher", unit="%")
+    section = {"key": "raters", "title": "Raters", "meaning": "", "key_measures": ("error_rate",), "decides": True}
+    results = Evaluation(
+        measurements=[
+            number.model_copy(update={"group": {name: True}, "verdict": verdict}) for name, verdict in RATED.items()
+        ],
+        verdict=Verdict(decision="not assessed", reason="", sentence=own),
+        sections=[Section.model_validate(section | {"each_group": True})],
+    )
+    page = render(results)
+    assert "Nobody sees a &lt;b&gt;difference&lt;/b&gt;" in page[page.index("<h1") : page.index("</h1>")]
+    assert terminal_summary(results).startswith("NOBODY SEES A <B>DIFFERENCE</B>.[31M")
+    scorecard = page[page.index('id="scorecard"') :].partition("</table>")[0]
+    assert all(name in scorecard for name in RATED)
+    assert "labels that people gave" not in page
+    as_groups = render(results.model_copy(update={"sections": [Section.model_validate(section)]}))
+    assert "labels that people gave" in as_groups
+    assert "second" not in as_groups[as_groups.index('id="scorecard"') :].partition("</table>")[0]
+
+
+RATED = {"first": "pass", "second": "fail"}
+"""Groups that each count as all faces do, with their verdicts."""
 
 
 def test_a_calibrated_alarm_is_marked() -> None:

@@ -383,7 +383,7 @@ def _entrant(run: str, evaluation: Evaluation, key_rows: Sequence[Row], reason_l
     return Entrant(
         name=run,
         decision=page.decision,
-        sentence=SENTENCES[page.decision],
+        sentence=evaluation.verdict.sentence or SENTENCES[page.decision],
         reason=page.reason,
         short_reason=textwrap.shorten(page.reason, reason_length, placeholder=" …"),
         firsts=_firsts(run, key_rows),

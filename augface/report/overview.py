@@ -60,7 +60,9 @@ class Alert:
 
 
 def sentence(evaluation: Evaluation) -> str:
-    """What came out, in one sentence: the decision, or, where that was not asked for, how good the faces are."""
+    """What came out, in one sentence: that of the results, or of the decision, or else how good the faces are."""
+    if evaluation.verdict.sentence:
+        return evaluation.verdict.sentence
     if evaluation.verdict.decision == "not assessed":
         verdicts = {one.question: one.verdict for one in answers(evaluation)}
         realistic, diverse = (verdicts.get(QUESTIONS[light][0], "") for light in ("realistic", "diverse"))
@@ -181,6 +183,8 @@ def scorecard(evaluation: Evaluation) -> list[Measurement]:
 
 def representatives(section: Section, found: list[Grouped]) -> list[Grouped]:
     """Of numbers of one name those that a scorecard shows: those of all faces, or the first where one is enough."""
+    if section.each_group:
+        return found
     return found[:1] if section.one_each else [one for one in found if not one.group] or found[:1]
 
 

@@ -158,12 +158,12 @@ def summarise(evaluation: Evaluation, *, real_images: bool = True) -> Page:
 
 
 def _effects(evaluation: Evaluation) -> list[Measurement]:
-    """What decides: the effects on all faces, one for each attribute that was requested."""
+    """What decides: the first key measure of a deciding section, one for each attribute that was requested."""
     return [
         one
         for section in evaluation.sections
         if section.decides
-        for name in section.key_measures
+        for name in section.key_measures[:1]
         for one in evaluation.select(section.key, name)
         if not one.arm
     ]
@@ -208,7 +208,7 @@ def _chapters(evaluation: Evaluation, *, real_images: bool) -> list[Chapter]:
                 anchor=_anchor(key, len(chapters)),
                 headline=card
                 if section is SCORECARD
-                else [row_of(measurement, name_space=in_several) for measurement in _headline(own, targets)],
+                else [row_of(measurement, name_space=in_several) for measurement in _headline(section, own, targets)],
                 rows=[row for row, one in zip(rows, own, strict=True) if not _in_arm_table(one)],
                 protocols=protocols,
                 arms=_arms(own),
@@ -227,7 +227,8 @@ def _chapters(evaluation: Evaluation, *, real_images: bool) -> list[Chapter]:
 def _verdict(section: Section, measurements: Sequence[Measurement]) -> str:
     """The worst of what answers one of the five questions; where nothing does, of all numbers of all faces."""
     deciding = {name for names in section.lights.values() for name in names}
-    found = [one for one in measurements if not one.group and (one.name in deciding or not deciding)]
+    found = _of_all(section, measurements)
+    found = [one for one in found if one.name in deciding or not deciding]
     return min((one.verdict for one in found if not one.arm), key=RANKS.__getitem__, default="info")
 
 
@@ -295,13 +296,18 @@ def _scorecard_rows(evaluation: Evaluation) -> list[Row]:
     return [replace(row_of(one, name_space=one.evaluator in in_several), meaning="") for one in chosen]
 
 
-def _headline(measurements: Sequence[Measurement], targets: set[str]) -> list[Measurement]:
+def _of_all(section: Section, measurements: Sequence[Measurement]) -> list[Measurement]:
+    """Those of all faces, and of groups where every group counts as all faces do."""
+    return [one for one in measurements if section.each_group or not one.group]
+
+
+def _headline(section: Section, measurements: Sequence[Measurement], targets: set[str]) -> list[Measurement]:
     """The numbers to show first: those of all faces where there are such, what was requested and what is worst first.
 
     Arms have a table, and groups have an alert and a figure.
     """
     single = [one for one in measurements if not one.arm]
-    single = [one for one in single if not one.group] or single
+    single = _of_all(section, single) or single
     if len(single) > HEADLINE_ROWS:
         single.sort(key=lambda one: (one.attribute not in targets, RANKS[one.verdict]))
     return single[:HEADLINE_ROWS]
@@ -387,7 +393,8 @@ def _caveats(evaluation: Evaluation, provenance: Mapping[str, Any]) -> list[str]
             "Intervals are 95 % and speak of these data and these settings; other data, or a longer training, "
             "may give another answer."
         )
-    if any(measurement.group for measurement in evaluation.measurements):
+    no_attributes = {section.key for section in evaluation.sections if section.each_group}
+    if any(measurement.group for measurement in evaluation.measurements if measurement.evaluator not in no_attributes):
         caveats.append(
             "Attributes are labels that people gave to pictures: they say how a face was perceived, "
             "not who a person is."

@@ -191,12 +191,17 @@ class Section(_Record):
     """Whether the first measurement of a name stands for those in other spaces and of other attributes."""
     by_group: str = ""
     """The name of the measurement that is drawn group by group; empty where none is."""
+    each_group: bool = False
+    """Whether every group counts as all faces do, as where groups are the faces of several generators."""
     depends_on_n: bool = False
     """Whether the numbers change with the number of faces, so that only equal numbers of faces can be compared."""
     decides: bool = False
     """Whether the verdict rests on it."""
     lights: dict[Light, tuple[str, ...]] = Field(default_factory=dict)
     """The questions that this section answers, each with the measurements that it is answered by."""
+    separability: str = ""
+    """The name of the measurement that says how well a classifier distinguishes synthetic from real faces, as the area
+    under the ROC curve; empty where none does. People are compared with it."""
 
 
 class Verdict(_Record):
@@ -204,6 +209,8 @@ class Verdict(_Record):
 
     decision: Decision
     reason: str
+    sentence: str = ""
+    """The answer in a sentence, where another question was asked; that of the decision where empty."""
 
 
 class Evaluation(_Record):

@@ -67,8 +67,8 @@ def test_the_wheel_holds_every_file_of_the_packages_once(wheel: Path) -> None:
         for name, folder in package_folders().items()
         for path in folder.glob("*.py")
     }
-    templates = ROOT / "augface/report/templates"
-    expected |= {f"augface/report/templates/{path.name}" for path in templates.iterdir() if path.is_file()}
+    for data in ("augface/report/templates", "augface/study/static"):
+        expected |= {f"{data}/{path.name}" for path in (ROOT / data).iterdir() if path.is_file()}
     expected |= {"augface/py.typed"}
     with zipfile.ZipFile(wheel) as archive:
         held = {name for name in archive.namelist() if ".dist-info/" not in name}

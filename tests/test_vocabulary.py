@@ -45,7 +45,7 @@ def test_docs(path: str) -> None:
     assert private_words((ROOT / path).read_text(encoding="utf-8")) == []
 
 
-@pytest.mark.parametrize("command", ["", *COMMANDS, "data"])
+@pytest.mark.parametrize("command", ["", *COMMANDS, "data", "study"])
 def test_help(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     main([*command.split(), "--help"])
     text = capsys.readouterr().out

@@ -18,6 +18,7 @@ from augface.cli.listing import list_names
 from augface.cli.rebalance import rebalance
 from augface.cli.report import report
 from augface.cli.sample import sample
+from augface.cli.study import app as study
 from augface.cli.train import train
 from augface.errors import UsageError
 from augface.processes import is_main_process, world_size
@@ -51,6 +52,7 @@ COMMANDS: dict[str, Callable[..., object]] = {
 }
 for order, (name, command) in enumerate(COMMANDS.items()):
     app.command(command, name=name, sort_key=order)
+app.command(study)
 app.command(data)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import tomllib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +20,12 @@ from augface.data.export.writer import Manifest
 from augface.downstream import linear
 from augface.downstream.frozen import Frozen
 from augface.errors import DataError, OutputError, UnknownNameError, UsageError
-from augface.evaluators import base, downstream
+from augface.evaluators import base, downstream, fidelity
 from augface.features.pixels import PixelSpace
 from augface.generators import create_generator
 from augface.generators.base import Generator
 from augface.rebalancing import rebalance as rebalancing
+from augface.rebalancing.filters import Filters, Passed
 from augface.rebalancing.rebalance import RebalanceOutcome, plan_rebalance, rebalance
 from augface.rebalancing.settings import RebalanceSettings
 from augface.runs import open_run
@@ -41,14 +43,22 @@ class Stop(KeyboardInterrupt):
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Pixels in place of the default space, short trainings of the filters' and the judge's networks, few draws."""
-    learn = AttributeClassifier.train
+    """Pixels in place of the default space, short trainings of the filters' and the judge's networks.
+
+    Every second face passes all filters but that of copies, so that also hardly trained generators are written.
+    """
+    learn, check = AttributeClassifier.train, Filters.check
+
+    def half_pass(self: Filters, images: FaceDataset, where: Any, **more: Any) -> Passed:
+        passed, second = check(self, images, where, **more), np.arange(len(images)) % 2 == 0
+        return replace(passed, attribute=passed.attribute | second, plausible=passed.plausible | second)
 
     def learn_little(*data: Any, seed: int, images: int = 0) -> AttributeClassifier:
         return learn(*data, seed=seed, images=1280)
 
     monkeypatch.setattr(AttributeClassifier, "train", learn_little)
     monkeypatch.setattr(linear, "DIMENSIONS", 24)
+    monkeypatch.setattr(Filters, "check", half_pass)
     for module in (base, downstream):
         monkeypatch.setattr(module, "create_feature_space", lambda name="": PixelSpace())
 
@@ -67,7 +77,13 @@ def tiny_gan() -> Generator:
 
 
 def run(faces: FaceDataset, run_dir: Path, **more: Any) -> RebalanceOutcome:
-    settings: dict[str, Any] = {"attr": TARGET, "generator": "resample", "budget": "320", "downstream": "off"}
+    settings: dict[str, Any] = {
+        "attr": TARGET,
+        "generator": "resample",
+        "budget": "320",
+        "downstream": "off",
+        "anyway": True,
+    }
     return rebalance(faces, run_dir=run_dir, **{**settings, **more})
 
 
@@ -106,7 +122,7 @@ class TestWholeJob:
         assert evaluation.provenance["command"].startswith(f"augface rebalance --attr {TARGET} --data toy:400")
         report = (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
         assert f"{TARGET} in toy:400, by resample" in report
-        card = (outcome.dataset_dir / "README.md").read_text(encoding="utf-8")
+        card = (outcome.run_dir / "dataset" / "README.md").read_text(encoding="utf-8")
         assert evaluation.verdict.decision in card
 
     def test_made_faces(self, faces: FaceDataset, tmp_path: Path) -> None:
@@ -118,7 +134,7 @@ class TestWholeJob:
         names = {path.name for path in (tmp_path / "run").iterdir()}
         assert names >= {"config.toml", "generator", "dataset", "results.json", "report.html", "log.jsonl", "previews"}
         sections = {artifact.section for artifact in outcome.evaluation.artifacts}
-        assert {"balance", "filters", "samples", "training"} <= sections
+        assert {"balance", "samples", "training"} <= sections
 
     def test_each_made_face_is_known(self, faces: FaceDataset, tmp_path: Path) -> None:
         run(faces, tmp_path / "run", generator=tiny_gan())
@@ -131,7 +147,7 @@ class TestWholeJob:
 
     def test_the_data_set_is_read_again(self, faces: FaceDataset, tmp_path: Path) -> None:
         outcome = run(faces, tmp_path / "run")
-        for place in (outcome.run_dir, outcome.dataset_dir, outcome.dataset_dir / "celeba"):
+        for place in (outcome.run_dir, outcome.run_dir / "dataset", outcome.run_dir / "dataset" / "celeba"):
             again = load_data(place, size=32)
             assert again.train is not None
             assert int(again.train.attributes[TARGET].sum()) == OTHERS
@@ -147,17 +163,18 @@ class TestWholeJob:
             run(faces, tmp_path / name, generator=tiny_gan(), budget="64", seed=seed)
             for name, seed in (("a", 1), ("b", 1), ("c", 2))
         )
-        assert content(first.dataset_dir) == content(second.dataset_dir)
+        assert content(first.run_dir / "dataset") == content(second.run_dir / "dataset")
         assert first.evaluation.measurements == second.evaluation.measurements
-        assert content(first.dataset_dir) != content(other.dataset_dir)
+        assert content(first.run_dir / "dataset") != content(other.run_dir / "dataset")
 
     def test_a_generator_that_cannot_be_asked_is_picked_from(self, faces: FaceDataset, tmp_path: Path) -> None:
         dcgan = create_generator("dcgan", channels=4, latent=8, batch_size=16)
-        outcome = run(faces, tmp_path / "run", attr="Smiling", generator=dcgan, budget="64", max_draws=40)
-        table = pd.read_parquet(outcome.dataset_dir / "celeba" / "metadata.parquet")
+        outcome = run(faces, tmp_path / "run", attr="Mouth_Slightly_Open", generator=dcgan, budget="64", max_draws=40)
+        table = pd.read_parquet(outcome.run_dir / "dataset" / "celeba" / "metadata.parquet")
         made = table[table["source"] == "synthetic"]
         assert len(made) == values(outcome)["made"]
-        assert made["Smiling"].all()
+        assert len(made)
+        assert made["Mouth_Slightly_Open"].all()
         assert made["Male"].isna().all(), "what was not asked for is not known"
 
     def test_a_generator_named_alone_is_trained_with_its_own_settings(self, faces: FaceDataset, tmp_path: Path) -> None:
@@ -176,6 +193,39 @@ class TestWholeJob:
             assert stratum["Smiling"].mean() == 0.5
 
 
+class TestUntrained:
+    """Faces of a generator that has hardly been trained."""
+
+    def test_nothing_is_written_unless_asked(
+        self,
+        faces: FaceDataset,
+        tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
+        caplog: pytest.LogCaptureFixture,
+    ) -> None:
+        monkeypatch.setattr(fidelity, "UNTRAINED", 0.1)  # in pixels, where nothing is far from anything
+        stopped = run(faces, tmp_path / "run", generator=tiny_gan(), anyway=False)
+        assert stopped.dataset_dir is None
+        assert not (tmp_path / "run" / "dataset").exists()
+        assert stopped.evaluation.verdict.decision == "do not use"
+        assert stopped.evaluation.verdict.reason.startswith("The generator is not trained")
+        assert "--anyway" in caplog.text
+        first = stopped.evaluation.advice[0]
+        assert first.title == "Train the generator before its faces are used"
+        assert "320 trained on 320 images" in first.reason
+        assert "--budget 75k" in first.command
+        assert (tmp_path / "run" / "report.html").exists()
+        again = run(faces, tmp_path / "run", generator=tiny_gan(), resume=True, anyway=False)
+        assert again.evaluation == stopped.evaluation
+        asked = run(faces, tmp_path / "run", generator=tiny_gan(), resume=True)
+        assert asked.dataset_dir == tmp_path / "run" / "dataset"
+        assert (asked.dataset_dir / "README.md").exists()
+        assert asked.evaluation.verdict.decision == "do not use"
+
+    def test_faces_that_are_real_ones_again_are_written(self, faces: FaceDataset, tmp_path: Path) -> None:
+        assert run(faces, tmp_path / "run", anyway=False).dataset_dir == tmp_path / "run" / "dataset"
+
+
 class TestWarnings:
     def test_few_training_faces_are_warned_of(
         self, faces: FaceDataset, tmp_path: Path, caplog: pytest.LogCaptureFixture
@@ -185,14 +235,19 @@ class TestWarnings:
         assert f"Only {HAVE} training faces are {TARGET}=1" in caplog.text
         caplog.clear()
         with caplog.at_level(logging.WARNING, logger="augface"):
-            run(faces, tmp_path / "many", attr="Smiling")
+            run(faces, tmp_path / "many", attr="Mouth_Slightly_Open")
         assert "Only" not in caplog.text
 
     def test_a_shortfall_is_said_and_recorded(
         self, faces: FaceDataset, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr("augface.rebalancing.filters.INNER_SHARE", 0.5)
-        monkeypatch.setattr(AttributeClassifier, "threshold", lambda self, name: 2.0)  # nobody has it
+        check = Filters.check
+
+        def none_pass(self: Filters, images: FaceDataset, where: Any, **more: Any) -> Passed:
+            return replace(check(self, images, where, **more), attribute=np.zeros(len(images), dtype=np.bool_))
+
+        monkeypatch.setattr(Filters, "check", none_pass)
         with caplog.at_level(logging.WARNING, logger="augface"):
             outcome = run(faces, tmp_path / "run", max_draws=2, downstream="frozen")
         assert f"{TARGET}=1: 0 of {OTHERS - HAVE} wanted faces passed the filters" in caplog.text
@@ -218,7 +273,7 @@ class TestResume:
                 run(faces, tmp_path / "parts", generator=tiny_gan())
         monkeypatch.setattr("augface.generators._adversarial.train", None)  # the training is not made again
         parts = run(faces, tmp_path / "parts", generator=tiny_gan(), resume=True)
-        assert content(parts.dataset_dir) == content(whole.dataset_dir)
+        assert content(parts.run_dir / "dataset") == content(whole.run_dir / "dataset")
         assert parts.evaluation.measurements == whole.evaluation.measurements
         assert parts.evaluation.verdict == whole.evaluation.verdict
 
@@ -236,7 +291,7 @@ class TestResume:
             with pytest.raises(Stop):
                 run(faces, tmp_path / "parts", generator=tiny_gan())
         parts = run(faces, tmp_path / "parts", generator=tiny_gan(), resume=True)
-        assert content(parts.dataset_dir) == content(whole.dataset_dir)
+        assert content(parts.run_dir / "dataset") == content(whole.run_dir / "dataset")
 
     def test_stopped_while_measuring(self, faces: FaceDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(rebalancing, "EVALUATORS", ("downstream",))
@@ -327,7 +382,7 @@ class TestRefusals:
 
     def test_an_unknown_attribute(self, faces: FaceDataset, tmp_path: Path) -> None:
         with pytest.raises(UnknownNameError, match="Did you mean 'Bangs'"):
-            run(faces, tmp_path / "run", attr="bangs")
+            run(faces, tmp_path / "run", attr="Bang")
         assert not (tmp_path / "run").exists()
 
     def test_an_unknown_generator(self, faces: FaceDataset, tmp_path: Path) -> None:

@@ -57,7 +57,16 @@ def test_results_come_back_as_they_were_written(evaluation: Evaluation, tmp_path
 
 def test_the_file_has_the_fields_that_outsiders_rely_on(evaluation: Evaluation) -> None:
     content = json.loads(evaluation.to_json())
-    assert list(content) == ["schema", "verdict", "measurements", "sections", "skipped", "artifacts", "provenance"]
+    assert list(content) == [
+        "schema",
+        "verdict",
+        "advice",
+        "measurements",
+        "sections",
+        "skipped",
+        "artifacts",
+        "provenance",
+    ]
     assert content["schema"] == SCHEMA
     assert content["verdict"]["decision"] == "no evidence"
     fields = "evaluator name value low high p_value direction baseline verdict n_real n_fake space group protocol"

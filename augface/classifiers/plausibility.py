@@ -50,7 +50,7 @@ class PlausibilityClassifier:
     @property
     def highest_score(self) -> float:
         """Beyond it a face is not plausible."""
-        return float(self.arrays["highest_score"])
+        return float(self.arrays["highest_score"].item())
 
     @classmethod
     def fit(cls, real: Pixels, held_out: Pixels, *, refused: float, seed: int = 0) -> PlausibilityClassifier:

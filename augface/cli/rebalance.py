@@ -42,6 +42,7 @@ def rebalance(
     external_test: str | None = None,
     allow_identity_overlap: Annotated[bool, Parameter(negative="")] = False,
     real_images: Annotated[bool, Parameter(negative="--no-real-images")] = True,
+    anyway: bool = False,
     dry_run: bool = False,
 ) -> None:
     """Balance a face data set with synthetic faces, measure them, and say whether they help.
@@ -70,6 +71,7 @@ def rebalance(
         external_test: Another data set to score these classifiers on too, to see what holds for another source.
         allow_identity_overlap: Go on although some people are in more than one split.
         real_images: Show real faces in the report.
+        anyway: Write the data set even if the generator turns out not to be trained.
         dry_run: Say what would be done and what it would cost, and stop.
     """
     from augface.generators import GENERATORS, create_generator
@@ -121,9 +123,10 @@ def rebalance(
     ):
         outcome = carry_out(plan, run_dir, resume=resume, real_images=real_images)
     say(f"\n{terminal_summary(outcome.evaluation)}\n")
+    written = {} if outcome.dataset_dir is None else {"data set": outcome.dataset_dir}
     print_paths(
         {
-            "data set": outcome.dataset_dir,
+            **written,
             "results": outcome.run_dir / "results.json",
             "report": outcome.run_dir / "report.html",
         }

@@ -19,6 +19,7 @@ def advise(
     command: str = "",
     *,
     longer: str = "",
+    effort: str = "",
     suggestions: Sequence[Suggestion] = (),
 ) -> list[Advice]:
     """At most five things to do, the most urgent first.
@@ -28,6 +29,7 @@ def advise(
         verdict: what they led to.
         command: the command line that made these results; where it is not known, advice has no commands.
         longer: a budget for a longer training, for suggestions that ask for one; empty where nothing was trained.
+        effort: what the longer training takes, in a sentence; added to the first suggestion that asks for one.
         suggestions: what to consider besides those of the evaluators.
     """
     found = list(suggestions)
@@ -44,10 +46,11 @@ def advise(
         options = {**one.options, **({"--budget": longer} if one.train_longer and longer else {})}
         known = {advised.command for advised in advice if advised.command}
         again = _again(command, options) if command and options else ""
+        reason, effort = (f"{one.reason} {effort}".strip(), "") if one.train_longer else (one.reason, effort)
         advice.append(
             Advice(
                 title=one.title,
-                reason=one.reason,
+                reason=reason,
                 command="" if again in known else again,
                 evidence=list(dict.fromkeys(f"{each.evaluator}.{each.name}" for each in one.evidence)),
             )

@@ -110,7 +110,7 @@ class Filters:
     def load(cls, path: Path, train: FaceDataset) -> Filters:
         """The filters that `save` wrote, of the same training faces."""
         arrays, texts = read_arrays(path), about(path.read_bytes())
-        smallest = float(arrays.pop("smallest_distance_ratio"))
+        smallest = arrays.pop("smallest_distance_ratio").item()
         names = [name for name in arrays if name.startswith(PLAUSIBILITY)]
         plausibility = PlausibilityClassifier({name.removeprefix(PLAUSIBILITY): arrays.pop(name) for name in names})
         thresholds = {name: Threshold(**each) for name, each in json.loads(texts["thresholds"]).items()}

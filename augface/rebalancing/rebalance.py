@@ -6,7 +6,7 @@ import json
 import logging
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +22,12 @@ from augface.evaluation.advice import advise
 from augface.evaluation.evaluate import SAMPLES, run_evaluators, sample_grids
 from augface.evaluation.provenance import describe_data, environment, short_name
 from augface.evaluation.verdict import decide
-from augface.evaluators import EVALUATORS
+from augface.evaluators import EVALUATORS, loaded_evaluators
 from augface.evaluators.base import Context
 from augface.files import human_bytes
 from augface.generators import DEFAULT_GENERATOR, GENERATORS, create_generator
 from augface.generators.base import Generator
+from augface.progress import in_words
 from augface.rebalancing.drawing import Accepted, draw_accepted
 from augface.rebalancing.filters import Filters
 from augface.rebalancing.results import (
@@ -39,11 +40,12 @@ from augface.rebalancing.results import (
     filter_measurements,
     label_measurements,
     training_artifacts,
+    training_log,
 )
 from augface.rebalancing.settings import MAX_DRAWS, RebalanceSettings
 from augface.rebalancing.strategy import FEW_POSITIVES, Strategy, SubgroupPlan, plan_subgroups
 from augface.rebalancing.suggestions import suggestions
-from augface.results import REBALANCING, Evaluation
+from augface.results import REBALANCING, Artifact, Evaluation, Measurement
 from augface.runs import CHECKPOINTS, Run, open_run
 from augface.seeds import derive_seed
 from augface.training.budget import longer_budget, parse_budget
@@ -57,6 +59,8 @@ TRAINED_IMAGES_PER_SECOND = 400
 EXTRACTED_IMAGES_PER_SECOND = 70
 DOWNSTREAM_SECONDS = {"frozen": 100, "full": 1500, "off": 0}
 """Rough speeds on 2 cores, for the estimate that is given before the work starts."""
+ENOUGH_IMAGES = 75_000
+"""Images that a generator learns from until its faces can be told for faces; see docs/results.md."""
 
 
 @dataclass(frozen=True)
@@ -108,7 +112,8 @@ class RebalanceOutcome:
 
     evaluation: Evaluation
     run_dir: Path
-    dataset_dir: Path
+    dataset_dir: Path | None
+    """Where the balanced data set is; None where the faces were too bad for one."""
 
 
 def rebalance(
@@ -129,6 +134,7 @@ def rebalance(
     resume: bool = False,
     real_images: bool = True,
     max_draws: int = MAX_DRAWS,
+    anyway: bool = False,
 ) -> RebalanceOutcome:
     """Balance a face data set with synthetic faces, measure them, and say whether they help.
 
@@ -155,6 +161,8 @@ def rebalance(
         real_images: whether the report may show real faces.
         max_draws: faces drawn for each one wanted, before a shortfall is accepted.
 
+        anyway: write the data set even if the generator turns out not to be trained.
+
     Raises:
         AugfaceError: the attribute, the strategy, the data or the folder do not allow it; says why before any work.
     """
@@ -173,7 +181,7 @@ def rebalance(
         allow_identity_overlap=allow_identity_overlap,
         max_draws=max_draws,
     )
-    return carry_out(plan, Path(run_dir), resume=resume, real_images=real_images)
+    return carry_out(plan, Path(run_dir), resume=resume, real_images=real_images, anyway=anyway)
 
 
 def plan_rebalance(
@@ -231,7 +239,9 @@ def plan_rebalance(
     )
 
 
-def carry_out(plan: Plan, run_dir: Path, *, resume: bool = False, real_images: bool = True) -> RebalanceOutcome:
+def carry_out(
+    plan: Plan, run_dir: Path, *, resume: bool = False, real_images: bool = True, anyway: bool = False
+) -> RebalanceOutcome:
     """Do what was planned, stage by stage; see `rebalance`. What a stage wrote is read again by those after it."""
     if not plan.wanted:
         raise UsageError(
@@ -239,20 +249,26 @@ def carry_out(plan: Plan, run_dir: Path, *, resume: bool = False, real_images: b
         )
     _warn_of_few(plan.subgroups)
     with open_run(run_dir, plan.settings, resume=resume, needed=plan.bytes) as run:
-        if run.has(RESULTS, whatever_inputs=True):
+        dataset_dir = run_dir / DATASET
+        stopped_before = not dataset_dir.exists()
+        if run.has(RESULTS, whatever_inputs=True) and not (anyway and stopped_before):
             evaluation = Evaluation.from_json(run_dir / RESULTS)
             evaluation.to_html(run_dir / REPORT, real_images=real_images)
-            return RebalanceOutcome(evaluation, run_dir, run_dir / DATASET)
+            return RebalanceOutcome(evaluation, run_dir, None if stopped_before else dataset_dir)
         generator = _generator(plan, run)
-        filters = _filters(plan, run)
         samples = _samples(plan, run, generator)
+        context = _context(plan, run_dir, generator, samples, real_images=real_images)
+        if not anyway and (reason := _useless(context)):
+            log.warning(f"{reason} No data set is written; --anyway (anyway=True) writes one all the same.")
+            return RebalanceOutcome(_results(plan, run, context, generator), run_dir, None)
+        filters = _filters(plan, run)
         accepted = [_accepted(plan, run, generator, filters, each) for each in plan.subgroups if each.wanted]
         parts = [part.faces for part in accepted if part.faces is not None]
         added = concatenate(parts, spec=generator.name) if parts else plan.train.select(slice(0, 0))
         manifest = _dataset(plan, run, generator, added)
-        context = _context(plan, run_dir, generator, samples, added, real_images=real_images)
-        evaluation = _results(plan, run, context, accepted, filters, manifest)
-        return RebalanceOutcome(evaluation, run_dir, run_dir / DATASET)
+        context = replace(context, accepted=added if len(added) else None)
+        evaluation = _results(plan, run, context, generator, _Added(accepted, filters, manifest))
+        return RebalanceOutcome(evaluation, run_dir, dataset_dir)
 
 
 # Before the work
@@ -341,6 +357,15 @@ def _generator(plan: Plan, run: Run) -> Generator:
     return type(plan.generator).load(run.stage("generator", "training the generator", train))
 
 
+def _useless(context: Context) -> str:
+    """Why faces need not be filtered and added at all, where a first look at the samples says so; else nothing."""
+    first = replace(context, spaces=context.spaces[:1], by=(), targets=())
+    names = [name for name, evaluator in loaded_evaluators().items() if evaluator.before_filters]
+    findings, _ = run_evaluators(first, names)
+    verdict = decide(findings.measurements)
+    return verdict.reason if verdict.decision == "do not use" else ""
+
+
 def _filters(plan: Plan, run: Run) -> Filters:
     """The filters, fitted."""
 
@@ -388,49 +413,64 @@ def _dataset(plan: Plan, run: Run, generator: Generator, added: FaceDataset) -> 
     return manifest
 
 
-def _results(
-    plan: Plan, run: Run, context: Context, accepted: Sequence[Accepted], filters: Filters, manifest: Manifest
-) -> Evaluation:
+@dataclass(frozen=True)
+class _Added:
+    """What was added to the train split, and how it was chosen."""
+
+    accepted: Sequence[Accepted]
+    filters: Filters
+    manifest: Manifest
+
+
+def _results(plan: Plan, run: Run, context: Context, generator: Generator, added: _Added | None = None) -> Evaluation:
     """All that was measured; the report and the data set's card are written with it."""
 
     def measure(place: Path) -> None:
-        evaluation = _measured(plan, run, context, accepted, filters, manifest.summary.generator_hash)
+        evaluation = _measured(plan, run, context, generator, added)
         evaluation.to_html(run.folder / REPORT, real_images=context.show_real)
-        _write_card(manifest, evaluation)
+        if added is not None:
+            _write_card(added.manifest, evaluation)
         evaluation.to_json(place)
 
     return Evaluation.from_json(run.stage(RESULTS, "measuring", measure))
 
 
-def _measured(
-    plan: Plan, run: Run, context: Context, accepted: Sequence[Accepted], filters: Filters, generator_hash: str
-) -> Evaluation:
+def _measured(plan: Plan, run: Run, context: Context, generator: Generator, added: _Added | None) -> Evaluation:
     settings = plan.settings
     started = time.perf_counter()
     findings, sections = run_evaluators(context, list(EVALUATORS))
     seconds = {**run.seconds, "measuring": round(time.perf_counter() - started, 1)}
-    grids = face_grids(accepted, plan.train, section=SAMPLES.key, real_images=context.show_real, seed=settings.seed)
     verdict = decide(findings.measurements, findings.skipped)
-    own = [
-        *balance_measurements(plan.subgroups, accepted),
-        *filter_measurements(accepted, filters, copies_allowed=context.copies_on_purpose),
-        *label_measurements(filters, settings.attr + settings.within),
-    ]
+    own: list[Measurement] = []
+    shown: list[Artifact] = []
+    if added is not None:
+        own = [
+            *balance_measurements(plan.subgroups, added.accepted),
+            *filter_measurements(added.accepted, added.filters, copies_allowed=context.copies_on_purpose),
+            *label_measurements(added.filters, settings.attr + settings.within),
+        ]
+        shown = [
+            balance_table(plan.subgroups, added.accepted),
+            *face_grids(
+                added.accepted, plan.train, section=SAMPLES.key, real_images=context.show_real, seed=settings.seed
+            ),
+        ]
+    longer, effort = _longer_training(plan, run.folder)
     return Evaluation(
         verdict=verdict,
         advice=advise(
             findings.measurements,
             verdict,
             plan.command,
-            longer=longer_budget(settings.budget) if "trainable" in plan.generator.capabilities else "",
+            longer=longer,
+            effort=effort,
             suggestions=suggestions(own),
         ),
         measurements=[*own, *findings.measurements],
         sections=[BALANCE, FILTERS, SAMPLES, *sections, TRAINING],
         skipped=findings.skipped,
         artifacts=[
-            balance_table(plan.subgroups, accepted),
-            *grids,
+            *shown,
             *sample_grids(context),
             *findings.artifacts,
             *training_artifacts(run.folder),
@@ -441,16 +481,32 @@ def _measured(
             "command": plan.command,
             "settings": settings.to_dict(),
             "data": describe_data(plan.data),
-            "generator_hash": generator_hash,
+            "generator_hash": generator.fingerprint,
             "seconds": seconds,
             **environment(),
         },
     )
 
 
-def _context(
-    plan: Plan, run_dir: Path, generator: Generator, samples: FaceDataset, added: FaceDataset, *, real_images: bool
-) -> Context:
+def _longer_training(plan: Plan, run_dir: Path) -> tuple[str, str]:
+    """A budget that is worth trying next, and what it takes here in words; nothing where nothing is trained."""
+    if "trainable" not in plan.generator.capabilities:
+        return "", ""
+    budget, entries = plan.settings.budget, training_log(run_dir)
+    if not entries or not entries[-1]["seconds"]:
+        return longer_budget(budget), ""
+    images, seconds = int(entries[-1]["images"]), float(entries[-1]["seconds"])
+    longer = longer_budget(budget, least=ENOUGH_IMAGES, images=images, seconds=seconds)
+    amount = parse_budget(longer)
+    takes = amount.amount if amount.unit == "seconds" else amount.amount * seconds / images
+    return longer, (
+        f"{budget} trained on {images:,} images, {images / seconds:,.0f} a second; {longer} trains on about "
+        f"{round(takes * images / seconds, -3):,.0f}, in {in_words(takes)} on this machine."
+    )
+
+
+def _context(plan: Plan, run_dir: Path, generator: Generator, samples: FaceDataset, *, real_images: bool) -> Context:
+    """What evaluators are given before any face was accepted."""
     settings = plan.settings
     return Context(
         reference=plan.valid,
@@ -458,7 +514,6 @@ def _context(
         train=plan.train,
         valid=plan.valid,
         test=plan.data.test,
-        accepted=added if len(added) else None,
         external_test=plan.external_test,
         targets=settings.attr,
         by=settings.attr + settings.within,

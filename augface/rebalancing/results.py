@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -198,13 +199,19 @@ def face_grids(
     return grids
 
 
+def training_log(run_dir: Path) -> list[dict[str, float]]:
+    """The entries of a training's log, where the generator left one."""
+    path = run_dir / "log.jsonl"
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] if path.exists() else []
+
+
 def training_artifacts(run_dir: Path) -> list[Artifact]:
     """Loss curves and the same noise over training time, where the generator left them."""
     from PIL import Image
 
     artifacts: list[Artifact] = []
-    if (run_dir / "log.jsonl").exists():
-        entries = pd.read_json(run_dir / "log.jsonl", lines=True)
+    if logged := training_log(run_dir):
+        entries = pd.DataFrame(logged)
         artifacts.append(
             series(
                 entries["images"],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import logging
+import math
 import re
 from dataclasses import dataclass
 from typing import Literal
@@ -51,13 +52,23 @@ def _remark_on_little(number: str) -> None:
     )
 
 
-def longer_budget(text: str, factor: int = 4) -> str:
-    """A budget several times as long, in the same unit or the next larger one.
+def longer_budget(text: str, factor: int = 4, *, least: int = 0, images: int = 0, seconds: float = 0.0) -> str:
+    """A budget several times as long, or as long as so many images take, in the same unit or the next larger one.
+
+    Args:
+        text: the budget that was too short.
+        factor: how many times as long.
+        least: images that the longer one should be enough for.
+        images: what the short one was enough for.
+        seconds: how long that took.
 
     >>> longer_budget("5m"), longer_budget("30m"), longer_budget("4k"), longer_budget("400k")
     ('20m', '2h', '16k', '1.6M')
+    >>> longer_budget("5m", least=75_000, images=1_520, seconds=300)
+    '4.2h'
     """
     budget = parse_budget(text)
-    amount, units = budget.amount * factor, ("h", "m", "s") if budget.unit == "seconds" else ("M", "k", "")
+    needed = least if budget.unit == "images" else least * seconds / max(1, images)
+    amount, units = max(budget.amount * factor, needed), ("h", "m", "s") if budget.unit == "seconds" else ("M", "k", "")
     unit = next((unit for unit in units if amount >= _FACTORS[unit]), units[-1])
-    return f"{amount / _FACTORS[unit]:g}{unit}"
+    return f"{math.ceil(10 * amount / _FACTORS[unit]) / 10:g}{unit}"

@@ -27,7 +27,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from augface.errors import DataError, OutputError, UsageError
 from augface.files import atomic_path, atomic_write, content_hash, human_bytes, new_directory, remove_leftovers
 from augface.locks import locked
-from augface.threads import computing_threads
+from augface.threads import adopt_threads, computing_threads, threads_are_fixed
 from augface.version import __version__
 
 CONFIG, CHECKPOINTS = "config.toml", "checkpoints"
@@ -177,7 +177,10 @@ def open_run(folder: Path, settings: RunSettings, *, resume: bool, needed: int =
         config = folder / CONFIG
         resumed = resume and config.exists()
         if resumed:
-            _refuse_changes(folder, settings.changes(_config(config)))
+            before = _config(config)
+            if not threads_are_fixed() and isinstance(before.get("threads"), int):
+                settings = settings.model_copy(update={"threads": adopt_threads(before["threads"])})
+            _refuse_changes(folder, settings.changes(before))
             remove_leftovers(folder, folder / CHECKPOINTS)
         else:
             new_directory(folder)

@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TypeVar
+
+LOOKS, LOOK_SECONDS = 3, 0.1
+"""How often, and for how long, each number of threads is tried."""
+CLEARLY = 0.9
+"""Share of the fastest speed from which on fewer threads are preferred."""
+_chosen: list[bool] = []
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -23,10 +30,63 @@ def cores() -> int:
 
 
 def computing_threads() -> int:
-    """How many threads torch computes with, as OMP_NUM_THREADS or the machine's cores say."""
+    """How many threads torch computes with: as OMP_NUM_THREADS says, or else as many as were fastest when first asked.
+
+    Sums over another number of threads are rounded otherwise, so that results name it.
+    """
     import torch
 
+    if not threads_are_fixed() and not _chosen:
+        choose_threads()
     return torch.get_num_threads()
+
+
+def choose_threads() -> int:
+    """Let torch compute with one thread or with one a core, whichever is faster at this moment; return how many.
+
+    Threads wait for each other in each operation. Where another program holds a core, all wait for the one thread that
+    shares it, and a single thread can be ten times as fast. Nothing is changed where OMP_NUM_THREADS is set.
+    """
+    import torch
+
+    if not threads_are_fixed():
+        _chosen.append(True)
+        candidates = sorted({1, max(1, cores() // 2), cores()})
+        speeds = {count: _speed(count) for count in candidates} if len(candidates) > 1 else {1: 1.0}
+        fastest = max(speeds.values())
+        torch.set_num_threads(min(count for count, speed in speeds.items() if speed >= CLEARLY * fastest))
+    return torch.get_num_threads()
+
+
+def adopt_threads(count: int) -> int:
+    """Compute with as many threads as before, unless OMP_NUM_THREADS says otherwise; return how many."""
+    import torch
+
+    if not threads_are_fixed() and count >= 1:
+        _chosen.append(True)
+        torch.set_num_threads(count)
+    return torch.get_num_threads()
+
+
+def threads_are_fixed() -> bool:
+    """Whether OMP_NUM_THREADS says how many threads to compute with."""
+    return bool(os.environ.get("OMP_NUM_THREADS"))
+
+
+def _speed(count: int) -> float:
+    """Steps a second of a small convolution with so many threads: the best of several short looks."""
+    import torch
+
+    torch.set_num_threads(count)
+    images, weights = torch.ones(16, 32, 32, 32), torch.ones(32, 32, 3, 3, requires_grad=True)
+    best = 0.0
+    for _ in range(LOOKS):
+        started, steps = time.perf_counter(), 0
+        while time.perf_counter() - started < LOOK_SECONDS:
+            torch.nn.functional.conv2d(images, weights, padding=1).sum().backward()  # type: ignore[no-untyped-call]
+            steps += 1
+        best = max(best, steps / (time.perf_counter() - started))
+    return best
 
 
 def in_order(work: Callable[[Item], Result], items: Iterable[Item], *, workers: int, ahead: int) -> Iterator[Result]:

@@ -71,6 +71,7 @@ class AdversarialGenerator(LatentGenerator):
     ) -> None:
         """Train; see `Generator.fit`. Image sides must be a power of two from 16 up."""
         folder = None if run_dir is None else Path(run_dir)
+        data = self.prepared(data)
         size = data.size
         if size < 16 or math.log2(size) % 1:
             raise UsageError(f"The {self.name} generator makes faces of 16, 32, 64, … pixels, not {size}.")

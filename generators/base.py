@@ -90,6 +90,10 @@ class Generator(ABC):
         """How many faces with these attributes there are to draw; `sys.maxsize` where there is no end of them."""
         return sys.maxsize
 
+    def prepared(self, data: FaceDataset) -> FaceDataset:
+        """The data with whatever the settings add to their labels; nothing, unless a generator says otherwise."""
+        return data
+
     @abstractmethod
     def fit(
         self,

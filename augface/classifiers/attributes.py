@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -13,13 +12,13 @@ import numpy.typing as npt
 import torch
 from sklearn.metrics import balanced_accuracy_score
 from torch import Tensor, nn
-from tqdm import tqdm
 
 from augface.arrays import Booleans, Floats32, Integers, Pixels
 from augface.data.dataset import FaceDataset, signed_labels
 from augface.data.pixels import ImageRows
 from augface.errors import UnknownNameError
 from augface.metrics.thresholds import balanced_threshold
+from augface.progress import progress
 from augface.seeds import derive_seed, random_generator
 from augface.training.augmentation import mirror, translate
 from augface.training.loop import uses_bf16
@@ -153,7 +152,7 @@ def descend(
     optimiser = torch.optim.AdamW(network.parameters(), 2e-3, weight_decay=0.05)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 4e-3, total_steps=steps)
     network.train()
-    for step in tqdm(range(steps), desc=description, disable=not sys.stderr.isatty(), leave=False):
+    for step in progress(iterable=range(steps), desc=description, leave=False):
         loss = batch_loss(order[step * BATCH : (step + 1) * BATCH])
         optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]

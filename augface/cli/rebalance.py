@@ -93,7 +93,7 @@ def rebalance(
     from augface.report import terminal_summary
 
     with when_interrupted("the images read so far are kept in the cache; the same command goes on from there."):
-        if dry_run:
+        if dry_run and "clusters" not in chosen:  # which are found in the images
             faces = with_splits(preview_data(data, size=size), seed, look=False)
             external = preview_data(external_test, size=size) if external_test else None
         else:

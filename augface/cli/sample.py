@@ -57,10 +57,10 @@ def sample(
     check_output(out)
 
     import pandas as pd
-    from tqdm import tqdm
 
     from augface.files import atomic_path, human_bytes
     from augface.generators import load_generator
+    from augface.progress import progress
     from augface.text import csv_text
 
     inner = generator_dir / "generator"
@@ -81,11 +81,11 @@ def sample(
         return
     with when_interrupted(f"nothing was written to {shown(out)}."), atomic_path(out) as folder:
         folder.mkdir()
-        with tqdm(total=total, desc="generating faces", unit="face", disable=None) as progress:
+        with progress(total=total, desc="generating faces", unit="faces") as bar:
             tables = []
             for part in make(n):
                 tables.append(_write(part, generator, folder))
-                progress.update(len(part))
+                bar.update(len(part))
         check_output(out)  # nobody has put anything there in the meantime
         (folder / "metadata.csv").write_text(csv_text(pd.concat(tables)), encoding="utf-8", newline="")
     print_paths({"faces": out, "labels": out / "metadata.csv"})

@@ -21,7 +21,6 @@ from io import BytesIO
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
 from augface.arrays import Pixels
 from augface.cache import open_entry, prepare_cache, read_entry, touch, write_entry
@@ -33,6 +32,7 @@ from augface.data.readers.containers import UnreadableFile, some
 from augface.data.readers.listing import Listing
 from augface.errors import DataError, OutputError
 from augface.files import atomic_write, cache_dir, human_bytes, output_errors
+from augface.progress import progress
 from augface.threads import cores, in_order
 
 CHUNK_BYTES = 6_000_000
@@ -191,20 +191,19 @@ def _ingest(folder: Path, listing: Listing, crop: Crop, size: int, workers: int,
     try:
         write_entry(folder, f"{description}, unfinished")
         pixels.allocate()
-        progress = tqdm(
+        bar = progress(
             total=len(listing),
             initial=sum(len(chunks[number]) for number in done),
             unit=" images",
             desc="reading",
-            disable=None,
         )
-        with progress, quiet_decoding(), (folder / "progress.jsonl").open("ab", buffering=0) as journal:
+        with bar, quiet_decoding(), (folder / "progress.jsonl").open("ab", buffering=0) as journal:
             for number, faces, bad in _decoded(listing, chunks, todo, crop, size, workers):
                 pixels.write(chunks[number].start, faces)
                 done[number] = Chunk(hashlib.sha256(faces.data).hexdigest(), bad)
                 # The line begins with a line break, so that one that was cut short spoils no other.
                 journal.write(b"\n" + json.dumps({"chunk": number, **vars(done[number])}).encode())
-                progress.update(len(faces))
+                bar.update(len(faces))
                 if bad:
                     _check_bad(folder, listing, _all_bad(done), allowed)
         _write_bad(folder, listing, _all_bad(done))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import sys
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -14,7 +13,6 @@ from typing import ClassVar, Protocol
 
 import numpy as np
 from threadpoolctl import threadpool_limits
-from tqdm import tqdm
 
 from augface.arrays import Booleans, Floats32, Floats64, Integers
 from augface.checked_arrays import read_arrays, write_arrays
@@ -23,6 +21,7 @@ from augface.downstream.data import KEPT, ExperimentData, Part, TrainingSet, tra
 from augface.errors import DataError
 from augface.metrics.effects import BOOTSTRAPS, Effect, paired_effect, people_weights
 from augface.metrics.scores import average_precisions
+from augface.progress import progress
 from augface.seeds import random_generator
 from augface.threads import cores, in_order
 from augface.version import __version__
@@ -88,13 +87,13 @@ class Experiment:
         jobs = [(arm, seed) for seed in range(self.seeds) for arm in arms]
         workers = 1 if self.learner.joint else cores()  # a network's training fills all cores by itself
         with (
-            tqdm(total=len(jobs), desc=f"downstream, {self.learner.mode}", disable=not sys.stderr.isatty()) as progress,
+            progress(total=len(jobs), desc=f"downstream, {self.learner.mode}", unit="runs") as bar,
             nullcontext() if self.learner.joint else threadpool_limits(1),
         ):
             done = in_order(lambda job: self._run(*job, list(attributes)), jobs, workers=workers, ahead=2 * workers)
             for (arm, _), found in zip(jobs, done, strict=True):
                 decisions[arm.name].append(found)
-                progress.update()
+                bar.update()
         return decisions
 
     def _run(self, arm: Arm, seed: int, attributes: list[int]) -> dict[str, Floats32]:

@@ -5,14 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import NoReturn
 
 import numpy as np
-from tqdm import tqdm
 
 from augface.arrays import Floats32
 from augface.cache import prepare_cache, touch
@@ -22,6 +19,7 @@ from augface.data.images import quiet_decoding
 from augface.errors import DataError, OutputError
 from augface.features.base import Features, FeatureSpace
 from augface.files import cache_dir
+from augface.progress import Bar, progress
 from augface.text import one_line
 from augface.threads import cores, in_order
 
@@ -48,22 +46,22 @@ def features_in_spaces(data: FaceDataset, spaces: Sequence[FeatureSpace]) -> lis
     """
     features = [np.empty((len(data), space.dimension), dtype=np.float32) for space in spaces]
     names = one_line(" and ".join(space.name for space in spaces))
-    with tqdm(total=len(data), desc=f"{names} features", unit="img", disable=not sys.stderr.isatty()) as progress:
+    with progress(total=len(data), desc=f"{names} features", unit="img") as bar:
         for start in range(0, len(data), PART):
             rows = slice(start, start + PART)
-            for whole, part in zip(features, _features_of_part(data.select(rows), spaces, progress), strict=True):
+            for whole, part in zip(features, _features_of_part(data.select(rows), spaces, bar), strict=True):
                 whole[rows] = part
     return features
 
 
-def _features_of_part(data: FaceDataset, spaces: Sequence[FeatureSpace], progress: tqdm[NoReturn]) -> list[Features]:
+def _features_of_part(data: FaceDataset, spaces: Sequence[FeatureSpace], bar: Bar) -> list[Features]:
     content = _content_digest(data)
     paths = [_cache_path(content, space) for space in spaces]
     found = [_read(path, len(data), space.dimension) for path, space in zip(paths, spaces, strict=True)]
     missing = [space for space, features in zip(spaces, found, strict=True) if features is None]
     if not missing:
-        progress.update(len(data))
-    computed = iter(_extract(data, missing, progress) if missing else [])
+        bar.update(len(data))
+    computed = iter(_extract(data, missing, bar) if missing else [])
     result = []
     for path, space, cached in zip(paths, spaces, found, strict=True):
         features = next(computed) if cached is None else cached
@@ -79,7 +77,7 @@ def input_protocol(data: FaceDataset) -> dict[str, str]:
     return {"input": shown}
 
 
-def _extract(data: FaceDataset, spaces: Sequence[FeatureSpace], progress: tqdm[NoReturn]) -> list[Features]:
+def _extract(data: FaceDataset, spaces: Sequence[FeatureSpace], bar: Bar) -> list[Features]:
     """Threads read and prepare images, in order, while the networks run on those before."""
     features = [np.empty((len(data), space.dimension), dtype=np.float32) for space in spaces]
     waiting: list[Prepared] = [[] for _ in spaces]
@@ -105,7 +103,7 @@ def _extract(data: FaceDataset, spaces: Sequence[FeatureSpace], progress: tqdm[N
                 waiting[number].append(prepared[number])
                 if len(waiting[number]) == space.batch:
                     run(number)
-            progress.update()
+            bar.update()
         for number in range(len(spaces)):
             if waiting[number]:
                 run(number)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,13 +11,13 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from tqdm import tqdm
 
 from augface.data.dataset import FaceDataset, concatenate
 from augface.data.groups import Subgroup
 from augface.data.stored import read_faces, write_faces
 from augface.errors import require
 from augface.generators.base import Generator
+from augface.progress import progress
 from augface.rebalancing.filters import Filters
 from augface.rebalancing.strategy import SubgroupPlan
 from augface.seeds import derive_seed
@@ -81,7 +80,7 @@ def draw_accepted(generator: Generator, filters: Filters, plan: SubgroupPlan, *,
     counts = dict.fromkeys(("attribute", "copy", "plausible", "all"), 0)
     drawn = accepted = 0
     description = one_line(f"generating {subgroup.label}")
-    with tqdm(total=plan.wanted, desc=description, unit="face", disable=not sys.stderr.isatty()) as progress:
+    with progress(total=plan.wanted, desc=description, unit="face") as bar:
         for faces in stream:
             passed = filters.check(faces, subgroup, copies_allowed="copies" in generator.capabilities)
             rows = np.flatnonzero(passed.all)[: plan.wanted - accepted]
@@ -90,7 +89,7 @@ def draw_accepted(generator: Generator, filters: Filters, plan: SubgroupPlan, *,
             for name in counts:
                 counts[name] += int(getattr(passed, name)[:seen].sum())
             accepted += len(rows)
-            progress.update(len(rows))
+            bar.update(len(rows))
             if len(rows):
                 seen_in_rows = {name: probabilities[rows] for name, probabilities in passed.probabilities.items()}
                 parts.append(_labelled(faces.select(rows), subgroup, seen_in_rows))

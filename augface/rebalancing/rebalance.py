@@ -48,7 +48,7 @@ from augface.rebalancing.suggestions import suggestions
 from augface.results import REBALANCING, Artifact, Evaluation, Measurement
 from augface.runs import CHECKPOINTS, Run, open_run
 from augface.seeds import derive_seed
-from augface.training.budget import longer_budget, parse_budget
+from augface.training.budget import ENOUGH_IMAGES, longer_budget, parse_budget
 
 log = logging.getLogger("augface")
 
@@ -59,8 +59,6 @@ TRAINED_IMAGES_PER_SECOND = 400
 EXTRACTED_IMAGES_PER_SECOND = 70
 DOWNSTREAM_SECONDS = {"frozen": 100, "full": 1500, "off": 0}
 """Rough speeds on 2 cores, for the estimate that is given before the work starts."""
-ENOUGH_IMAGES = 75_000
-"""Images that a generator learns from until its faces can be told for faces; see docs/results.md."""
 
 
 @dataclass(frozen=True)
@@ -201,7 +199,7 @@ def plan_rebalance(
     max_draws: int = MAX_DRAWS,
 ) -> Plan:
     """What `rebalance` with these arguments would do, with rough costs; checks the arguments on the way."""
-    data = with_splits(data, seed)
+    data = _create(generator, [], generator_settings or {}).prepared(with_splits(data, seed))
     attributes, strata = ([data.attribute_name(name) for name in _names(names)] for names in (attr, within))
     asked = DownstreamSettings(
         mode=downstream,
@@ -479,7 +477,7 @@ def _measured(plan: Plan, run: Run, context: Context, generator: Generator, adde
             "job": REBALANCING,
             "title": f"{' and '.join(settings.attr)} in {short_name(settings.data)}, by {plan.generator.name}",
             "command": plan.command,
-            "settings": settings.to_dict(),
+            "settings": run.settings.to_dict(),
             "data": describe_data(plan.data),
             "generator_hash": generator.fingerprint,
             "seconds": seconds,

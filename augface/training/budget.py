@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from augface.errors import UsageError
+from augface.progress import in_words
 
 LITTLE = 1_000
 """Images below which a number without a unit is remarked on: minutes may have been meant."""
@@ -18,6 +19,9 @@ log = logging.getLogger("augface")
 
 _FACTORS = {"": 1, "k": 1_000, "M": 1_000_000, "s": 1, "m": 60, "h": 3_600}
 
+ENOUGH_IMAGES = 75_000
+"""Images that a generator learns from until what it makes is taken for faces; see docs/results.md."""
+
 
 @dataclass(frozen=True)
 class Budget:
@@ -25,6 +29,16 @@ class Budget:
 
     amount: float
     unit: Literal["images", "seconds"]
+
+    def __str__(self) -> str:
+        """As `parse_budget` reads it.
+
+        >>> str(Budget(1200, "seconds")), str(Budget(75_000, "images"))
+        ('20m', '75k')
+        """
+        units = ("h", "m", "s") if self.unit == "seconds" else ("M", "k", "")
+        unit = next((unit for unit in units if self.amount >= _FACTORS[unit]), units[-1])
+        return f"{math.ceil(round(10 * self.amount / _FACTORS[unit], 6)) / 10:g}{unit}"
 
 
 def parse_budget(text: str) -> Budget:
@@ -69,6 +83,22 @@ def longer_budget(text: str, factor: int = 4, *, least: int = 0, images: int = 0
     """
     budget = parse_budget(text)
     needed = least if budget.unit == "images" else least * seconds / max(1, images)
-    amount, units = max(budget.amount * factor, needed), ("h", "m", "s") if budget.unit == "seconds" else ("M", "k", "")
-    unit = next((unit for unit in units if amount >= _FACTORS[unit]), units[-1])
-    return f"{math.ceil(10 * amount / _FACTORS[unit]) / 10:g}{unit}"
+    return str(Budget(max(budget.amount * factor, needed), budget.unit))
+
+
+def forecast(budget: Budget, images_per_second: float) -> str:
+    """What a budget is enough for at this speed, and how long it takes to have enough where it is not.
+
+    >>> forecast(Budget(300, "seconds"), 140)
+    '140 images a second: 5m is enough for about 42,000 images; good faces take about 75,000, in 9 minutes.'
+    >>> forecast(Budget(200_000, "images"), 140)
+    '140 images a second: 200k take about 24 minutes.'
+    """
+    speed = f"{images_per_second:,.3g} images a second: {budget}"
+    if budget.unit == "images":
+        return f"{speed} take about {in_words(budget.amount / images_per_second)}."
+    images = round(budget.amount * images_per_second, -2 if budget.amount * images_per_second < 10_000 else -3)
+    lack = ""
+    if images < ENOUGH_IMAGES:
+        lack = f"; good faces take about {ENOUGH_IMAGES:,}, in {in_words(ENOUGH_IMAGES / images_per_second)}"
+    return f"{speed} is enough for about {images:,.0f} images{lack}."

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from augface.checked_arrays import CHECKSUM, about, checksum
 from augface.errors import AugfaceError, DataError, UsageError
+from augface.threads import adopt_threads, threads_are_fixed
 
 FORMAT = 4
 """Goes up when checkpoints of before can no longer be gone on from."""
@@ -96,6 +97,8 @@ class TrainingState:
         if texts.get(CHECKSUM) != checksum(arrays):
             raise ValueError("it is damaged: it does not have the checksum that it was written with")
         tensors = {key: torch.from_numpy(array) for key, array in arrays.items()}
+        if "threads" in self.settings and not threads_are_fixed():
+            self.settings["threads"] = adopt_threads(progress["settings"].get("threads", 0))
         _refuse_changes(progress["settings"], self.settings)
         for name, module in self._modules().items():
             module.load_state_dict(_below(tensors, f"{name}."))

@@ -10,7 +10,6 @@ from __future__ import annotations
 import copy
 import json
 import logging
-import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -22,17 +21,17 @@ import torch
 from accelerate import Accelerator
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
-from tqdm import tqdm
 
 from augface.arrays import Floats32, Floats64, Integers, Pixels
 from augface.data.pixels import ImageRows
 from augface.errors import AugfaceError, OutputError
 from augface.files import atomic_write, remove_leftovers
 from augface.processes import world_size
+from augface.progress import progress
 from augface.seeds import derive_seed, random_generator
-from augface.threads import computing_threads
+from augface.threads import choose_threads, computing_threads, threads_are_fixed
 from augface.training.augmentation import Augmentation, augment, mirror
-from augface.training.budget import Budget
+from augface.training.budget import Budget, forecast
 from augface.training.checkpoints import TrainingState
 from augface.training.instability import NO_NUMBER, Instability, find_instability, is_sound, standard_deviation
 from augface.training.losses import (
@@ -50,6 +49,8 @@ LOGS = 100
 """Log lines, and values of each curve, in a whole training."""
 CHECKPOINTS = 20
 PREVIEWS = 10
+LONG = 30.0
+"""Seconds of a training from which on it is told what the budget is enough for."""
 GENTLER = 0.5
 """What learning rates are multiplied by after the training had to be rolled back."""
 
@@ -79,6 +80,8 @@ class TrainingSettings(BaseModel):
     gradient_penalty_every: int = Field(default=16, ge=1)
     """Penalties are counted every so many steps, as many times as strong."""
     augmentations: tuple[Augmentation, ...] = ("translate",)
+    mirror: bool = True
+    """Whether half of the real images are shown mirrored. Not for what has a left and a right, such as writing."""
     average_images: int = Field(default=10_000, ge=1)
     """Half-life of the weight average, in images."""
     decay_share: float = Field(default=0.3, ge=0, le=0.95)
@@ -184,13 +187,14 @@ def train(
     constant_share = 1 - max(0.05, settings.decay_share)  # of the training, in which the learning rate does not change
     started = time.perf_counter() - state.seconds
     sound, kept = state.pack(), state.images_seen  # where to go back to
-    progress = tqdm(
+    pace = Pace(budget, state.images_seen, state.seconds)
+    bar = progress(
         total=state.total_images or None,
         initial=state.images_seen,
         unit="img",
         unit_scale=True,
         desc="training",
-        disable=not (accelerator.is_main_process and sys.stderr.isatty()),
+        disable=not accelerator.is_main_process,
     )
     try:
         while not state.total_images or state.images_seen < state.total_images:
@@ -200,17 +204,22 @@ def train(
             state.images_seen += images_per_step
             _update_average(state, settings.average_images, images_per_step)
             state.seconds = _of_main_process(time.perf_counter() - started, accelerator)
-            progress.update(images_per_step)
+            bar.update(images_per_step)
             if not state.total_images and state.seconds >= constant_share * budget.amount:
                 # the speed is known now, and nothing so far has depended on how many images there will be
                 state.total_images = round(state.images_seen / constant_share)
-                progress.total = state.total_images
+                bar.total = state.total_images
             after = _share_done(state, budget)
             finished = bool(state.total_images) and state.images_seen >= state.total_images
             at_checkpoint = finished or _passes(before, after, CHECKPOINTS)
 
             if at_checkpoint or _passes(before, after, LOGS):
-                entry = {"images": state.images_seen, "seconds": round(state.seconds, 2), **step.statistics()}
+                entry = {
+                    "images": state.images_seen,
+                    "seconds": round(state.seconds, 2),
+                    "images_per_second": round(pace.measure(state.images_seen, state.seconds), 1),
+                    **step.statistics(),
+                }
                 entry = {name: _of_main_process(value, accelerator) for name, value in entry.items()}
                 instability = find_instability([*state.history, entry])
                 if at_checkpoint and not _of_main_process(float(_is_finite(state)), accelerator):
@@ -219,8 +228,8 @@ def train(
                     _roll_back(state, sound, instability, checkpoint)
                     started = time.perf_counter() - state.seconds
                     sound = state.pack()
-                    progress.reset(state.total_images or None)
-                    progress.update(state.images_seen)
+                    bar.reset(state.total_images or None)
+                    bar.update(state.images_seen)
                     if accelerator.is_main_process:
                         log.warning(
                             f"Training {state.rollbacks[-1]}. It goes on from {state.images_seen:,} images, at "
@@ -231,8 +240,12 @@ def train(
                     kept = state.images_seen
                     continue
                 state.history.append(entry)
+                if accelerator.is_main_process:
+                    pace.announce()
+                if pace.is_slow() and processes == 1 and not threads_are_fixed():
+                    state.settings["threads"] = choose_threads()
                 board.numbers(entry)
-                progress.set_postfix(D=f"{entry['discriminator_loss']:.2f}", G=f"{entry['generator_loss']:.2f}")
+                bar.set_postfix(D=f"{entry['discriminator_loss']:.2f}", G=f"{entry['generator_loss']:.2f}")
             if at_checkpoint:
                 _average_statistics([generator, state.average], accelerator)
             if preview and accelerator.is_main_process and (finished or _passes(before, after, PREVIEWS)):
@@ -246,10 +259,45 @@ def train(
         stop.args = (" ".join([*map(str, stop.args), _standing(state, kept if checkpoint else None)]),)
         raise
     finally:
-        progress.close()
+        bar.close()
         board.close()
     accelerator.wait_for_everyone()
     return state
+
+
+class Pace:
+    """How fast a training goes: told once, and watched, for threads of a busy machine wait for each other."""
+
+    def __init__(self, budget: Budget, images: int, seconds: float) -> None:
+        self._budget = budget
+        self._images, self._seconds = images, seconds
+        self._speed = self._fastest = 0.0
+        self._measured = 0
+
+    def measure(self, images: int, seconds: float) -> float:
+        """Images a second since the last time."""
+        elapsed = seconds - self._seconds
+        if elapsed > 0:
+            self._speed = (images - self._images) / elapsed
+            self._measured += 1
+            if self._measured > 1:  # first steps are slow
+                self._fastest = max(self._fastest, self._speed)
+            self._images, self._seconds = images, seconds
+        return self._speed
+
+    def announce(self) -> None:
+        """Say what the budget is enough for, where it is long: once, when the first steps are over."""
+        amount, unit = self._budget.amount, self._budget.unit
+        seconds = amount if unit == "seconds" else amount / max(self._speed, 1e-9)
+        if self._measured == 2 and self._speed and seconds >= LONG:
+            log.info(forecast(self._budget, self._speed))
+
+    def is_slow(self) -> bool:
+        """Whether a training for so many seconds goes half as fast as it did; its number of images is open anyway."""
+        slow = self._budget.unit == "seconds" and self._speed < self._fastest / 2
+        if slow:
+            self._fastest = 0.0  # what is fast is found anew
+        return slow
 
 
 @dataclass(frozen=True)
@@ -288,7 +336,8 @@ def _step(
 
     # discriminator: real and generated images in one pass, all augmented alike
     real, real_condition = batches.real(batch, random)
-    real = mirror(real, torch_random).to(device, memory_format=torch.channels_last)
+    real = mirror(real, torch_random) if settings.mirror else real
+    real = real.to(device, memory_format=torch.channels_last)
     real_condition = real_condition.to(device)
     noise = torch.randn(batch, latent, generator=torch_random).to(device)
     fake_condition = batches.conditions[batches.rows(batch, random)].to(device)

@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from tqdm import tqdm
 
 from augface.data.dataset import SPLITS, FaceDataset
 from augface.data.export.cards import UNKNOWN_TERMS, CardValue, Summary, croissant, readme
@@ -31,6 +30,7 @@ from augface.data.export.naming import UNLABELLED, class_names, safe_names
 from augface.data.export.png import encode_png
 from augface.errors import DataError
 from augface.files import atomic_path, atomic_write, new_directory
+from augface.progress import progress
 from augface.text import csv_text
 from augface.threads import cores
 
@@ -246,9 +246,9 @@ def _write_images(
     ]
     pool = ThreadPoolExecutor(cores())
     try:
-        with tqdm(total=len(table), desc="Writing faces", unit=" faces", disable=None) as progress:
+        with progress(total=len(table), desc="writing faces", unit="faces") as bar:
             for written in pool.map(lambda job: job[0](job[1]), jobs):
-                progress.update(written)
+                bar.update(written)
     finally:
         pool.shutdown(cancel_futures=True)
 

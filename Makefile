@@ -16,7 +16,7 @@ BIN := $(VENV)/bin
 
 # A run that was interrupted goes on; one that is finished shows its results again. DEMO_OUT=runs/another starts anew.
 demo: $(VENV)/.installed
-	$(BIN)/augface rebalance --attr Eyeglasses --data toy --budget $(DEMO_BUDGET) --out $(DEMO_OUT) --resume
+	$(BIN)/augface demo --budget $(DEMO_BUDGET) --out $(DEMO_OUT)
 	@echo "Open the report in a browser: $(DEMO_OUT)/report.html"
 
 test: $(VENV)/.installed-test

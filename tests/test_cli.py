@@ -522,7 +522,7 @@ def test_data_show_counts_faces_splits_and_attributes(stand_ins: StandIns, capsy
 
 
 @pytest.mark.parametrize(
-    "command", ["", "rebalance", "train", "sample", "evaluate", "report", "detect", "list", "data", "doctor"]
+    "command", ["", "demo", "rebalance", "train", "sample", "evaluate", "report", "detect", "list", "data", "doctor"]
 )
 def test_every_command_has_help_that_explains_each_option(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([*command.split(), "--help"]) == 0

@@ -26,6 +26,8 @@ CASES = [
     ("rebalance --attr Hat --data faces", 2),
     ("rebalance --attr Glasses --data faces --out taken", 4),
     ("rebalance --attr Glasses --data faces --out letter", 4),
+    ("demo --budget soon", 2),
+    ("demo --out taken", 4),
     (f"train {FITTED} --data faces --out o --colour red", 2),
     ("train --generator resmaple --data faces --out o", 2),
     (f"train {FITTED} --data faces --out o --set noise=3", 2),
@@ -109,7 +111,7 @@ def test_what_is_wrong_is_an_exit_code_and_one_line(
 def test_every_command_is_tried_with_every_class_of_error_that_it_can_meet() -> None:
     met = {name: {code for words, code in CASES if words.split()[0] == name} for name in [*COMMANDS, "data"]}
     reading = {"rebalance", "train", "sample", "evaluate", "report", "compare", "detect", "data"}
-    writing = {"rebalance", "train", "sample", "evaluate", "report", "compare"}
+    writing = {"demo", "rebalance", "train", "sample", "evaluate", "report", "compare"}
     assert met == {name: {2, *[3] * (name in reading), *[4] * (name in writing)} for name in met}
 
 

@@ -7,7 +7,7 @@ others. It never sees a generator's faces, and uses neither the space nor the cl
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -53,7 +53,9 @@ class PlausibilityClassifier:
         return float(self.arrays["highest_score"].item())
 
     @classmethod
-    def fit(cls, real: Pixels, held_out: Pixels, *, refused: float, seed: int = 0) -> PlausibilityClassifier:
+    def fit(
+        cls, real: Pixels, held_out: Pixels, *, refused: float, seed: int = 0, kinds: Sequence[str] = ()
+    ) -> PlausibilityClassifier:
         """Learn from real faces, and choose the highest score that is plausible.
 
         Args:
@@ -61,6 +63,7 @@ class PlausibilityClassifier:
             held_out: (M, H, H, 3) faces of other people.
             refused: the share of these whose score is higher than the highest plausible one.
             seed: of the damage and the network.
+            kinds: of damage to learn from, of `DAMAGES`; all where none is given.
         """
         random = random_generator(seed, "damage")
         real = real[random.permutation(len(real))[:MOST]]
@@ -73,7 +76,7 @@ class PlausibilityClassifier:
                 "spreads": np.sqrt(components.explained_variance_) + 1e-3,
             }
         )
-        shown = [real, real[:, :, ::-1], *(damaged(real, random) for _ in range(PASSES))]
+        shown = [real, real[:, :, ::-1], *(damaged(real, random, kinds) for _ in range(PASSES))]
         numbers = np.concatenate([fitted._describe(faces) for faces in shown])
         is_damaged = np.repeat([False, False, *PASSES * [True]], len(real))
         fitted.arrays |= {"centre": numbers.mean(axis=0), "scale": numbers.std(axis=0) + 1e-6}
@@ -121,7 +124,7 @@ def _small(images: Pixels) -> Floats32:
     return small
 
 
-def damaged(images: Pixels, random: np.random.Generator, kinds: tuple[str, ...] = ()) -> Pixels:
+def damaged(images: Pixels, random: np.random.Generator, kinds: Sequence[str] = ()) -> Pixels:
     """Real faces damaged in the ways in which generators fail, each batch of them in one way.
 
     Args:

@@ -11,6 +11,7 @@ from cyclopts import App, CycloptsError, Parameter, UnusedCliTokensError
 from augface.cli.compare import compare
 from augface.cli.console import show_log_on_stderr
 from augface.cli.data import app as data
+from augface.cli.demo import demo
 from augface.cli.detect import detect
 from augface.cli.doctor import doctor
 from augface.cli.evaluate import evaluate
@@ -26,7 +27,8 @@ from augface.version import __version__
 
 HELP = """Will synthetic faces help my imbalanced face data set, and what do they cost me?
 
-Start with `augface rebalance --attr Eyeglasses`. Add --debug to any command to see tracebacks of errors.
+Try it with `augface demo`; then `augface rebalance --attr Eyeglasses --data YOUR_FACES`. Add --debug to any command
+to see tracebacks of errors.
 """
 
 app = App(
@@ -40,6 +42,7 @@ app = App(
     result_action="return_value",
 )
 COMMANDS: dict[str, Callable[..., object]] = {
+    "demo": demo,
     "rebalance": rebalance,
     "train": train,
     "sample": sample,

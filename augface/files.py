@@ -18,6 +18,8 @@ from augface.threads import cores, in_order
 
 LOCK = ".lock"
 """The file of `augface.locks` in a folder, which counts for nothing."""
+RUN_CONFIG = "config.toml"
+"""The settings of a run, in its folder; without it a folder is no run."""
 
 
 def cache_dir() -> Path:

@@ -25,12 +25,20 @@ import tomli_w
 from pydantic import BaseModel, ConfigDict, Field
 
 from augface.errors import DataError, OutputError, UsageError
-from augface.files import atomic_path, atomic_write, content_hash, human_bytes, new_directory, remove_leftovers
+from augface.files import (
+    RUN_CONFIG,
+    atomic_path,
+    atomic_write,
+    content_hash,
+    human_bytes,
+    new_directory,
+    remove_leftovers,
+)
 from augface.locks import locked
 from augface.threads import adopt_threads, computing_threads, threads_are_fixed
 from augface.version import __version__
 
-CONFIG, CHECKPOINTS = "config.toml", "checkpoints"
+CHECKPOINTS = "checkpoints"
 STAGES = f"{CHECKPOINTS}/stages.json"
 LONGEST = 40
 """Letters of a setting's value that a message quotes."""
@@ -174,7 +182,7 @@ def open_run(folder: Path, settings: RunSettings, *, resume: bool, needed: int =
         DataError: the run's files are damaged.
     """
     with locked(folder):
-        config = folder / CONFIG
+        config = folder / RUN_CONFIG
         resumed = resume and config.exists()
         if resumed:
             before = _config(config)

@@ -236,10 +236,10 @@ def quick_space(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def drawn(count: int, seed: int) -> FaceDataset:
-    """Drawn faces, every second with glasses, with some of their labels."""
+    """Drawn faces, every second with dark glasses, which pixels show, with some of their labels."""
     faces = load_toyfaces(count, SIZE, seed=seed)
     assert faces.factors is not None
-    factors = faces.factors.assign(glasses=np.arange(count) % 2 == 0)
+    factors = faces.factors.assign(glasses=np.arange(count) % 2 == 0, glasses_dark=True, glasses_slid=0.0)
     return FaceDataset.from_arrays(render(factors, SIZE), label(factors)[LABELS], identity=faces.identity, spec="toy")
 
 
@@ -295,7 +295,7 @@ class TestEvaluator:
 
     def test_perfect_faces_pass(self, context: Context) -> None:
         findings = evaluate(context)
-        assert not [one for one in findings.measurements if one.verdict == "fail"]
+        assert not [one for one in findings.measurements if one.verdict == "fail" or one.alarm]
         shares = [one for one in findings.measurements if one.name == "adherence"]
         assert all(
             0 <= number <= 1 for one in shares for number in (one.low, one.value, one.high) if number is not None
@@ -315,7 +315,8 @@ class TestEvaluator:
         findings = evaluate(wrong)
         share = found(findings)
         truth = (wrong.samples.attributes[TARGET] == context.samples.attributes[TARGET]).mean()
-        assert share.verdict == "fail"
+        assert share.alarm
+        assert share.verdict in ("warn", "fail")
         assert share.low is not None
         assert share.high is not None
         assert share.low <= truth <= share.high
@@ -328,8 +329,8 @@ class TestEvaluator:
         findings = evaluate(mislabelled(context, 0.5))
         share, score = found(findings), found(findings, "classification_accuracy_score")
         assert share.value == pytest.approx(0.5, abs=0.1)
-        assert score.verdict == "warn"
-        assert score.value == pytest.approx(0.5, abs=0.1)
+        assert score.verdict in ("warn", "fail")
+        assert score.value == pytest.approx(0.5, abs=0.15)
         ratio = found(findings, "classification_score_ratio").value
         assert ratio is not None
         assert ratio < 0.75
@@ -339,9 +340,10 @@ class TestEvaluator:
         table["Male"] = ~table["Male"]
         findings = evaluate(with_labels(context, table))
         male = [one for one in findings.measurements if one.name == "adherence" and one.attribute == "Male"]
-        assert {one.verdict for one in male} == {"warn"}
+        assert {one.verdict for one in male} == {"fail"}
+        assert {one.alarm for one in male} == {None}
         everything = evaluate(changed(with_labels(context, table), targets=()))
-        assert "fail" in {one.verdict for one in everything.measurements if one.attribute == "Male"}
+        assert True in {one.alarm for one in everything.measurements if one.attribute == "Male"}
 
     def test_what_comes_along_is_named(self, context: Context) -> None:
         """Only men were given glasses."""

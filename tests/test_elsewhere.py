@@ -514,7 +514,7 @@ def test_what_the_network_does_not_take_cannot_be_asked_for(faces: FaceDataset, 
     with pytest.raises(UsageError, match="cannot be asked for Bangs, only for Male, Smiling"):
         generator.sample(1, where={"Bangs": True})
     with pytest.raises(UnknownNameError, match="Did you mean 'Bangs'"):
-        generator.sample(1, where={"bangs": True})
+        generator.sample(1, where={"Bang": True})
     with pytest.raises(UnknownNameError, match=r"attribute named 'Simling'\. Did you mean 'Smiling'"):
         fitted("torchscript", faces, path=path, latent=LATENT, attributes="Simling,Male")
     with pytest.raises(UsageError, match=r"inputs of the shape \(32, 8\)"):

@@ -72,8 +72,8 @@ def test_killed_trainings_end_as_one_that_was_not(tmp_path: Path) -> None:
 REBALANCE = "rebalance --attr Male --ratio 0.9 --generator resample --data toy:300 --size 16 --downstream off --resume"
 STAGES = (
     "generator",
-    "checkpoints/filters.safetensors",
     "checkpoints/samples",
+    "checkpoints/filters.safetensors",
     "checkpoints/accepted-0",
     "dataset",
     "results.json",

@@ -217,7 +217,7 @@ def with_fakes(context: Context, images: npt.NDArray[np.uint8]) -> Context:
 
 
 def alarms(measurements: list[Measurement]) -> set[str]:
-    return {measurement.name for measurement in measurements if measurement.verdict == "fail"}
+    return {measurement.name for measurement in measurements if measurement.alarm}
 
 
 class TestEvaluator:

@@ -64,8 +64,8 @@ def test_the_smeared_region_is_named(faces: FaceDataset, people: Pixels, worse: 
     mask = face_mask(SIZE)[:, :, None]
     found = measured(faces, smeared(people, mask if worse == "face" else 1 - mask))
     better = "surroundings" if worse == "face" else "face"
-    assert found[f"{worse}_kernel_distance"].verdict == "warn"
-    assert found[f"{worse}_recall"].verdict == "warn"
+    assert found[f"{worse}_kernel_distance"].verdict in ("warn", "fail")
+    assert found[f"{worse}_recall"].verdict in ("warn", "fail")
     assert found[f"{better}_recall"].verdict == "pass"
     share = found["surroundings_share"]
     assert share.low is not None

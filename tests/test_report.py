@@ -295,7 +295,7 @@ def test_results_of_another_question_say_their_own_sentence() -> None:
     )
     page = render(results)
     assert "Nobody sees a &lt;b&gt;difference&lt;/b&gt;" in page[page.index("<h1") : page.index("</h1>")]
-    assert terminal_summary(results).startswith("NOBODY SEES A <B>DIFFERENCE</B>.[31M")
+    assert terminal_summary(results).startswith(r"NOBODY SEES A <B>DIFFERENCE</B>.\x1b[31M")
     scorecard = page[page.index('id="scorecard"') :].partition("</table>")[0]
     assert all(name in scorecard for name in RATED)
     assert "labels that people gave" not in page

@@ -181,7 +181,7 @@ def test_glasses_change_the_eye_region_alone(population: Population) -> None:
     rows = np.flatnonzero(difference.any(axis=(0, 2)))
     assert rows.min() >= 64 * 0.33
     assert rows.max() <= 64 * 0.66
-    assert (difference > 20).sum(axis=(1, 2)).min() > 40
+    assert (difference > 12).sum(axis=(1, 2)).min() >= 8, "too little to see"
 
 
 def test_a_smile_changes_the_lower_face_most(plain_faces: pd.DataFrame) -> None:

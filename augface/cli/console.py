@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from augface.errors import OutputError, UnknownNameError, UsageError
-from augface.files import LOCK, is_vacant
+from augface.files import LOCK, RUN_CONFIG, is_vacant
 from augface.text import one_line, printable
 
 if TYPE_CHECKING:
@@ -166,7 +166,8 @@ def check_output(folder: Path, *, resume: bool | None = None) -> Path:
 
         with locked(folder):  # which tells whether it is in use
             pass
-    if existing == folder and not resume and not is_vacant(folder):
+    goes_on = resume and (folder / RUN_CONFIG).exists()
+    if existing == folder and not goes_on and not is_vacant(folder):
         go_on = "Go on with what is there by --resume, or choose" if resume is False else "Choose"
         raise OutputError(f"The output folder {shown(folder)} is not empty. {go_on} another with --out.")
     return folder

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import App, Parameter
 
-from augface.cli.console import check_output, print_paths, shown, split_names
+from augface.cli.console import check_output, print_paths, say, shown, split_names
 from augface.errors import UnknownNameError, UsageError
 
 if TYPE_CHECKING:
@@ -86,15 +86,15 @@ def new(
         contact=contact,
         seed=seed,
     )
-    print("Drawing faces, and simulating what such a study can see ...", flush=True)
+    say("Drawing faces, and simulating what such a study can see ...")
     planned = plan_study(real, fake, settings, command=["augface", *sys.argv[1:]])
-    print("\n".join(describe(planned.plan, Schedule(planned.plan))))
+    say("\n".join(describe(planned.plan, Schedule(planned.plan))))
     if dry_run:
         return
     study = write_study(planned, out)
-    print()
+    say("")
     print_paths({"study": study.folder, "words": study.folder / "texts.json"})
-    print(f"\nNext: augface study serve {shown(study.folder)}")
+    say(f"\nNext: augface study serve {shown(study.folder)}")
 
 
 @app.command(sort_key=1)
@@ -134,22 +134,22 @@ def serve(folder: Path, /, *, port: int = 8000, allow_lan: bool = False) -> None
         links = study.folder / "links.txt"
         atomic_write(links, "".join(f"{rater_link(study, address, slot)}\n" for slot in range(study.plan.raters)))
         links.chmod(0o600)
-        print(f"{study.plan.title}: {study.plan.raters} raters, language {texts['language']}.\n")
-        print(f"Your own page, with everybody's progress:\n  {admin_link(study, address)}\n")
-        print(f"One link for each rater, all in {shown(links)}:")
+        say(f"{study.plan.title}: {study.plan.raters} raters, language {texts['language']}.\n")
+        say(f"Your own page, with everybody's progress:\n  {admin_link(study, address)}\n")
+        say(f"One link for each rater, all in {shown(links)}:")
         for slot in range(min(LINKS_SHOWN, study.plan.raters)):
-            print(f"  {rater_link(study, address, slot)}")
+            say(f"  {rater_link(study, address, slot)}")
         if study.plan.raters > LINKS_SHOWN:
-            print(f"  … and {study.plan.raters - LINKS_SHOWN} more")
+            say(f"  … and {study.plan.raters - LINKS_SHOWN} more")
         if allow_lan:
-            print(
+            say(
                 "\nOther devices in this network can take part. Plain HTTP is not encrypted: whoever listens in the "
                 "network"
             )
-            print("can read pictures, answers and links. Use a network that you trust.")
+            say("can read pictures, answers and links. Use a network that you trust.")
         else:
-            print("\nThese links work on this machine only; --allow-lan lets other devices in your network take part.")
-        print("\nCtrl-C ends the server. Every answer is kept at once.", flush=True)
+            say("\nThese links work on this machine only; --allow-lan lets other devices in your network take part.")
+        say("\nCtrl-C ends the server. Every answer is kept at once.")
         try:
             run_server(create_app(study, answers, address=address, hosts=hosts), listener)
         except KeyboardInterrupt as interrupt:
@@ -158,7 +158,7 @@ def serve(folder: Path, /, *, port: int = 8000, allow_lan: bool = False) -> None
         finally:
             answers.close()
             listener.close()
-    print(f"\nEnded. Next: augface study report {shown(study.folder)}")
+    say(f"\nEnded. Next: augface study report {shown(study.folder)}")
 
 
 @app.command(sort_key=3)
@@ -180,10 +180,10 @@ def export(folder: Path, /, *, out: Path, raters: int = 30, redistribute_celeba:
     study = Study.open(folder)
     content = export_pages(study, raters, celeba=redistribute_celeba)
     atomic_write(out, content)
-    print(
+    say(
         f"{shown(out)}  {human_bytes(len(content))}: index.html for {raters} raters, by number: index.html#1 and so on."
     )
-    print(f"When files with answers come back: augface study import {shown(study.folder)} answers-*.json")
+    say(f"When files with answers come back: augface study import {shown(study.folder)} answers-*.json")
 
 
 @app.command(name="import", sort_key=4)
@@ -206,10 +206,10 @@ def import_(folder: Path, /, *files: Path) -> None:
         for path in files:
             imported = import_answers(study, answers, path)
             said = f"{imported.answers} answers" if imported.answers else "was read before; nothing changed"
-            print(f"{shown(path)}  {said}")
+            say(f"{shown(path)}  {said}")
     finally:
         answers.close()
-    print("Anybody could have written such files: the report says how many raters came by one.")
+    say("Anybody could have written such files: the report says how many raters came by one.")
 
 
 @app.command(sort_key=5)
@@ -239,7 +239,7 @@ def simulate(folder: Path, /, *, raters: int = 30, right: float = 0.75, seed: in
         kept = run(study, answers, people, raters, seed)
     finally:
         answers.close()
-    print(f"{raters} simulated raters gave {kept:,} answers. Next: augface study report {shown(study.folder)}")
+    say(f"{raters} simulated raters gave {kept:,} answers. Next: augface study report {shown(study.folder)}")
 
 
 @app.command(sort_key=2)
@@ -274,7 +274,7 @@ def report(
     paths = {"results": study.folder / "results.json", "report": study.folder / "report.html"}
     evaluation.to_json(paths["results"])
     evaluation.to_html(paths["report"], real_images=real_images)
-    print(f"{terminal_summary(evaluation, in_full=True)}\n")
+    say(f"{terminal_summary(evaluation, in_full=True)}\n")
     print_paths(paths)
 
 

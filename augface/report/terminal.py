@@ -29,7 +29,7 @@ def terminal_summary(evaluation: Evaluation, *, in_full: bool = False) -> str:
             do next; True all key numbers, all advice, and why others were not measured.
     """
     reason = clean(evaluation.verdict.reason)
-    verdict = textwrap.wrap(f"{clean(sentence(evaluation)).upper()} {reason}", WIDTH, max_lines=5, placeholder=" ...")
+    verdict = textwrap.wrap(f"{clean(sentence(evaluation).upper())} {reason}", WIDTH, max_lines=5, placeholder=" ...")
     after = [*_next(evaluation, most=None if in_full else 1), *_not_measured(evaluation, in_full=in_full)]
     if not evaluation.measurements:
         after.append("Nothing was measured.")

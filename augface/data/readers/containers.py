@@ -180,12 +180,12 @@ class Zip:
 
     def size(self, name: str) -> int:
         """See `Container.size`."""
-        return self._archive.getinfo(name).file_size
+        return self._members[name].file_size
 
     def open(self, name: str) -> BinaryIO:
         """See `Container.open`."""
         try:
-            return cast(BinaryIO, self._archive.open(name))
+            return cast(BinaryIO, self._archive.open(self._members[name]))
         except Exception as error:  # as in `read`
             raise UnreadableFile(f"cannot be unpacked: {error}") from error
 

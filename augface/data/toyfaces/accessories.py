@@ -97,7 +97,8 @@ def glasses(canvas: Canvas, portrait: Portrait) -> None:
     colour = f("glasses_colour")
     plastic = from_hsv(colour * 7.3, 0.2 + 0.6 * colour, 0.05 + 0.85 * colour * colour)
     frame = mix(plastic, (0.58, 0.44, 0.20), 0.85 * metal * (1 - dark))
-    frame = mix((0.50, 0.45, 0.40), frame, ramp(rim, 0.0, 0.4))  # thin frames are of metal
+    metals = mix((0.22, 0.19, 0.17), (0.88, 0.86, 0.82), ramp(colour, 0.45, 0.55))
+    frame = mix(metals, frame, ramp(rim, 0.0, 0.4))  # thin frames are of dark or bright metal
     thick = (0.012 + 0.018 * rim) * (1 - 0.25 * metal)
     upper, lower = (f.kind("glasses_frame", kind) for kind in ("upper", "lower"))
     slid = 0.11 * f("glasses_slid")
@@ -122,8 +123,8 @@ def glasses(canvas: Canvas, portrait: Portrait) -> None:
     lens = mix((0.05, 0.05, 0.07), (0.36, 0.30, 0.30), fade)
     tinted = mix((0.80, 0.88, 0.93), from_hsv(0.04 + colour * 0.5, 0.5, 0.55), tint)
     patch.paint(mix(tinted, lens, dark), lenses * (0.03 + 0.25 * tint + 0.82 * dark))
-    patch.paint(WHITE, glint * (0.03 + 0.12 * f("glasses_glint") + 0.06 * dark))
-    rims = rims * ramp(rim, -0.3, 0.5)  # a rimless lens has hardly an edge
+    patch.paint(WHITE, glint * (0.06 + 0.14 * f("glasses_glint") + 0.06 * dark))
+    rims = rims * ramp(rim, -0.8, 0.4)  # a lens without a rim has a fine edge
     middle = 0.5 * (inner[0] + inner[1])
     reach = 0.5 * np.abs(inner[1] - inner[0]) + 0.01
     bridge_y = patch.y + 0.055 - slid

@@ -48,7 +48,7 @@ RATES: dict[str, tuple[float, float, float, float]] = {
     "Wearing_Hat": (0.016, 0.027, 0.089, 0.074),
     "Wearing_Lipstick": (0.765, 0.813, 0.0, 0.006),
 }
-SUNGLASSES, TINTED, RIMLESS = 0.1, 0.25, 0.25
+SUNGLASSES, TINTED, RIMLESS = 0.02, 0.05, 0.85
 """How many glasses are dark, slightly tinted, and without a rim: some are hard to see, as on photographs."""
 FRAMES = {"whole": 0.6, "upper": 0.25, "lower": 0.15}
 """Which part of the lenses the rim holds."""

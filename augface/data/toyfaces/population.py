@@ -49,7 +49,8 @@ RATES: dict[str, tuple[float, float, float, float]] = {
     "Wearing_Lipstick": (0.765, 0.813, 0.0, 0.006),
 }
 SUNGLASSES, TINTED, RIMLESS = 0.02, 0.05, 0.85
-"""How many glasses are dark, slightly tinted, and without a rim: some are hard to see, as on photographs."""
+"""How many glasses are dark, slightly tinted, and with a fine edge in place of a rim: hard to see, so that a classifier
+has something to gain from more of them (`experiments/toy_headroom.py`)."""
 FRAMES = {"whole": 0.6, "upper": 0.25, "lower": 0.15}
 """Which part of the lenses the rim holds."""
 HAIR_COLOURS: dict[str, tuple[float, float, float, float]] = {

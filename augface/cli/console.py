@@ -66,11 +66,18 @@ def confirm(question: str, *, option: str) -> None:
 
 
 def show_log_on_stderr() -> None:
-    """Let people see what augface has to say from level INFO up; once, however often it is called."""
+    """Let people see what augface has to say from level INFO up; once, however often it is called.
+
+    Libraries that set up logging for all find a handler there already, so that they do not repeat augface's lines.
+    """
     logger = logging.getLogger("augface")
     logger.setLevel(logging.INFO)
     if not any(isinstance(handler, StderrHandler) for handler in logger.handlers):
         logger.addHandler(StderrHandler())
+        others = logging.StreamHandler()
+        others.setLevel(logging.WARNING)
+        others.addFilter(lambda record: record.name.partition(".")[0] != "augface")
+        logging.getLogger().addHandler(others)
 
 
 @contextlib.contextmanager

@@ -75,9 +75,9 @@ def load_data(
     if workers is not None and workers < 1:
         raise UsageError(f"There must be 1 worker or more, not {workers}.")
     place = recognise(spec)
-    log.info(f"{spec} is taken for {place}.")
     if place.kind == "toy":
         return _load_toyfaces(place.faces, size)
+    log.info(f"{spec} is taken for {place}.")
 
     from augface.data.crops import parse_crop
     from augface.data.store import load_images
@@ -103,11 +103,11 @@ def preview_data(spec: str | Path, *, size: int | None = None, originals: bool =
     """
     size = _checked_size(size)
     place = recognise(spec)
-    log.info(f"{spec} is taken for {place}.")
     if place.kind == "toy":
         from augface.data.toyfaces import load_toyfaces
 
         return load_toyfaces(place.faces, size, drawn=False)
+    log.info(f"{spec} is taken for {place}.")
 
     from augface.data.store import without_images
 

@@ -25,6 +25,7 @@ from augface.features.pixels import PixelSpace
 from augface.generators import create_generator
 from augface.generators.base import Generator
 from augface.rebalancing import rebalance as rebalancing
+from augface.rebalancing.drawing import _is_hopeless
 from augface.rebalancing.filters import Filters, Passed
 from augface.rebalancing.rebalance import RebalanceOutcome, plan_rebalance, rebalance
 from augface.rebalancing.settings import RebalanceSettings
@@ -226,6 +227,14 @@ class TestUntrained:
         assert run(faces, tmp_path / "run", anyway=False).dataset_dir == tmp_path / "run" / "dataset"
 
 
+def test_a_generator_whose_faces_hardly_ever_pass_is_given_up_on() -> None:
+    assert not _is_hopeless(0, 900, 10), "too early to tell"
+    assert _is_hopeless(0, 1000, 10)
+    assert _is_hopeless(5, 2000, 10)
+    assert not _is_hopeless(20, 1000, 10), "a fifth of the wanted faces can be had"
+    assert not _is_hopeless(0, 1000, 10_000)
+
+
 class TestWarnings:
     def test_few_training_faces_are_warned_of(
         self, faces: FaceDataset, tmp_path: Path, caplog: pytest.LogCaptureFixture
@@ -248,6 +257,12 @@ class TestWarnings:
             return replace(check(self, images, where, **more), attribute=np.zeros(len(images), dtype=np.bool_))
 
         monkeypatch.setattr(Filters, "check", none_pass)
+        stopped = run(faces, tmp_path / "stopped", max_draws=2, anyway=False)
+        assert stopped.dataset_dir is None
+        assert stopped.evaluation.verdict.decision == "do not use"
+        assert stopped.evaluation.verdict.reason.startswith("The filters let 0.0% of the 300 generated faces pass")
+        assert "they do not show what was requested (100%)" in stopped.evaluation.verdict.reason
+        caplog.clear()
         with caplog.at_level(logging.WARNING, logger="augface"):
             outcome = run(faces, tmp_path / "run", max_draws=2, downstream="frozen")
         assert f"{TARGET}=1: 0 of {OTHERS - HAVE} wanted faces passed the filters" in caplog.text

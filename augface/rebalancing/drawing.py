@@ -17,6 +17,7 @@ from augface.data.groups import Subgroup
 from augface.data.stored import read_faces, write_faces
 from augface.errors import require
 from augface.generators.base import Generator
+from augface.metrics import proportion_interval
 from augface.progress import progress
 from augface.rebalancing.filters import Filters
 from augface.rebalancing.strategy import SubgroupPlan
@@ -26,6 +27,11 @@ from augface.text import one_line
 COUNTS = "counts.json"
 
 log = logging.getLogger("augface")
+
+FEWEST = 0.1
+"""The share of the wanted faces without which there is no data set."""
+TRIED = 1000
+"""Draws before it is given up on a generator whose faces hardly ever pass."""
 
 
 @dataclass(frozen=True)
@@ -94,15 +100,20 @@ def draw_accepted(generator: Generator, filters: Filters, plan: SubgroupPlan, *,
                 seen_in_rows = {name: probabilities[rows] for name, probabilities in passed.probabilities.items()}
                 parts.append(_labelled(faces.select(rows), subgroup, seen_in_rows))
                 nearest += passed.nearest[rows].tolist()
-            if accepted >= plan.wanted:
+            if accepted >= plan.wanted or _is_hopeless(accepted, drawn, max_draws):
                 break
     if accepted < plan.wanted:
-        exhausted = "" if most == plan.wanted * max_draws else ", and there are no more to draw"
+        exhausted = ", and there are no more to draw" if drawn == most < plan.wanted * max_draws else ""
         log.warning(
             f"{subgroup.label}: {accepted} of {plan.wanted} wanted faces passed the filters in {drawn} "
             f"draws{exhausted}; the data set is written with these."
         )
     return Accepted(plan, concatenate(parts, spec=generator.name) if parts else None, nearest, drawn, counts)
+
+
+def _is_hopeless(accepted: int, drawn: int, max_draws: int) -> bool:
+    """Whether so few faces pass that all draws would give hardly any: fewer than `FEWEST` of those wanted."""
+    return drawn >= TRIED and proportion_interval(accepted, drawn).high * max_draws < FEWEST
 
 
 def _labelled(faces: FaceDataset, subgroup: Subgroup, probabilities: Mapping[str, Any]) -> FaceDataset:

@@ -28,7 +28,7 @@ from augface.files import human_bytes
 from augface.generators import DEFAULT_GENERATOR, GENERATORS, create_generator
 from augface.generators.base import Generator
 from augface.progress import in_words
-from augface.rebalancing.drawing import Accepted, draw_accepted
+from augface.rebalancing.drawing import FEWEST, Accepted, draw_accepted
 from augface.rebalancing.filters import Filters
 from augface.rebalancing.results import (
     BALANCE,
@@ -44,8 +44,8 @@ from augface.rebalancing.results import (
 )
 from augface.rebalancing.settings import MAX_DRAWS, RebalanceSettings
 from augface.rebalancing.strategy import FEW_POSITIVES, Strategy, SubgroupPlan, plan_subgroups
-from augface.rebalancing.suggestions import suggestions
-from augface.results import REBALANCING, Artifact, Evaluation, Measurement
+from augface.rebalancing.suggestions import FILTER_NAMES, REASONS, suggestions
+from augface.results import REBALANCING, Artifact, Evaluation, Measurement, Verdict
 from augface.runs import CHECKPOINTS, Run, open_run
 from augface.seeds import derive_seed
 from augface.training.budget import ENOUGH_IMAGES, longer_budget, parse_budget
@@ -261,6 +261,10 @@ def carry_out(
             return RebalanceOutcome(_results(plan, run, context, generator), run_dir, None)
         filters = _filters(plan, run)
         accepted = [_accepted(plan, run, generator, filters, each) for each in plan.subgroups if each.wanted]
+        if not anyway and (reason := _refused(accepted)):
+            log.warning(f"{reason} No data set is written; --anyway (anyway=True) writes one all the same.")
+            evaluation = _results(plan, run, context, generator, _Added(accepted, filters, None), reason)
+            return RebalanceOutcome(evaluation, run_dir, None)
         parts = [part.faces for part in accepted if part.faces is not None]
         added = concatenate(parts, spec=generator.name) if parts else plan.train.select(slice(0, 0))
         manifest = _dataset(plan, run, generator, added)
@@ -395,6 +399,19 @@ def _accepted(plan: Plan, run: Run, generator: Generator, filters: Filters, subg
     return Accepted.load(run.stage(place, f"generating {subgroup.subgroup.label}", draw), subgroup)
 
 
+def _refused(accepted: Sequence[Accepted]) -> str:
+    """Why there is no data set to be written, where the filters let hardly any face pass; else nothing."""
+    drawn, wanted = sum(part.drawn for part in accepted), sum(part.plan.wanted for part in accepted)
+    if sum(part.count for part in accepted) >= FEWEST * wanted:
+        return ""
+    passed = {name: sum(part.passed[name] for part in accepted) / max(1, drawn) for name in ("all", *FILTER_NAMES)}
+    strictest = min(FILTER_NAMES, key=lambda name: passed[name])
+    return (
+        f"The filters let {passed['all']:.1%} of the {drawn:,} generated faces pass, most often because "
+        f"{REASONS[f'yield_{strictest}']} ({1 - passed[strictest]:.0%})."
+    )
+
+
 def _dataset(plan: Plan, run: Run, generator: Generator, added: FaceDataset) -> Manifest:
     """The balanced data set, written, and what is in it."""
     manifest = describe_dataset(
@@ -417,28 +434,35 @@ class _Added:
 
     accepted: Sequence[Accepted]
     filters: Filters
-    manifest: Manifest
+    manifest: Manifest | None
+    """None where the faces were too few for a data set."""
 
 
-def _results(plan: Plan, run: Run, context: Context, generator: Generator, added: _Added | None = None) -> Evaluation:
+def _results(
+    plan: Plan, run: Run, context: Context, generator: Generator, added: _Added | None = None, refused: str = ""
+) -> Evaluation:
     """All that was measured; the report and the data set's card are written with it."""
 
     def measure(place: Path) -> None:
-        evaluation = _measured(plan, run, context, generator, added)
+        evaluation = _measured(plan, run, context, generator, added, refused)
         evaluation.to_html(run.folder / REPORT, real_images=context.show_real)
-        if added is not None:
+        if added is not None and added.manifest is not None:
             _write_card(added.manifest, evaluation)
         evaluation.to_json(place)
 
     return Evaluation.from_json(run.stage(RESULTS, "measuring", measure))
 
 
-def _measured(plan: Plan, run: Run, context: Context, generator: Generator, added: _Added | None) -> Evaluation:
+def _measured(
+    plan: Plan, run: Run, context: Context, generator: Generator, added: _Added | None, refused: str
+) -> Evaluation:
     settings = plan.settings
     started = time.perf_counter()
     findings, sections = run_evaluators(context, list(EVALUATORS))
     seconds = {**run.seconds, "measuring": round(time.perf_counter() - started, 1)}
     verdict = decide(findings.measurements, findings.skipped)
+    if refused:
+        verdict = Verdict(decision="do not use", reason=refused)
     own: list[Measurement] = []
     shown: list[Artifact] = []
     if added is not None:

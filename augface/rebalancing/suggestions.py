@@ -18,6 +18,7 @@ REASONS = {
     "yield_plausible": "they do not look like real faces",
 }
 """Why faces are refused, by the yield of each filter."""
+FILTER_NAMES = ("attribute", "copy", "plausible")
 
 
 def suggestions(measurements: Sequence[Measurement]) -> list[Suggestion]:

@@ -366,7 +366,10 @@ def test_a_folder_that_is_not_empty_is_refused_before_any_work(
 
 
 def test_resume_takes_a_folder_that_is_not_empty(stand_ins: StandIns, tmp_path: Path) -> None:
-    fill(tmp_path / "runs/rebalance-Eyeglasses")
+    place = tmp_path / "runs" / "rebalance-Eyeglasses"
+    fill(place)
+    assert main(["rebalance", "--attr", "Eyeglasses", "--resume"]) == 4, "it is no run"
+    (place / "config.toml").touch()
     assert main(["rebalance", "--attr", "Eyeglasses", "--resume"]) == 0
     assert stand_ins.called("carry_out")["resume"] is True
 

@@ -128,7 +128,7 @@ def _share_of_halves(one: Measurement, value: float | None) -> float:
 def _distance_in_words(one: Measurement) -> str:
     times = _share_of_halves(one, one.value)
     return (
-        f"their kernel distance from real faces is {one.value:.3g}, which is {times:.2g} times the distance of the two "
+        f"the kernel distance of the faces from real ones is {one.value:.3g}, {times:.2g} times that of the two "
         f"halves of real faces that differ most ({one.found['halves']:.3g})"
     )
 

@@ -527,10 +527,10 @@ class TestEvaluate:
         hidden = augface.evaluate(people, fresh, evaluators="fidelity", real_images=False)
         grids = {grid.name: grid for grid in shown.artifacts if grid.section == "samples"}
         assert list(grids) == ["glance", "samples-synthetic", "samples-real"]
-        assert grids["glance"].caption.startswith("synthetic faces and real faces")
+        assert grids["glance"].caption.startswith("Synthetic faces and real faces")
         grids = {grid.name: grid for grid in hidden.artifacts if grid.section == "samples"}
         assert list(grids) == ["glance", "samples-synthetic"]
-        assert grids["glance"].caption.startswith("synthetic faces, ")
+        assert grids["glance"].caption.startswith("Synthetic faces, ")
 
     def test_wrong_names_fail_before_any_work(self, faces: FaceDataset, fresh: FaceDataset) -> None:
         with pytest.raises(UnknownNameError, match="Did you mean 'fidelity'"):

@@ -277,7 +277,7 @@ def _glance(context: Context, columns: int = 6, rows: int = 2) -> Artifact:
         shown,
         name="glance",
         title="At random",
-        caption=" and ".join(f"{name} faces" for name in sides) + ", none picked for its looks",
+        caption=" and ".join(f"{name} faces" for name in sides).capitalize() + ", none picked for its looks",
         section=SAMPLES.key,
         row_labels=labels,
         shows_real_people=context.show_real and context.reference.shows_people,

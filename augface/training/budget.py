@@ -38,7 +38,8 @@ class Budget:
         """
         units = ("h", "m", "s") if self.unit == "seconds" else ("M", "k", "")
         unit = next((unit for unit in units if self.amount >= _FACTORS[unit]), units[-1])
-        return f"{math.ceil(round(10 * self.amount / _FACTORS[unit], 6)) / 10:g}{unit}"
+        digits = 1 if self.amount >= 10 * _FACTORS[unit] else 10
+        return f"{math.ceil(round(digits * self.amount / _FACTORS[unit], 6)) / digits:g}{unit}"
 
 
 def parse_budget(text: str) -> Budget:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import io
 import logging
-import os
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -36,8 +36,7 @@ def progress(**options: Any) -> Bar:
             warnings.simplefilter("ignore", TqdmExperimentalWarning)
             from tqdm.autonotebook import tqdm as notebook_bar
         return notebook_bar(**options)
-    with open(os.devnull, "w", encoding="utf-8") as nowhere:
-        return LogBar(file=nowhere, mininterval=SECONDS, maxinterval=SECONDS, **options)
+    return LogBar(file=io.StringIO(), mininterval=SECONDS, maxinterval=SECONDS, **options)  # which draws nothing
 
 
 class LogBar(Bar):

@@ -40,6 +40,7 @@ from augface.files import atomic_write, new_directory
 from augface.generators import create_generator
 from augface.generators.base import Generator
 from augface.metrics import frechet_distance, kernel_distance, prdc
+from augface.rebalancing.results import training_log
 from augface.results.artifacts import image_grid
 
 BOUNDS = {"features": 1e-3, "frechet_distance": 1e-3, "kernel_distance": 1e-3, "precision": 0.01, "recall": 0.01}
@@ -113,7 +114,7 @@ def speed(train: FaceDataset, folder: Path, *, small: bool) -> dict[str, Any]:
             create_generator("cgan", batch_size=batch).fit(
                 faces, budget="96" if small else "15s", run_dir=place, seed=0
             )
-            training[f"{size} pixels"][f"batches of {batch}"] = _entries(place)[-1]["images_per_second"]
+            training[f"{size} pixels"][f"batches of {batch}"] = training_log(place)[-1]["images_per_second"]
     rows = 500 if small else 50_000
     random = np.random.default_rng(0)
     x, y = (random.standard_normal((rows, 64 if small else 1280)).astype(np.float32) for _ in range(2))
@@ -173,7 +174,7 @@ def best(train: FaceDataset, valid: FaceDataset, folder: Path, budget: str) -> d
         "kernel_distance": float(kernel_distance(real, synthetic)),
         "precision": scores["precision"],
         "recall": scores["recall"],
-        "images": _entries(folder / "best")[-1]["images"],
+        "images": training_log(folder / "best")[-1]["images"],
         "batch": batch,
     }
 
@@ -199,10 +200,6 @@ def _fitted(train: FaceDataset, folder: Path, images: int, *, resume: bool = Fal
 def _equal(one: Generator, other: Generator) -> bool:
     ours, theirs = one._arrays(), other._arrays()
     return all(np.array_equal(ours[name], theirs[name]) for name in ours)
-
-
-def _entries(folder: Path) -> list[dict[str, float]]:
-    return [json.loads(line) for line in (folder / "log.jsonl").read_text(encoding="utf-8").splitlines()]
 
 
 if __name__ == "__main__":

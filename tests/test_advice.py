@@ -10,7 +10,7 @@ import pytest
 from augface.evaluation.advice import MOST, advise
 from augface.evaluation.verdict import decide
 from augface.evaluators.downstream import CEILING
-from augface.rebalancing.suggestions import suggestions
+from augface.rebalancing.suggestions import main_reason, suggestions
 from augface.results import REBALANCING, Advice, Baseline, Measurement, Severity, Verdict
 from augface.results.severity import FAIL, WARN, severity
 
@@ -182,6 +182,12 @@ def test_an_untrained_generator_is_not_to_be_used() -> None:
     verdict = decide(list(found.values()))
     assert verdict.decision == "do not use"
     assert verdict.reason.startswith("The generator is not trained: ")
+
+
+def test_copies_that_are_allowed_are_no_reason_to_refuse_faces() -> None:
+    passed = {"attribute": 0.4, "copy": 0.0, "plausible": 0.9}
+    assert main_reason(passed, copies_allowed=True) == "most often because they do not show what was requested (60%)"
+    assert main_reason(passed, copies_allowed=False) == "most often because they are copies of training faces (100%)"
 
 
 def test_the_same_command_is_given_once() -> None:

@@ -9,9 +9,9 @@ import numpy.typing as npt
 from scipy import fft, ndimage
 
 from augface.arrays import Floats32, Pixels
+from augface.metrics.spectrum import GREY
 
 BLOCK = 256
-GREY = np.array([0.299, 0.587, 0.114], dtype=np.float32) / 255
 RINGS = np.linspace(0.02, 0.46, 12)
 """Where rings of the spectrum begin, in cycles per pixel; each is 0.04 wide."""
 COLOUR_RINGS = (0.05, 0.15, 0.25, 0.35)
@@ -39,7 +39,7 @@ def texture(images: Pixels) -> Floats32:
 
 
 def _texture(images: Pixels) -> Floats32:
-    grey = np.asarray(images @ GREY, dtype=np.float32)
+    grey = np.asarray(images @ GREY.astype(np.float32), dtype=np.float32)
     scaled = np.divide(images, 255, dtype=np.float32)
     colours = np.stack([scaled[..., 0] - grey, scaled[..., 2] - grey], axis=1)
     across = [_seams(np.abs(np.diff(scaled, axis=axis)).mean(axis=-1), axis) for axis in (1, 2)]

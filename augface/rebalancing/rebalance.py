@@ -44,7 +44,7 @@ from augface.rebalancing.results import (
 )
 from augface.rebalancing.settings import MAX_DRAWS, RebalanceSettings
 from augface.rebalancing.strategy import FEW_POSITIVES, Strategy, SubgroupPlan, plan_subgroups
-from augface.rebalancing.suggestions import FILTER_NAMES, REASONS, suggestions
+from augface.rebalancing.suggestions import REASONS, main_reason, suggestions
 from augface.results import REBALANCING, Artifact, Evaluation, Measurement, Verdict
 from augface.runs import CHECKPOINTS, Run, open_run
 from augface.seeds import derive_seed
@@ -261,7 +261,7 @@ def carry_out(
             return RebalanceOutcome(_results(plan, run, context, generator), run_dir, None)
         filters = _filters(plan, run)
         accepted = [_accepted(plan, run, generator, filters, each) for each in plan.subgroups if each.wanted]
-        if not anyway and (reason := _refused(accepted)):
+        if not anyway and (reason := _refused(accepted, copies_allowed=context.copies_on_purpose)):
             log.warning(f"{reason} No data set is written; --anyway (anyway=True) writes one all the same.")
             evaluation = _results(plan, run, context, generator, _Added(accepted, filters, None), reason)
             return RebalanceOutcome(evaluation, run_dir, None)
@@ -399,17 +399,14 @@ def _accepted(plan: Plan, run: Run, generator: Generator, filters: Filters, subg
     return Accepted.load(run.stage(place, f"generating {subgroup.subgroup.label}", draw), subgroup)
 
 
-def _refused(accepted: Sequence[Accepted]) -> str:
+def _refused(accepted: Sequence[Accepted], *, copies_allowed: bool) -> str:
     """Why there is no data set to be written, where the filters let hardly any face pass; else nothing."""
     drawn, wanted = sum(part.drawn for part in accepted), sum(part.plan.wanted for part in accepted)
     if sum(part.count for part in accepted) >= FEWEST * wanted:
         return ""
-    passed = {name: sum(part.passed[name] for part in accepted) / max(1, drawn) for name in ("all", *FILTER_NAMES)}
-    strictest = min(FILTER_NAMES, key=lambda name: passed[name])
-    return (
-        f"The filters let {passed['all']:.1%} of the {drawn:,} generated faces pass, most often because "
-        f"{REASONS[f'yield_{strictest}']} ({1 - passed[strictest]:.0%})."
-    )
+    passed = {name: sum(part.passed[name] for part in accepted) / max(1, drawn) for name in ("all", *REASONS)}
+    why = main_reason(passed, copies_allowed=copies_allowed)
+    return f"The filters let {passed['all']:.1%} of the {drawn:,} generated faces pass, {why}."
 
 
 def _dataset(plan: Plan, run: Run, generator: Generator, added: FaceDataset) -> Manifest:
@@ -486,7 +483,7 @@ def _measured(
             plan.command,
             longer=longer,
             effort=effort,
-            suggestions=suggestions(own),
+            suggestions=suggestions(own, copies_allowed=context.copies_on_purpose),
         ),
         measurements=[*own, *findings.measurements],
         sections=[BALANCE, FILTERS, SAMPLES, *sections, TRAINING],

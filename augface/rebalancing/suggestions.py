@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from augface.data.groups import Subgroup
 from augface.errors import require
@@ -13,19 +13,38 @@ LABELS_FIT = 0.65
 """Balanced accuracy of the attribute filter's classifier on real faces, below which its labels are doubted."""
 MANY_REFUSED = 0.5
 REASONS = {
-    "yield_attribute": "they do not show what was requested",
-    "yield_copy": "they are copies of training faces",
-    "yield_plausible": "they do not look like real faces",
+    "attribute": "they do not show what was requested",
+    "copy": "they are copies of training faces",
+    "plausible": "they do not look like real faces",
 }
-"""Why faces are refused, by the yield of each filter."""
-FILTER_NAMES = ("attribute", "copy", "plausible")
+"""Why faces are refused, by the filter."""
 
 
-def suggestions(measurements: Sequence[Measurement]) -> list[Suggestion]:
+def strictest_filter(passed: Mapping[str, float], *, copies_allowed: bool) -> str:
+    """The name of the filter that refuses most faces.
+
+    Args:
+        passed: the share of faces that passed each filter alone.
+        copies_allowed: whether the copy filter only reports, and refuses nothing.
+    """
+    return min(
+        (name for name in REASONS if name in passed and not (name == "copy" and copies_allowed)),
+        key=lambda name: passed[name],
+    )
+
+
+def main_reason(passed: Mapping[str, float], *, copies_allowed: bool) -> str:
+    """Why most faces are refused, and what share of them that filter refuses."""
+    strictest = strictest_filter(passed, copies_allowed=copies_allowed)
+    return f"most often because {REASONS[strictest]} ({1 - passed[strictest]:.0%})"
+
+
+def suggestions(measurements: Sequence[Measurement], *, copies_allowed: bool = False) -> list[Suggestion]:
     """Doubts about the labels, and what the filters refuse faces for, most of all.
 
     Args:
         measurements: those of the rebalancing itself.
+        copies_allowed: whether the copy filter only reports, and refuses nothing.
     """
     found = []
     doubtful = [one for one in measurements if one.name == "label_accuracy" and require(one.value) < LABELS_FIT]
@@ -41,15 +60,14 @@ def suggestions(measurements: Sequence[Measurement]) -> list[Suggestion]:
         )
     refused = [one for one in measurements if one.name == "yield" and require(one.value) < MANY_REFUSED]
     for one in sorted(refused, key=lambda one: require(one.value))[:1]:
-        filters = [each for each in measurements if each.name in REASONS and each.group == one.group]
-        strictest = min(filters, key=lambda each: require(each.value))
+        own = {each.name.removeprefix("yield_"): each for each in measurements if each.group == one.group}
+        passed = {name: require(own[name].value) for name in REASONS if name in own}
         found.append(
             Suggestion(
                 Urgency.WEAK + 3,
                 f"Train longer: most faces generated for {Subgroup(one.group)} are refused",
-                f"{1 - require(one.value):.0%} of them are, most often because {REASONS[strictest.name]} "
-                f"({1 - require(strictest.value):.0%}).",
-                [one, strictest],
+                f"{1 - require(one.value):.0%} of them are, {main_reason(passed, copies_allowed=copies_allowed)}.",
+                [one, own[strictest_filter(passed, copies_allowed=copies_allowed)]],
                 train_longer=True,
             )
         )

@@ -29,6 +29,12 @@ GENERATORS.register(
     ("conditional", "copies"),
 )
 GENERATORS.register(
+    "composite",
+    "augface.generators.composite:Composite",
+    "real faces with a part of another one: someone's glasses on somebody else",
+    ("conditional", "copies"),
+)
+GENERATORS.register(
     "images", "augface.generators.images:Images", "images that you already have, each given once", ("conditional",)
 )
 GENERATORS.register(

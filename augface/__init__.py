@@ -16,6 +16,13 @@ if TYPE_CHECKING:
     from augface.data.dataset import FaceDataset as FaceDataset
     from augface.errors import AugfaceError as AugfaceError
     from augface.evaluation.evaluate import evaluate as evaluate
+    from augface.evaluation.measures import cmmd as cmmd
+    from augface.evaluation.measures import fd_dinov2 as fd_dinov2
+    from augface.evaluation.measures import fid as fid
+    from augface.evaluation.measures import frechet_distance as frechet_distance
+    from augface.evaluation.measures import kernel_distance as kernel_distance
+    from augface.evaluation.measures import kid as kid
+    from augface.evaluation.measures import precision_recall as precision_recall
     from augface.generators import create_generator as create_generator
     from augface.generators import load_generator as load_generator
     from augface.rebalancing.rebalance import rebalance as rebalance
@@ -27,17 +34,26 @@ _LAZY = {
     "Evaluation": "augface.results",
     "FaceDataset": "augface.data.dataset",
     "Measurement": "augface.results",
+    "cmmd": "augface.evaluation.measures",
     "create_generator": "augface.generators",
     "evaluate": "augface.evaluation.evaluate",
+    "fd_dinov2": "augface.evaluation.measures",
+    "fid": "augface.evaluation.measures",
+    "frechet_distance": "augface.evaluation.measures",
+    "kernel_distance": "augface.evaluation.measures",
+    "kid": "augface.evaluation.measures",
     "load_data": "augface.data",
     "load_generator": "augface.generators",
     "metrics": "",
+    "precision_recall": "augface.evaluation.measures",
     "rebalance": "augface.rebalancing.rebalance",
 }
 __all__ = sorted(["__version__", *_LAZY])
 
 
 def __getattr__(name: str) -> Any:
+    if name == "torchmetrics":  # needs an extra, and so is not in __all__
+        return importlib.import_module("augface.torchmetrics")
     if name not in _LAZY:
         raise AttributeError(f"module 'augface' has no attribute {name!r}")
     if not _LAZY[name]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import ClassVar
 
 import numpy as np
@@ -13,10 +13,19 @@ from augface.evaluators._compared import GROUP_MINIMUM, Compared, compared_group
 from augface.evaluators.base import Argument, Context, Evaluator, Findings, Suggestion, Urgency
 from augface.features.base import Features
 from augface.features.inception import InceptionSpace
+from augface.features.timm_spaces import DinoSpace, LargeClipSpace
 from augface.metrics.frechet import ENOUGH, FrechetEstimate, corrected_frechet, frechet_estimate
 from augface.metrics.inception_score import inception_score
 from augface.metrics.intervals import Interval, clustered_variance, normal_interval, squared_interval, t_quantile
-from augface.metrics.kernel import KernelEstimate, distance_of_halves, kernel_estimate, kernel_test
+from augface.metrics.kernel import (
+    CMMD_BANDWIDTH,
+    CMMD_SCALE,
+    KernelEstimate,
+    cmmd_estimate,
+    distance_of_halves,
+    kernel_estimate,
+    kernel_test,
+)
 from augface.results import Artifact, Measurement, Section
 from augface.results.artifacts import image_grid, table
 from augface.seeds import random_generator
@@ -43,7 +52,8 @@ FRECHET = {"interval": "delta method; wider than need be below 10 D faces"}
 class Fidelity(Evaluator):
     """Fréchet and kernel distance in each feature space, of all faces and of each subgroup.
 
-    In Inception's space also FID, KID and Inception score of all images, as other tools give them.
+    Of all images also the numbers that other tools give: FID, KID and Inception score in Inception's space, FD-DINOv2
+    in DINOv2's, CMMD in the large CLIP's.
     """
 
     section: ClassVar[Section] = Section(
@@ -70,14 +80,14 @@ class Fidelity(Evaluator):
         for space in context.spaces:
             everything = Compared(self.name, context, space, match)
             useless = distance_of_halves(everything.reference)
-            kernel = _kernel(everything, findings, useless, test=True)
+            measurement, kernel = kernel_distance(everything, useless, test=True)
+            findings.measurements.append(measurement)
             frechet = _frechet(everything, findings)
-            if space == InceptionSpace.name:
-                _as_other_tools(everything, findings)
+            _as_other_tools(everything, findings)
             if space == context.spaces[0]:
                 findings.artifacts.extend(_costliest(everything, kernel, frechet))
             for group in compared_groups(self.name, context, space):
-                _kernel(group, findings, useless)
+                findings.measurements.append(kernel_distance(group, useless)[0])
             enough = ENOUGH * everything.dimension
             for group in compared_groups(self.name, context, space, least=enough, most=enough):
                 _frechet(group, findings)
@@ -133,7 +143,14 @@ def _distance_in_words(one: Measurement) -> str:
     )
 
 
-def _kernel(compared: Compared, findings: Findings, useless: float, *, test: bool = False) -> KernelEstimate:
+def kernel_distance(compared: Compared, useless: float, *, test: bool = False) -> tuple[Measurement, KernelEstimate]:
+    """The kernel distance beside that of real faces, and where `test` is set the p-value of a permutation test.
+
+    Args:
+        compared: the faces.
+        useless: the kernel distance that faces of no use would have.
+        test: whether to test that both sides come from one population, which takes time.
+    """
     synthetic, reference, people = compared.synthetic, compared.reference, compared.reference_people
     headline = kernel_estimate(synthetic, reference, None, people)
     null = kernel_estimate(compared.other, reference, compared.other_people, people)
@@ -143,20 +160,35 @@ def _kernel(compared: Compared, findings: Findings, useless: float, *, test: boo
         one_each = np.arange(len(reference)) if people is None else np.sort(np.unique(people, return_index=True)[1])
         random = random_generator(compared.context.seed, "kernel test", compared.space)
         p_value = kernel_test(synthetic[:TESTED], reference[one_each[:TESTED]], random)
-    findings.measurements.append(
-        compared.measurement(
-            "kernel_distance",
-            label="Kernel distance",
-            number=squared_interval(headline.value, headline.standard_error),
-            null=squared_interval(null.value, null.standard_error),
-            useless=useless,
-            p_value=p_value,
-            protocol={**KERNEL, **({"tested": TESTED} if test else {})},
-            found={"halves": useless},
-            meaning="How unlike real faces the synthetic ones are as a whole; 0 would be perfect.",
-        )
+    measurement = compared.measurement(
+        "kernel_distance",
+        label="Kernel distance",
+        number=squared_interval(headline.value, headline.standard_error),
+        null=squared_interval(null.value, null.standard_error),
+        useless=useless,
+        p_value=p_value,
+        protocol={**KERNEL, **({"tested": TESTED} if test else {})},
+        found={"halves": useless},
+        meaning="How unlike real faces the synthetic ones are as a whole; 0 would be perfect.",
     )
-    return headline
+    return measurement, headline
+
+
+def frechet_distance(compared: Compared) -> tuple[Measurement, FrechetEstimate, FrechetEstimate]:
+    """The raw Fréchet distance beside that of real faces, and the estimates of both."""
+    synthetic, reference, people = compared.synthetic, compared.reference, compared.reference_people
+    headline, null = frechet_estimate(synthetic, reference), frechet_estimate(compared.other, reference)
+    measurement = compared.measurement(
+        "frechet_distance",
+        label=f"Fréchet distance ({compared.space})",
+        number=normal_interval(headline.value, headline.standard_error(None, people)),
+        null=normal_interval(null.value, null.standard_error(compared.other_people, people)),
+        useless=float(reference.var(axis=0, dtype=np.float64).sum()),  # what the mean face alone would have
+        protocol={**FRECHET, "estimator": "raw, biased by n"},
+        meaning="How unlike real faces the synthetic ones are; real ones among themselves are at the baseline."
+        + ("" if compared.space == InceptionSpace.name else " Not FID, which is in Inception's space."),
+    )
+    return measurement, headline, null
 
 
 def _frechet(compared: Compared, findings: Findings) -> FrechetEstimate | None:
@@ -169,22 +201,8 @@ def _frechet(compared: Compared, findings: Findings) -> FrechetEstimate | None:
         )
         findings.skipped.append(Fidelity.skip(reason))
         return None
-    synthetic, reference, other = compared.synthetic, compared.reference, compared.other
-    headline, null = frechet_estimate(synthetic, reference), frechet_estimate(other, reference)
-    error = headline.standard_error(None, people)
-    null_error = null.standard_error(compared.other_people, people)
-    findings.measurements.append(
-        compared.measurement(
-            "frechet_distance",
-            label=f"Fréchet distance ({compared.space})",
-            number=normal_interval(headline.value, error),
-            null=normal_interval(null.value, null_error),
-            useless=float(reference.var(axis=0, dtype=np.float64).sum()),  # what the mean face alone would have
-            protocol={**FRECHET, "estimator": "raw, biased by n"},
-            meaning="How unlike real faces the synthetic ones are; real ones among themselves are at the baseline."
-            + ("" if compared.space == InceptionSpace.name else " Not FID, which is in Inception's space."),
-        )
-    )
+    measurement, headline, null = frechet_distance(compared)
+    findings.measurements.append(measurement)
     excess_variance = (
         clustered_variance(headline.x_influence)
         + clustered_variance(null.x_influence, compared.other_people)
@@ -200,13 +218,15 @@ def _frechet(compared: Compared, findings: Findings) -> FrechetEstimate | None:
         )
     )
     if n >= 2 * ENOUGH * dimension and not compared.group:
+        synthetic, reference, other = compared.synthetic, compared.reference, compared.other
         random = random_generator(compared.context.seed, "frechet halves", compared.space)
+        corrected, null_corrected = (corrected_frechet(side, reference, random) for side in (synthetic, other))
         findings.measurements.append(
             compared.measurement(
                 "frechet_corrected",
                 label=f"Fréchet distance without bias ({compared.space})",
-                number=normal_interval(corrected_frechet(synthetic, reference, random), error),
-                null=normal_interval(corrected_frechet(other, reference, random), null_error),
+                number=normal_interval(corrected, headline.standard_error(None, people)),
+                null=normal_interval(null_corrected, null.standard_error(compared.other_people, people)),
                 useless=float(reference.var(axis=0, dtype=np.float64).sum()),
                 protocol={**FRECHET, "estimator": "extrapolated in 1/n from halves"},
                 meaning="The Fréchet distance that infinitely many faces would have, as far as these show.",
@@ -215,42 +235,67 @@ def _frechet(compared: Compared, findings: Findings) -> FrechetEstimate | None:
     return headline
 
 
-def _as_other_tools(compared: Compared, findings: Findings) -> None:
-    """FID, KID and Inception score: the first two of all images, without a baseline, as published ones are."""
-    context = compared.context
-    real = context.features(context.reference, compared.space)
-    synthetic = context.features(context.samples, compared.space)
-    people, sizes = context.reference.identity, (len(real), len(synthetic))
-    if min(sizes) >= ENOUGH * compared.dimension:
-        fid = frechet_estimate(synthetic, real)
-        findings.measurements.append(
-            compared.measurement(
-                "fid",
-                label="FID",
-                number=normal_interval(fid.value, fid.standard_error(None, people)),
-                protocol={**FRECHET, "estimator": "raw, biased by n"},
-                meaning="Fréchet Inception distance of all images on both sides, as other tools give it.",
-                sizes=sizes,
-            )
-        )
-    else:
-        reason = (
-            f"FID: {min(sizes):,} images on the smaller side are fewer than {ENOUGH * compared.dimension:,}, twice the "
-            "dimensions of Inception's features, where it is mostly bias; the KID serves instead."
-        )
-        findings.skipped.append(Fidelity.skip(reason))
-    kid = kernel_estimate(synthetic, real, None, people)
-    findings.measurements.append(
-        compared.measurement(
-            "kid",
-            label="KID",
-            number=squared_interval(kid.value, kid.standard_error),
-            protocol=KERNEL,
-            meaning="Kernel Inception distance of all images on both sides; not multiplied by anything.",
-            sizes=sizes,
-        )
+def fid(compared: Compared) -> Measurement:
+    """The Fréchet Inception distance of all images."""
+    meaning = "Fréchet Inception distance of all images on both sides, as other tools give it."
+    return _frechet_of_all(compared, "fid", "FID", meaning)
+
+
+def fd_dinov2(compared: Compared) -> Measurement:
+    """The Fréchet distance of all images in DINOv2's space (Stein et al. 2023, arXiv:2306.04675)."""
+    meaning = "Fréchet distance of all images on both sides in DINOv2's features, which agrees with people best."
+    return _frechet_of_all(compared, "fd_dinov2", "FD-DINOv2", meaning)
+
+
+def _frechet_of_all(compared: Compared, name: str, label: str, meaning: str) -> Measurement:
+    synthetic, real = _all_features(compared)
+    estimate = frechet_estimate(synthetic, real)
+    return compared.measurement(
+        name,
+        label=label,
+        number=normal_interval(estimate.value, estimate.standard_error(None, compared.context.reference.identity)),
+        protocol={**FRECHET, "estimator": "raw, biased by n"},
+        meaning=meaning,
+        sizes=(len(real), len(synthetic)),
     )
-    findings.measurements.append(_inception_score(compared))
+
+
+def kid(compared: Compared) -> Measurement:
+    """The kernel Inception distance of all images."""
+    synthetic, real = _all_features(compared)
+    estimate = kernel_estimate(synthetic, real, None, compared.context.reference.identity)
+    return compared.measurement(
+        "kid",
+        label="KID",
+        number=squared_interval(estimate.value, estimate.standard_error),
+        protocol=KERNEL,
+        meaning="Kernel Inception distance of all images on both sides; not multiplied by anything.",
+        sizes=(len(real), len(synthetic)),
+    )
+
+
+def cmmd(compared: Compared) -> Measurement:
+    """CMMD of all images (Jayasumana et al. 2024, arXiv:2401.09603): times 1,000, as its authors' code gives it."""
+    synthetic, real = _all_features(compared)
+    estimate = cmmd_estimate(synthetic, real, None, compared.context.reference.identity)
+    return compared.measurement(
+        "cmmd",
+        label="CMMD",
+        number=squared_interval(estimate.value, estimate.standard_error),
+        protocol={
+            "kernel": f"exp(-|x - y|^2 / (2 x {CMMD_BANDWIDTH:g}^2)) of unit vectors, times {CMMD_SCALE:,}",
+            "estimator": "biased, with the pairs of each image with itself",
+            "interval": KERNEL["interval"],
+        },
+        meaning="Maximum mean discrepancy of all images on both sides in CLIP's features, times 1,000.",
+        sizes=(len(real), len(synthetic)),
+    )
+
+
+def _all_features(compared: Compared) -> tuple[Features, Features]:
+    """Of all synthetic faces, and of all held-out real ones."""
+    context = compared.context
+    return context.features(context.samples, compared.space), context.features(context.reference, compared.space)
 
 
 def _inception_score(compared: Compared) -> Measurement:
@@ -273,6 +318,29 @@ def _inception_score(compared: Compared) -> Measurement:
         meaning="How sure an ImageNet classifier is of each image, and how varied its answers are. It knows no faces: "
         "read it only beside that of real ones.",
     )
+
+
+PUBLISHED: Mapping[str, tuple[Callable[[Compared], Measurement], ...]] = {
+    InceptionSpace.name: (fid, kid, _inception_score),
+    DinoSpace.name: (fd_dinov2,),
+    LargeClipSpace.name: (cmmd,),
+}
+"""The numbers that other tools give in a space: of all images, without a baseline, as published ones are."""
+
+
+def _as_other_tools(compared: Compared, findings: Findings) -> None:
+    """The published numbers of a space; none that so few images do not allow."""
+    fewest = min(len(compared.context.reference), len(compared.context.samples))
+    for measure in PUBLISHED.get(compared.space, ()):
+        if measure in (fid, fd_dinov2) and fewest < ENOUGH * compared.dimension:
+            label, other = ("FID", "KID") if measure is fid else ("FD-DINOv2", "kernel distance")
+            reason = (
+                f"{label}: {fewest:,} images on the smaller side are fewer than {ENOUGH * compared.dimension:,}, twice "
+                f"the dimensions of the {compared.space} features, where it is mostly bias; the {other} serves instead."
+            )
+            findings.skipped.append(Fidelity.skip(reason))
+        else:
+            findings.measurements.append(measure(compared))
 
 
 def _costliest(compared: Compared, kernel: KernelEstimate, frechet: FrechetEstimate | None) -> list[Artifact]:

@@ -52,7 +52,7 @@ class Prdc(Evaluator):
         for space in context.spaces:
             everything = Compared(self.name, context, space, match)
             for compared in (everything, *compared_groups(self.name, context, space, least=MINIMUM)):
-                _measure(compared, findings)
+                findings.measurements.extend(precision_recall_density_coverage(compared))
             if space == context.spaces[0]:
                 scores = neighbour_scores(everything.reference, everything.synthetic, K)
                 findings.artifacts.extend([*_extremes(everything, scores), *_missed(everything, scores)])
@@ -74,7 +74,8 @@ class Prdc(Evaluator):
         return [Suggestion(Urgency.WEAK, "Make the faces more varied", reason, [recall], train_longer=True)]
 
 
-def _measure(compared: Compared, findings: Findings) -> None:
+def precision_recall_density_coverage(compared: Compared) -> list[Measurement]:
+    """All four, each beside that of other real faces."""
     numbers, nulls = (
         prdc_intervals(
             compared.reference,
@@ -86,22 +87,22 @@ def _measure(compared: Compared, findings: Findings) -> None:
         )
         for side, people in ((compared.synthetic, None), (compared.other, compared.other_people))
     )
-    for name, number in numbers.items():
-        findings.measurements.append(
-            compared.measurement(
-                name,
-                number,
-                label=name.capitalize(),
-                null=nulls[name],
-                useless=0.0,
-                direction="higher",
-                protocol={
-                    "k": K,
-                    "interval": f"{REPLICATES} random halves of the people where known, else of the faces",
-                },
-                meaning=MEANINGS[name],
-            )
+    return [
+        compared.measurement(
+            name,
+            number,
+            label=name.capitalize(),
+            null=nulls[name],
+            useless=0.0,
+            direction="higher",
+            protocol={
+                "k": K,
+                "interval": f"{REPLICATES} random halves of the people where known, else of the faces",
+            },
+            meaning=MEANINGS[name],
         )
+        for name, number in numbers.items()
+    ]
 
 
 def _extremes(compared: Compared, scores: NeighbourScores) -> list[Artifact]:

@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import nn
 
-from augface.features.inception_network import inception_network
+from augface.features.inception import inception_network
 from augface.files import sha256_of_file
 
 

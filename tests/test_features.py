@@ -22,9 +22,11 @@ import numpy.typing as npt
 import pytest
 import torch
 from inception_standin import StandIn, make_standin, standin_in_use
+from PIL import Image
 from safetensors.torch import save_file
 from torch.nn import functional
 
+import augface
 from augface.arrays import Pixels
 from augface.data.dataset import FaceDataset, concatenate
 from augface.data.toyfaces import load_toyfaces
@@ -35,8 +37,9 @@ from augface.features.efficientnet import EfficientNetSpace
 from augface.features.extraction import features_of
 from augface.features.inception import InceptionSpace
 from augface.features.pixels import PixelSpace
-from augface.features.timm_spaces import ClipSpace, DinoSpace, TimmSpace
+from augface.features.timm_spaces import ClipSpace, DinoSpace, LargeClipSpace, TimmSpace
 from augface.features.weights import Weights, WeightsFile, download, find, locate, read_weights, status
+from augface.metrics.frechet import TooFewRowsWarning
 
 SIZE = 32
 OFFICIAL = inception.InceptionSpace.weights_file
@@ -100,6 +103,15 @@ def inception_features(standin: StandIn, pictures: list[Pixels]) -> Features:
     return space.extract_prepared([space.prepare(picture) for picture in pictures])
 
 
+class NarrowInception(InceptionSpace):
+    """The first features of Inception: clean-fid's matrix square root of all takes minutes."""
+
+    dimension: ClassVar[int] = 4
+
+    def forward(self, prepared: npt.NDArray[np.float32]) -> Features:
+        return super().forward(prepared)[:, : self.dimension]
+
+
 class TestInception:
     def test_what_the_network_is_shown_is_what_clean_fid_shows_it(
         self, standin: StandIn, pictures: list[Pixels]
@@ -131,6 +143,34 @@ class TestInception:
         assert error(inception_features, wanted) < 1e-5
         # the pictures differ by far more than that, so that the comparison can fail
         assert error(np.roll(wanted, 1, axis=0), wanted) > 1e-2
+
+    def test_fid_of_folders_is_that_of_clean_fid(
+        self, standin: StandIn, few: FaceDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        fid = clean_fid("fid")
+        folders = [str(tmp_path / name) for name in ("real", "synthetic")]
+        for folder, images in zip(folders, (pixels(few)[:7], pixels(few)[7:13]), strict=True):
+            os.mkdir(folder)
+            for number, image in enumerate(images):
+                Image.fromarray(image).save(f"{folder}/{number}.jpg", quality=60)
+        for module in ("augface.evaluation.measures", "augface.evaluators.base"):
+            monkeypatch.setattr(f"{module}.create_feature_space", lambda name: NarrowInception())
+        peer = inception.inception_network().eval()
+        peer.load_state_dict(read_weights(standin.path))
+        peer.fc = torch.nn.Identity()
+        with warnings.catch_warnings(), torch.inference_mode():
+            warnings.simplefilter("ignore")  # it calls what SciPy has deprecated
+            wanted = fid.compute_fid(
+                *folders,
+                mode="clean",
+                custom_feat_extractor=lambda batch: peer((batch - 128) / 128)[:, : NarrowInception.dimension],
+                num_workers=0,
+                device=torch.device("cpu"),
+                verbose=False,
+            )
+        with pytest.warns(TooFewRowsWarning):
+            assert augface.fid(*folders) == pytest.approx(wanted, rel=1e-3)
+        assert wanted > 1e-4
 
     def test_features_and_classes_are_those_of_torch_fidelity(self, standin: StandIn) -> None:
         pytest.importorskip("torch_fidelity")
@@ -308,12 +348,21 @@ class Server:
         self.announced = len(content)
         self.code = 200
         self.requested = 0
+        self.paths: list[str] = []
+        self.about: dict[str, str] = {}
         self.before_answer: Callable[[], object] = lambda: None
         outer = self
 
         class Handler(BaseHTTPRequestHandler):
+            def do_HEAD(self) -> None:  # as the Hugging Face hub answers
+                self.send_response(200)
+                for name, value in outer.about.items():
+                    self.send_header(name, value)
+                self.end_headers()
+
             def do_GET(self) -> None:
                 outer.requested += 1
+                outer.paths.append(self.path)
                 outer.before_answer()
                 self.send_response(outer.code)
                 self.send_header("Content-Length", str(outer.announced))
@@ -410,6 +459,38 @@ class TestDownload:
         monkeypatch.delenv("AUGFACE_INCEPTION_WEIGHTS", raising=False)
         with pytest.raises(DataError, match=f"{OFFICIAL.name}.*AUGFACE_INCEPTION_WEIGHTS"):
             create_feature_space("inception")
+
+    def test_the_hub_says_what_its_file_is(
+        self, server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        root = server.url.removesuffix("/probe.pth")
+        monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", root)
+        monkeypatch.setattr(
+            "huggingface_hub.constants.HUGGINGFACE_CO_URL_TEMPLATE",
+            root + "/{repo_id}/resolve/{revision}/{filename}",
+        )
+        file = replace(TestWeights.file, sha256=None, bytes=0)
+        assert status(file)[1].startswith("Downloaded when first used.")
+        digest = hashlib.sha256(server.content).hexdigest()
+        size = str(len(server.content))
+        for about in ({}, {"ETag": '"abc"', "X-Linked-Size": size}, {"X-Linked-Etag": f'"{digest}"'}):
+            server.about = about
+            with pytest.raises(DataError, match="does not say which size and SHA-256"):
+                find(file)
+        server.about = {"X-Linked-Etag": f'"{digest}"', "X-Linked-Size": size, "X-Repo-Commit": "c0ffee"}
+        kept, server.content = server.content, server.content[::-1]
+        with pytest.raises(DataError, match=f"not {digest}"):
+            find(file)
+        assert locate(file) is None
+        server.content = kept
+        for _ in range(2):
+            assert find(file) == Weights(tmp_path / "cache/weights/probe.pth", digest, official=False)
+        served = [path for path in server.paths if "/api/" not in path]  # its client has questions of its own
+        assert served == ["/timm/probe/resolve/c0ffee/model.safetensors"] * 2
+        server.http.socket.close()
+        (tmp_path / "cache/weights/probe.pth").unlink()
+        with pytest.raises(DataError, match=r"cannot be downloaded from http.*timm/probe.*AUGFACE_OFFLINE"):
+            find(file)
 
     def test_two_processes_at_once(self, server: Server, wanted: WeightsFile, tmp_path: Path) -> None:
         both = threading.Barrier(2)
@@ -527,7 +608,7 @@ def save_small(space: type[TimmSpace], path: Path, **changes: Any) -> dict[str, 
 
 
 class TestTransformers:
-    @pytest.mark.parametrize("space", [DinoSpace, ClipSpace])
+    @pytest.mark.parametrize("space", [DinoSpace, ClipSpace, LargeClipSpace])
     def test_without_weights_it_is_said_what_to_do(self, space: type[TimmSpace], tmp_path: Path) -> None:
         for said in (space.weights_file.name, f"AUGFACE_{space.name.upper()}_WEIGHTS", str(tmp_path / "cache")):
             with pytest.raises(DataError, match=said):

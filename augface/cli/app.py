@@ -15,6 +15,7 @@ from augface.cli.demo import demo
 from augface.cli.detect import detect
 from augface.cli.doctor import doctor
 from augface.cli.evaluate import evaluate
+from augface.cli.fid import fid
 from augface.cli.listing import list_names
 from augface.cli.rebalance import rebalance
 from augface.cli.report import report
@@ -47,6 +48,7 @@ COMMANDS: dict[str, Callable[..., object]] = {
     "train": train,
     "sample": sample,
     "evaluate": evaluate,
+    "fid": fid,
     "report": report,
     "compare": compare,
     "detect": detect,

@@ -15,7 +15,7 @@ from augface.data.splits import equal_faces, in_content_order
 from augface.downstream.settings import DownstreamSettings, Mode
 from augface.errors import AugfaceError, DataError, UnknownNameError
 from augface.evaluation.advice import advise
-from augface.evaluation.inputs import Faces, detail, held_out, open_faces
+from augface.evaluation.inputs import Faces, Opened, detail, held_out, open_faces
 from augface.evaluation.provenance import describe_data, environment, short_name
 from augface.evaluation.verdict import decide
 from augface.evaluators import EVALUATORS
@@ -85,11 +85,8 @@ def evaluate(
     """
     names = _evaluator_names(evaluators)
     chosen, missing = choose_spaces(spaces)
-    opened = open_faces(real, synthetic, train, size=size, seed=seed)
-    for side in opened:
-        _check_pictures(side)
-    real_faces, synthetic_faces = in_content_order(opened.real), in_content_order(opened.synthetic)
-    learnt_from = real_faces.train if opened.train is None else in_content_order(opened.train)
+    real_faces, synthetic_faces, train_faces = open_sides(real, synthetic, train, size=size, seed=seed)
+    learnt_from = real_faces.train if train_faces is None else train_faces
     targets = tuple(real_faces.attribute_name(name) for name in ((attr,) if isinstance(attr, str) else attr or ()))
     groups = tuple(real_faces.attribute_name(name) for name in by)
     for target in (*targets, *groups):
@@ -141,6 +138,24 @@ def evaluate(
             "spaces": list(chosen),
             **environment(),
         },
+    )
+
+
+def open_sides(
+    real: Faces, synthetic: Faces, train: Faces | None = None, *, size: int | None = None, seed: int = 0
+) -> Opened:
+    """What `open_faces` gives, checked to be pictures, each side in the order that follows from its pixels.
+
+    Raises:
+        AugfaceError: one side cannot be read, or holds no pictures.
+    """
+    opened = open_faces(real, synthetic, train, size=size, seed=seed)
+    for side in opened:
+        _check_pictures(side)
+    return Opened(
+        in_content_order(opened.real),
+        in_content_order(opened.synthetic),
+        None if opened.train is None else in_content_order(opened.train),
     )
 
 

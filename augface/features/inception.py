@@ -1,4 +1,4 @@
-"""Inception: the space of FID and KID, with the resizing of clean-fid and the weights of pytorch-fid.
+"""Inception: the space of FID and KID, with the resizing and the network of clean-fid and the weights of pytorch-fid.
 
 Heusel et al. 2017, "GANs Trained by a Two Time-Scale Update Rule Converge to a Local Nash Equilibrium" (FID);
 Bińkowski et al. 2018, "Demystifying MMD GANs" (KID); Salimans et al. 2016, "Improved Techniques for Training GANs" (the
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     import torch
 
     from augface.features.network import NetworkFunction
+
+CLASSES = 1008
 
 
 class InceptionSpace(NetworkSpace):
@@ -86,11 +88,25 @@ def _state(weights: Weights) -> dict[str, torch.Tensor]:
     return {name: tensor for name, tensor in state.items() if not name.startswith("AuxLogits.")}
 
 
+def inception_network() -> torch.nn.Module:
+    """clean-fid's Inception without weights: float32 images (N, 3, 299, 299) from -1 to 1 give logits (N, 1008).
+
+    Its state dict has the keys of pytorch-fid's file. With the identity for `fc` it gives pooled features (N, 2048).
+    clean-fid's own functions that make it download its weights, unchecked, so its blocks are put together here.
+    """
+    from cleanfid.inception_pytorch import FIDInceptionA, FIDInceptionC, FIDInceptionE_1, FIDInceptionE_2
+    from torchvision.models.inception import BasicConv2d, Inception3, InceptionAux, InceptionB, InceptionD
+
+    blocks = [BasicConv2d, FIDInceptionA, InceptionB, FIDInceptionC, InceptionD, FIDInceptionE_1, InceptionAux]
+    network = Inception3(CLASSES, aux_logits=False, transform_input=False, inception_blocks=blocks, init_weights=False)
+    network.Mixed_7c = FIDInceptionE_2(2048)
+    return network  # type: ignore[no-any-return]  # torchvision is not typed
+
+
 @cache
 def _network(weights: Weights) -> NetworkFunction:
     import torch
 
-    from augface.features.inception_network import inception_network
     from augface.features.network import network_function
 
     network = inception_network()

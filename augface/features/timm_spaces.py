@@ -1,8 +1,8 @@
-"""Spaces of vision transformers of timm, DINOv2 and CLIP, for those who have their weights. We never download them.
+"""Spaces of vision transformers of timm, DINOv2 and CLIP, whose weights come from the Hugging Face hub when asked for.
 
 Stein et al. 2023, "Exposing flaws of generative model evaluation metrics", find that distances between features of
 DINOv2 agree best with people; Kynkäänniemi et al. 2023, "The Role of ImageNet Classes in Fréchet Inception Distance",
-take CLIP.
+take CLIP; Jayasumana et al. 2024, "Rethinking FID", the larger one, for CMMD.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ Triple = tuple[float, float, float]
 
 
 class TimmSpace(NetworkSpace):
-    """The class token of a vision transformer, of images of 224 x 224."""
+    """The class token of a vision transformer, of images of 224 x 224, or as `resolution` says."""
 
     resolution: ClassVar[int] = 224
     architecture: ClassVar[str]
@@ -51,7 +51,7 @@ class TimmSpace(NetworkSpace):
         }
 
     def prepare(self, image: Pixels) -> Floats32:
-        """Float32 (3, 224, 224), about -2 to 2."""
+        """Float32 (3, resolution, resolution), about -2 to 2."""
         planes = self.fitted(image)
         planes /= 255
         planes -= np.array(self.mean, dtype=np.float32)[:, None, None]
@@ -64,7 +64,7 @@ class TimmSpace(NetworkSpace):
 
     @abstractmethod
     def fitted(self, image: Pixels) -> Floats32:
-        """The image at 224 x 224: float32 (3, 224, 224) from 0 to 255."""
+        """The image at its resolution: float32 (3, resolution, resolution) from 0 to 255."""
 
     @classmethod
     def adapted(cls, state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
@@ -140,6 +140,28 @@ class ClipSpace(TimmSpace):
         left, top = round((width - side) / 2), round((height - side) / 2)
         square = np.asarray(picture.crop((left, top, left + side, top + side)))
         return np.ascontiguousarray(square.transpose(2, 0, 1), dtype=np.float32)
+
+
+class LargeClipSpace(TimmSpace):
+    """CLIP ViT-L/14's embedding of whole images of 336 x 336, as CMMD takes it: resized bicubically, antialiased."""
+
+    name: ClassVar[str] = "clip_large"
+    dimension: ClassVar[int] = 768
+    resolution: ClassVar[int] = 336
+    architecture: ClassVar[str] = "vit_large_patch14_clip_quickgelu_336.openai"
+    resize: ClassVar[str] = "bicubic"
+    mean: ClassVar[Triple] = ClipSpace.mean
+    deviation: ClassVar[Triple] = ClipSpace.deviation
+    weights_file: ClassVar[WeightsFile] = WeightsFile(
+        space="clip_large",
+        name="vit_large_patch14_clip_336.openai.safetensors",
+        repository="timm/vit_large_patch14_clip_336.openai",
+        repository_names=("model.safetensors", "open_clip_model.safetensors"),
+    )
+
+    def fitted(self, image: Pixels) -> Floats32:
+        """The whole image."""
+        return resized(image, self.resolution)
 
 
 @cache

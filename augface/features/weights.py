@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import sys
 import urllib.request
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from http.client import HTTPException
 from importlib.metadata import PackageNotFoundError, distribution
@@ -25,6 +26,7 @@ from tqdm import tqdm
 from augface.cache import prepare_cache
 from augface.errors import DataError
 from augface.files import atomic_path, cache_dir, human_bytes, sha256_of_file
+from augface.text import one_line
 
 if TYPE_CHECKING:
     import torch
@@ -49,7 +51,7 @@ class WeightsFile:
     """Where its makers published none, any file of this name is taken, and results give its SHA-256."""
     bytes: int = 0
     url: str | None = None
-    """Where there is none, it is never downloaded by us."""
+    """Where to download it; else from its repository, if it has one."""
     package: str | None = None
     """The installed package that holds it."""
     extra: str | None = None
@@ -57,7 +59,7 @@ class WeightsFile:
     torch_names: tuple[str, ...] = ()
     """Its names among the checkpoints of torch hub."""
     repository: str | None = None
-    """Its repository in the cache of the Hugging Face hub."""
+    """Its repository on the Hugging Face hub."""
     repository_names: tuple[str, ...] = ()
     """Its names in that repository, the best first."""
 
@@ -118,8 +120,9 @@ def status(file: WeightsFile) -> tuple[bool, str]:
             return True, str(_checked(file, path).path)
     except DataError as error:
         return False, str(error)
-    if file.url is not None and not offline():
-        return False, f"Downloaded when first used ({human_bytes(file.bytes)}). Or: {_by_hand(file)}"
+    if (file.url or file.repository) and not offline():
+        size = f" ({human_bytes(file.bytes)})" if file.bytes else ""
+        return False, f"Downloaded when first used{size}. Or: {_by_hand(file)}"
     return False, _by_hand(file)
 
 
@@ -136,16 +139,18 @@ def download(file: WeightsFile) -> Path:
             the published file.
         OutputError: the cache cannot be written.
     """
-    if file.url is None:
+    if file.url is None and file.repository is None:
         raise DataError(f"The feature space {file.space} has no weights here. {_by_hand(file)}")
     if offline():
         raise DataError(f"No weights for {file.space} here, and AUGFACE_OFFLINE forbids a download. {_by_hand(file)}")
+    if file.url is None:
+        file = _on_hub(file)
     path = _own_folder() / file.name
     prepare_cache()
     with atomic_path(path) as temporary:
         digest = hashlib.sha256()
         with temporary.open("wb") as output:
-            for block in _received(file, file.url):
+            for block in _received(file, str(file.url)):
                 digest.update(block)
                 output.write(block)
             output.flush()
@@ -263,6 +268,25 @@ def _not_downloaded(file: WeightsFile, reason: str) -> DataError:
         f"The weights {file.name} cannot be downloaded from {file.url}: {reason}. {_by_hand(file)} "
         "AUGFACE_OFFLINE=1 stops further attempts."
     )
+
+
+def _on_hub(file: WeightsFile) -> WeightsFile:
+    """The file with its address, size and SHA-256 as the hub has them at this time.
+
+    Its own download is not used: it checks the size, and not the contents.
+    """
+    from huggingface_hub import get_hf_file_metadata, hf_hub_url
+
+    repository, name = str(file.repository), file.repository_names[0]
+    file = replace(file, url=hf_hub_url(repository, name))
+    try:
+        found = get_hf_file_metadata(str(file.url), timeout=TIMEOUT)
+    except Exception as error:  # whatever its HTTP client raises
+        raise _not_downloaded(file, one_line(str(error))) from error
+    if found.size is None or not re.fullmatch(r"[0-9a-f]{64}", found.etag or ""):
+        raise _not_downloaded(file, "it does not say which size and SHA-256 the file has")
+    address = hf_hub_url(repository, name, revision=found.commit_hash)
+    return replace(file, url=address, bytes=found.size, sha256=file.sha256 or found.etag)
 
 
 def _received(file: WeightsFile, url: str) -> Iterator[bytes]:

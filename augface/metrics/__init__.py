@@ -27,7 +27,13 @@ from augface.metrics.intervals import (
     proportion_interval,
     squared_interval,
 )
-from augface.metrics.kernel import kernel_distance, kernel_distance_of_subsets, kernel_estimate, kernel_test
+from augface.metrics.kernel import (
+    cmmd_estimate,
+    kernel_distance,
+    kernel_distance_of_subsets,
+    kernel_estimate,
+    kernel_test,
+)
 from augface.metrics.manifolds import neighbour_scores, prdc, prdc_intervals
 from augface.metrics.multiple_testing import holm, weighted_bonferroni
 from augface.metrics.neighbours import k_nearest
@@ -49,6 +55,7 @@ __all__ = [
     "balanced_threshold",
     "classification_scores",
     "clustered_variance",
+    "cmmd_estimate",
     "corrected_frechet",
     "crossed_difference",
     "crossed_estimate",

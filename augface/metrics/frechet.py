@@ -72,14 +72,7 @@ def frechet_distance(x: npt.ArrayLike, y: npt.ArrayLike) -> float:
     1.0
     """
     first, second = float_pair(x, y)
-    rows, dimension = min(len(first), len(second)), first.shape[1]
-    if rows < ENOUGH * dimension:
-        warnings.warn(
-            f"{rows:,} rows are fewer than {ENOUGH} x {dimension:,} dimensions: this Fréchet distance is mostly bias. "
-            "Use more rows, or the kernel distance.",
-            TooFewRowsWarning,
-            stacklevel=2,
-        )
+    warn_of_few_rows(min(len(first), len(second)), first.shape[1], stacklevel=3)
     return raw_frechet_distance(first, second)
 
 
@@ -109,6 +102,23 @@ def frechet_distance_of_moments(
     variances = np.trace(covariances[0]) + np.trace(covariances[1])
     distance = difference @ difference + variances - 2 * _trace_root_of_product(*covariances)
     return max(0.0, float(distance))
+
+
+def warn_of_few_rows(rows: int, dimension: int, *, stacklevel: int = 2) -> None:
+    """Say where so few rows on the smaller side allow no conclusion from a Fréchet distance.
+
+    Args:
+        rows: how many there are.
+        dimension: of the space.
+        stacklevel: whose line is named; 2 is the caller's own.
+    """
+    if rows < ENOUGH * dimension:
+        warnings.warn(
+            f"{rows:,} rows are fewer than {ENOUGH} x {dimension:,} dimensions: this Fréchet distance is mostly bias. "
+            "Use more rows, or the kernel distance.",
+            TooFewRowsWarning,
+            stacklevel=stacklevel,
+        )
 
 
 def raw_frechet_distance(first: Floats, second: Floats) -> float:

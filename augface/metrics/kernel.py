@@ -1,15 +1,17 @@
 """Kernel distance: the squared maximum mean discrepancy, cubic kernel (Bińkowski et al. 2018, arXiv:1801.01401).
 
-The kernel is (xᵀy / D + 1)³. A constant that is added to it cancels out of every distance, so it is taken less its
-value at the common centre of both sides, and products are taken of centred features: what is multiplied and summed
-stays small, and float32 features can be multiplied in float32.
+The kernel is (xᵀy / D + 1)³, or where that is asked for a Gaussian one. A constant that is added to it cancels out of
+every distance, so it is taken less its value at the common centre of both sides (the Gaussian one less 1, its value
+where x = y), and products are taken of centred features: what is multiplied and summed stays small, and float32
+features can be multiplied in float32.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +22,10 @@ from augface.metrics.arrays import float_matrix, float_pair
 
 BLOCK = 1024
 """Rows and columns of the products that are in memory at a time."""
+
+
+CMMD_BANDWIDTH, CMMD_SCALE = 10.0, 1_000
+"""Of CMMD's kernel, and what the distance is multiplied by, both as its authors chose them."""
 
 
 @dataclass(frozen=True)
@@ -81,10 +87,49 @@ def kernel_estimate(
             where not given.
     """
     first, second = _centred(*float_pair(x, y, minimum=3))
+    return _estimate(first, second, x_groups, y_groups)
+
+
+def cmmd_estimate(
+    x: npt.ArrayLike,
+    y: npt.ArrayLike,
+    x_groups: npt.ArrayLike | None = None,
+    y_groups: npt.ArrayLike | None = None,
+) -> KernelEstimate:
+    """CMMD's distance with its standard error: of unit vectors, times 1,000 (Jayasumana et al. 2024, arXiv:2401.09603).
+
+    The kernel is exp(-|x - y|² / (2 · 10²)). The estimate is the biased one of the authors' code (Gretton et al. 2012,
+    eq. 5), in which each row is paired with itself too: at least 0, and above it even for two equal populations.
+
+    Args:
+        x, y: (N, D) and (M, D), at least 3 rows each; of any length, as they are divided by it.
+        x_groups, y_groups: as in `kernel_estimate`.
+    """
+    x_rows, y_rows = float_pair(x, y, minimum=3)
+    first, second = _gaussian_factors(_unit_rows(x_rows), _unit_rows(y_rows), CMMD_BANDWIDTH)
+    estimate = _estimate(first, second, x_groups, y_groups, biased=True)
+    return replace(estimate, value=CMMD_SCALE * estimate.value, standard_error=CMMD_SCALE * estimate.standard_error)
+
+
+def _unit_rows(rows: Floats) -> Floats:
+    lengths = np.linalg.norm(rows, axis=1, keepdims=True)
+    return rows / np.where(lengths > 0, lengths, 1)
+
+
+def _estimate(
+    first: _Side,
+    second: _Side,
+    x_groups: npt.ArrayLike | None,
+    y_groups: npt.ArrayLike | None,
+    *,
+    biased: bool = False,
+) -> KernelEstimate:
+    """The distance of two sides; the biased one is of a kernel that is 0 between a row and itself."""
     n, m = len(first), len(second)
     within_first, within_second = _sums_within(first), _sums_within(second)
     between_first, between_second = _sums_between(first, second)
-    a, b, c = within_first.sum() / (n * (n - 1)), within_second.sum() / (m * (m - 1)), between_first.sum() / (n * m)
+    pairs, other_pairs = (n * n, m * m) if biased else (n * (n - 1), m * (m - 1))
+    a, b, c = within_first.sum() / pairs, within_second.sum() / other_pairs, between_first.sum() / (n * m)
     variance = _jackknife_variance(first, within_first, between_first, m, x_groups)
     variance += _jackknife_variance(second, within_second, between_second, n, y_groups)
     return KernelEstimate(
@@ -133,7 +178,7 @@ def kernel_test(x: npt.ArrayLike, y: npt.ArrayLike, random: np.random.Generator,
     first, second = float_pair(x, y, minimum=3)
     n, m = len(first), len(second)
     (pooled,) = _centred(np.concatenate([first, second]))
-    kernel = _kernel(pooled.left, pooled.right, pooled.level)
+    kernel = pooled.kernel(pooled.left @ pooled.right.T)
     np.fill_diagonal(kernel, 0)
     in_first = np.zeros((n + m, permutations + 1), dtype=kernel.dtype)
     in_first[:n, 0] = 1
@@ -151,39 +196,64 @@ def kernel_test(x: npt.ArrayLike, y: npt.ArrayLike, random: np.random.Generator,
 
 @dataclass(frozen=True)
 class _Side:
-    """Features as both factors of a product: `left` of one side times `right` of the same or the other is
-    (xᵀy - cᵀc) / D, where c is the common centre.
-
-    xᵀy - cᵀc = (x - c)ᵀ(y - c) + (x - c)ᵀc + (y - c)ᵀc: two more columns hold the terms of one side alone.
-    """
+    """Features as both factors of a product, `left` of one side times `right` of the same or the other, of which the
+    kernel is a function."""
 
     left: Floats
     right: Floats
-    level: float
-    """cᵀc / D + 1, the root of the kernel at the centre."""
+    kernel: Callable[[Floats], Floats]
+    """The kernel, less a constant, of such products."""
 
     def __len__(self) -> int:
         return len(self.left)
 
 
 def _centred(*sides: Floats) -> list[_Side]:
-    """The sides less the mean of their means, in the precision that they came in."""
+    """The factors of the cubic kernel, in the precision that the sides came in: products are (xᵀy - cᵀc) / D, where c
+    is the mean of the means.
+
+    xᵀy - cᵀc = (x - c)ᵀ(y - c) + (x - c)ᵀc + (y - c)ᵀc: two more columns hold the terms of one side alone.
+    """
     dtype = np.result_type(*sides)
     dimension = sides[0].shape[1]
     centre = np.mean([side.mean(axis=0, dtype=np.float64) for side in sides], axis=0)
+    kernel = partial(_cubic, level=float(centre @ centre / dimension + 1))
     factors = []
     for side in sides:
         left, right = np.ones((2, len(side), dimension + 2), dtype=dtype)
         left[:, :dimension] = (side - centre) / np.sqrt(dimension)
         right[:, :dimension] = left[:, :dimension]
         left[:, -1] = right[:, -2] = (side @ centre - centre @ centre) / dimension
-        factors.append(_Side(left, right, float(centre @ centre / dimension + 1)))
+        factors.append(_Side(left, right, kernel))
     return factors
 
 
-def _kernel(left: Floats, right: Floats, level: float) -> Floats:
-    """The kernel matrix of two factors less its value at the centre: (t + l)³ - l³ = t (3 l² + t (3 l + t))."""
-    product = left @ right.T
+def _gaussian_factors(first: Floats, second: Floats, bandwidth: float) -> list[_Side]:
+    """The factors of the Gaussian kernel, whose products are -|x - y|² / (2 bandwidth²)."""
+    dtype = np.result_type(first, second)
+    dimension = first.shape[1]
+    centre = (first.mean(axis=0, dtype=np.float64) + second.mean(axis=0, dtype=np.float64)) / 2
+    factors = []
+    for side in (first, second):
+        left, right = np.ones((2, len(side), dimension + 2), dtype=dtype)
+        left[:, :dimension] = right[:, :dimension] = (side - centre) / bandwidth
+        left[:, -1] = right[:, -2] = np.square(left[:, :dimension]).sum(axis=1, dtype=np.float64) / -2
+        factors.append(_Side(left, right, _less_one))
+    return factors
+
+
+def _less_one(product: Floats) -> Floats:
+    """The Gaussian kernel less 1."""
+    return np.expm1(product, out=product)
+
+
+def _cubic(product: Floats, *, level: float) -> Floats:
+    """The cubic kernel less its value at the centre, l³: (t + l)³ - l³ = t (3 l² + t (3 l + t)).
+
+    Args:
+        product: t.
+        level: l = cᵀc / D + 1.
+    """
     kernel: Floats = product + product.dtype.type(3 * level)
     kernel *= product
     kernel += product.dtype.type(3 * level**2)
@@ -226,7 +296,7 @@ def _block_sums(
 
     def work(block: tuple[slice, slice]) -> tuple[slice, slice, Floats, Floats]:
         rows, columns = block
-        kernel = _kernel(left.left[rows], right.right[columns], left.level)
+        kernel = left.kernel(left.left[rows] @ right.right[columns].T)
         if left is right and rows == columns:
             np.fill_diagonal(kernel, 0)
         return rows, columns, kernel.sum(axis=1), kernel.sum(axis=0)
@@ -265,6 +335,6 @@ def _pairs_within_groups(side: _Side, numbers: npt.NDArray[np.intp]) -> Floats64
     for group, (start, end) in enumerate(zip([0, *ends[:-1]], ends, strict=True)):
         if end - start > 1:
             rows = order[start:end]
-            kernel = _kernel(side.left[rows], side.right[rows], side.level)
+            kernel = side.kernel(side.left[rows] @ side.right[rows].T)
             sums[group] = kernel.sum() - np.trace(kernel)
     return sums

@@ -20,8 +20,8 @@ FEATURE_SPACES.register(
     "augface.features.inception:InceptionSpace",
     "Inception-v3 as FID and KID have it, resized as by clean-fid; downloads 96 MB once",
 )
-FEATURE_SPACES.register("dinov2", "augface.features.timm_spaces:DinoSpace", "DINOv2 ViT-L/14; bring the weights")
-FEATURE_SPACES.register("clip", "augface.features.timm_spaces:ClipSpace", "CLIP ViT-B/32; bring the weights")
+FEATURE_SPACES.register("dinov2", "augface.features.timm_spaces:DinoSpace", "DINOv2 ViT-L/14; downloads 1.2 GB once")
+FEATURE_SPACES.register("clip", "augface.features.timm_spaces:ClipSpace", "CLIP ViT-B/32; downloads 351 MB once")
 FEATURE_SPACES.register(
     "identity", "augface.features.identity:IdentitySpace", "dlib's face recognition; for likeness to people; opt-in"
 )

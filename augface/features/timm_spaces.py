@@ -1,4 +1,4 @@
-"""Spaces of vision transformers of timm, DINOv2 and CLIP, for those who have their weights. We never download them.
+"""Spaces of vision transformers of timm, DINOv2 and CLIP, on demand: their weights are large.
 
 Stein et al. 2023, "Exposing flaws of generative model evaluation metrics", find that distances between features of
 DINOv2 agree best with people; Kynkäänniemi et al. 2023, "The Role of ImageNet Classes in Fréchet Inception Distance",
@@ -85,6 +85,7 @@ class DinoSpace(TimmSpace):
     weights_file: ClassVar[WeightsFile] = WeightsFile(
         space="dinov2",
         name="vit_large_patch14_dinov2.lvd142m.safetensors",
+        bytes=1_217_000_000,
         repository="timm/vit_large_patch14_dinov2.lvd142m",
         repository_names=("model.safetensors",),
     )
@@ -127,6 +128,7 @@ class ClipSpace(TimmSpace):
     weights_file: ClassVar[WeightsFile] = WeightsFile(
         space="clip",
         name="vit_base_patch32_clip_224.openai.safetensors",
+        bytes=351_000_000,
         repository="timm/vit_base_patch32_clip_224.openai",
         repository_names=("model.safetensors", "open_clip_model.safetensors"),
     )

@@ -33,6 +33,12 @@ class OutputError(AugfaceError):
     exit_code = 4
 
 
+class CheckFailed(AugfaceError):
+    """A measurement that crosses a threshold which was set for it; `augface check` is there to say so."""
+
+    exit_code = 5
+
+
 class UnknownNameError(UsageError):
     """A name that is not among the known ones; the closest known names are suggested."""
 

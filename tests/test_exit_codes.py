@@ -1,4 +1,4 @@
-"""Every command ends every class of error with its exit code and one line: wrong words 2, input 3, output 4."""
+"""Every command ends every class of error with its own exit code (2 to 5, augface.errors) and one line."""
 
 from __future__ import annotations
 
@@ -56,6 +56,13 @@ CASES = [
     ("compare results nowhere", 3),
     ("compare results letter", 3),
     ("compare results other --out taken.html", 4),
+    ("check results", 2),
+    ("check results --fail-if effect", 2),
+    ("check results --fail-if effcet<0", 2),
+    ("check nowhere --fail-if effect<0", 3),
+    ("check results --fail-if copied>0", 3),
+    ("check results --fail-if effect<0 --junit taken", 4),
+    ("check results --fail-if effect<9", 5),
     ("detect faces/0.png --detector faces --prior 7", 2),
     ("detect --detector faces", 2),
     ("detect faces/0.png --detector nowhere", 3),
@@ -110,9 +117,10 @@ def test_what_is_wrong_is_an_exit_code_and_one_line(
 
 def test_every_command_is_tried_with_every_class_of_error_that_it_can_meet() -> None:
     met = {name: {code for words, code in CASES if words.split()[0] == name} for name in [*COMMANDS, "data"]}
-    reading = {"rebalance", "train", "sample", "evaluate", "report", "compare", "detect", "data"}
-    writing = {"demo", "rebalance", "train", "sample", "evaluate", "report", "compare"}
-    assert met == {name: {2, *[3] * (name in reading), *[4] * (name in writing)} for name in met}
+    reading = {"rebalance", "train", "sample", "evaluate", "report", "compare", "check", "detect", "data"}
+    writing = {"demo", "rebalance", "train", "sample", "evaluate", "report", "compare", "check"}
+    codes = {name: {2, *[3] * (name in reading), *[4] * (name in writing), *[5] * (name == "check")} for name in met}
+    assert met == codes
 
 
 @pytest.mark.parametrize("name", [*COMMANDS, "data"])

@@ -348,26 +348,29 @@ class Server:
         self.announced = len(content)
         self.code = 200
         self.requested = 0
-        self.paths: list[str] = []
-        self.about: dict[str, str] = {}
         self.before_answer: Callable[[], object] = lambda: None
+        self.held: set[str] | None = None
+        """The paths that there are, as on the Hugging Face hub; None for one file at any path."""
+        self.sha256 = ""
+        """What it says of the file."""
         outer = self
 
         class Handler(BaseHTTPRequestHandler):
-            def do_HEAD(self) -> None:  # as the Hugging Face hub answers
-                self.send_response(200)
-                for name, value in outer.about.items():
-                    self.send_header(name, value)
-                self.end_headers()
-
             def do_GET(self) -> None:
-                outer.requested += 1
-                outer.paths.append(self.path)
-                outer.before_answer()
-                self.send_response(outer.code)
-                self.send_header("Content-Length", str(outer.announced))
-                self.end_headers()
+                self.do_HEAD()
                 self.wfile.write(outer.content)
+
+            def do_HEAD(self) -> None:
+                outer.requested += 1
+                outer.before_answer()
+                held = outer.held is None or self.path in outer.held
+                self.send_response(outer.code if held else 404)
+                self.send_header("Content-Length", str(outer.announced))
+                self.send_header("X-Repo-Commit", "0" * 40)
+                self.send_header("ETag", f'"{outer.sha256}"')
+                if not held:
+                    self.send_header("X-Error-Code", "EntryNotFound")
+                self.end_headers()
 
             def log_message(self, format: str, *args: Any) -> None:
                 pass
@@ -460,38 +463,6 @@ class TestDownload:
         with pytest.raises(DataError, match=f"{OFFICIAL.name}.*AUGFACE_INCEPTION_WEIGHTS"):
             create_feature_space("inception")
 
-    def test_the_hub_says_what_its_file_is(
-        self, server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        root = server.url.removesuffix("/probe.pth")
-        monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", root)
-        monkeypatch.setattr(
-            "huggingface_hub.constants.HUGGINGFACE_CO_URL_TEMPLATE",
-            root + "/{repo_id}/resolve/{revision}/{filename}",
-        )
-        file = replace(TestWeights.file, sha256=None, bytes=0)
-        assert status(file)[1].startswith("Downloaded when first used.")
-        digest = hashlib.sha256(server.content).hexdigest()
-        size = str(len(server.content))
-        for about in ({}, {"ETag": '"abc"', "X-Linked-Size": size}, {"X-Linked-Etag": f'"{digest}"'}):
-            server.about = about
-            with pytest.raises(DataError, match="does not say which size and SHA-256"):
-                find(file)
-        server.about = {"X-Linked-Etag": f'"{digest}"', "X-Linked-Size": size, "X-Repo-Commit": "c0ffee"}
-        kept, server.content = server.content, server.content[::-1]
-        with pytest.raises(DataError, match=f"not {digest}"):
-            find(file)
-        assert locate(file) is None
-        server.content = kept
-        for _ in range(2):
-            assert find(file) == Weights(tmp_path / "cache/weights/probe.pth", digest, official=False)
-        served = [path for path in server.paths if "/api/" not in path]  # its client has questions of its own
-        assert served == ["/timm/probe/resolve/c0ffee/model.safetensors"] * 2
-        server.http.socket.close()
-        (tmp_path / "cache/weights/probe.pth").unlink()
-        with pytest.raises(DataError, match=r"cannot be downloaded from http.*timm/probe.*AUGFACE_OFFLINE"):
-            find(file)
-
     def test_two_processes_at_once(self, server: Server, wanted: WeightsFile, tmp_path: Path) -> None:
         both = threading.Barrier(2)
         server.before_answer = lambda: both.wait(60)  # neither is served before the other has asked
@@ -514,6 +485,54 @@ class TestDownload:
         (tmp_path / "cache").write_text("a file")
         with pytest.raises(OutputError, match="Cannot write"):
             download(wanted)
+
+
+class TestHub:
+    """Weights that are published on the Hugging Face hub, of which a local server plays the part."""
+
+    file = WeightsFile("probe", "probe.safetensors", repository="timm/probe", repository_names=("new.bin", "model.bin"))
+
+    @pytest.fixture
+    def hub(self, server: Server, monkeypatch: pytest.MonkeyPatch) -> Server:
+        from huggingface_hub import constants
+
+        endpoint = server.url.rpartition("/")[0]
+        monkeypatch.setattr(constants, "ENDPOINT", endpoint)
+        template = endpoint + "/{repo_id}/resolve/{revision}/{filename}"
+        monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
+        monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+        server.held = {"/timm/probe/resolve/main/model.bin"}
+        server.sha256 = hashlib.sha256(server.content).hexdigest()
+        return server
+
+    def test_what_is_fetched_once_is_kept(self, hub: Server) -> None:
+        assert "Downloaded when first used" in status(self.file)[1]
+        found = find(self.file)
+        assert (found.path.name, found.sha256) == ("model.bin", hub.sha256)
+        assert found.path.read_bytes() == hub.content
+        requested = hub.requested
+        assert find(self.file) == found
+        assert status(self.file) == (True, str(found.path))
+        assert hub.requested == requested
+
+    def test_another_file_than_the_hub_says_is_refused(self, hub: Server) -> None:
+        hub.content = hub.content[::-1]
+        digest = hashlib.sha256(hub.content).hexdigest()
+        with pytest.raises(DataError, match=f"SHA-256 {digest}, not {hub.sha256}.*Delete it"):
+            find(self.file)
+
+    @pytest.mark.parametrize(("held", "code"), [(set(), 200), ({"/timm/probe/resolve/main/new.bin"}, 403)])
+    def test_what_goes_wrong_is_told(self, held: set[str], code: int, hub: Server) -> None:
+        hub.held, hub.code = held, code
+        with pytest.raises(DataError, match=r"cannot be downloaded.*timm/probe.*AUGFACE_PROBE_WEIGHTS"):
+            find(self.file)
+
+    def test_offline_asks_nobody(self, hub: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("AUGFACE_OFFLINE", "1")
+        with pytest.raises(DataError, match="forbids"):
+            find(self.file)
+        assert "Downloaded" not in status(self.file)[1]
+        assert hub.requested == 0
 
 
 @pytest.fixture(scope="module")

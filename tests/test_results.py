@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import base64
 import json
+import runpy
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
+from example_results import hostile_evaluation
 from pydantic import ValidationError
 
 from augface.errors import DataError
 from augface.results import SCHEMA, Baseline, Evaluation, ImageGrid, Measurement, Series, Skipped, Table, Verdict
+
+OLD = Path(__file__).parent / "old_results"
+WRITER = Path(__file__).parent.parent / "docs" / "results_schema.py"
+PUBLISHED = WRITER.with_name("results.schema.json")
 
 
 @pytest.fixture
@@ -153,3 +160,24 @@ def test_a_measurement_is_frozen_and_knows_its_fields() -> None:
         measurement.value = 2.0
     with pytest.raises(ValidationError):
         Measurement(evaluator="x", name="y", value=1.0, direction="sideways")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", sorted(path.name for path in OLD.glob("*.json")))
+def test_kept_results_of_every_format_are_read_and_fit_the_published_schema(name: str) -> None:
+    """Of format 1 what it is brought up to; files of the present format as they are."""
+    content = json.loads((OLD / name).read_text(encoding="utf-8"))
+    read = Evaluation.from_json(OLD / name)
+    validator = jsonschema.Draft202012Validator(json.loads(PUBLISHED.read_text(encoding="utf-8")))
+    validator.validate(json.loads(read.to_json()))
+    if content["schema"] == SCHEMA:
+        validator.validate(content)
+        content["measurements"][0]["direction"] = "sideways"
+        assert not validator.is_valid(content)
+
+
+def test_the_published_schema_is_that_of_this_version_and_fits_what_it_writes(evaluation: Evaluation) -> None:
+    text = PUBLISHED.read_text(encoding="utf-8")
+    assert text == runpy.run_path(str(WRITER))["schema_text"](), "write it again: python docs/results_schema.py"
+    jsonschema.Draft202012Validator.check_schema(json.loads(text))
+    for written in (evaluation, hostile_evaluation()):
+        jsonschema.Draft202012Validator(json.loads(text)).validate(json.loads(written.to_json()))

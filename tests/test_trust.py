@@ -7,9 +7,7 @@ import json
 import logging
 import os
 import signal
-import sys
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -336,56 +334,3 @@ class TestOddData:
         data = augface.load_data(f"folder:{tmp_path}", size=16)
         assert data.size == 16
         create_generator("dcgan", **TINY).fit(data, budget="16")
-
-
-class TestTensorBoard:
-    def test_curves_and_previews_are_written_where_asked_for(
-        self, faces: FaceDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        writers: list[Any] = []
-
-        class Writer:
-            def __init__(self, folder: Path, purge_step: int) -> None:
-                self.folder, self.begin, self.closed = folder, purge_step, False
-                self.scalars: dict[str, list[int]] = {}
-                self.images: list[tuple[int, ...]] = []
-                writers.append(self)
-
-            def add_scalar(self, name: str, value: float, step: int) -> None:
-                self.scalars.setdefault(name, []).append(step)
-
-            def add_image(self, name: str, pixels: Any, step: int, dataformats: str) -> None:
-                assert dataformats == "HWC"
-                self.images.append(pixels.shape)
-
-            def close(self) -> None:
-                self.closed = True
-
-        stand_in = ModuleType("torch.utils.tensorboard")
-        stand_in.SummaryWriter = Writer  # type: ignore[attr-defined]
-        monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", stand_in)
-        plain = fit(faces, tmp_path / "plain")
-        assert not writers
-        assert fit(faces, None, tensorboard=True) == plain
-        assert not writers, "there is no run folder to write to"
-        with pytest.MonkeyPatch.context() as patch:
-            fail_at(patch, {10})
-            fit(faces, tmp_path / "run", tensorboard=True)
-        first, second = writers
-        assert first.folder == tmp_path / "run" / "tensorboard"
-        assert (first.begin, second.begin) == (0, 72)
-        assert first.closed
-        assert second.closed
-        assert {"training/generator_loss", "training/real_logit", "training/generated_standard_deviation"} <= set(
-            second.scalars
-        )
-        assert second.scalars["training/generator_loss"][-1] == 240
-        assert second.images[-1] == (16, 16 * 16, 3)
-        fit(faces, tmp_path / "plain", resume=True, tensorboard=True)  # which is no changed setting
-
-    def test_where_it_is_not_installed_that_is_said(
-        self, faces: FaceDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
-        with pytest.raises(UsageError, match=r"pip install 'augface\[tensorboard\]'"):
-            fit(faces, tmp_path, tensorboard=True)

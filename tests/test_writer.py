@@ -216,6 +216,19 @@ def test_croissant_is_valid_and_gives_images_with_their_labels(written: Manifest
             assert record[f"{split}/source"].decode() == table.loc[path, "source"]
 
 
+def test_croissant_says_what_neurips_2026_requires_of_responsible_use_and_provenance(written: Manifest) -> None:
+    """The names are those of the conference's hosting guidelines; none may be empty."""
+    content = json.loads((written.directory / "croissant.json").read_text())
+    assert "http://mlcommons.org/croissant/1.1" in content["conformsTo"]
+    responsible = ("dataLimitations", "dataBiases", "personalSensitiveInformation", "dataUseCases", "dataSocialImpact")
+    for name in (*(f"rai:{name}" for name in responsible), "prov:wasDerivedFrom", "prov:wasGeneratedBy"):
+        assert content[name], name
+    assert content["rai:hasSyntheticData"] is True
+    prefixes = {name.partition(":")[0] for name in content if ":" in name}
+    assert prefixes <= content["@context"].keys()
+    assert [step["prov:label"] for step in content["prov:wasGeneratedBy"]] == ["Training", "Generation", "Filtering"]
+
+
 def test_made_faces_carry_the_mark_and_real_ones_never(written: Manifest) -> None:
     for path, source in written.table[["path", "source"]].itertuples(index=False):
         assert (TRAINED_ALGORITHMIC_MEDIA.encode() in (written.directory / path).read_bytes()) == (source != "real")

@@ -1,7 +1,7 @@
 """The command line. `main` is the console script: it runs one command and turns whatever happens into an exit code.
 
-0 is well, 1 a bug, 2 a wrong option or name, 3 input that cannot be used, 4 output that cannot be written, 130 Ctrl-C,
-143 asked to end (SIGTERM), as batch systems do before they kill.
+0 is well, 1 a bug, 2 a wrong option or name, 3 input that cannot be used, 4 output that cannot be written, 5 a
+threshold of `augface check` is crossed, 130 Ctrl-C, 143 asked to end (SIGTERM), as batch systems do before they kill.
 """
 
 from __future__ import annotations

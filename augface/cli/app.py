@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from cyclopts import App, CycloptsError, Parameter, UnusedCliTokensError
 
+from augface.cli.check import check
 from augface.cli.compare import compare
 from augface.cli.console import show_log_on_stderr
 from augface.cli.data import app as data
@@ -51,6 +52,7 @@ COMMANDS: dict[str, Callable[..., object]] = {
     "fid": fid,
     "report": report,
     "compare": compare,
+    "check": check,
     "detect": detect,
     "list": list_names,
     "doctor": doctor,

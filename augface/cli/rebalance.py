@@ -43,6 +43,7 @@ def rebalance(
     allow_identity_overlap: Annotated[bool, Parameter(negative="")] = False,
     real_images: Annotated[bool, Parameter(negative="--no-real-images")] = True,
     anyway: bool = False,
+    logger: list[str] | None = None,
     dry_run: bool = False,
 ) -> None:
     """Balance a face data set with synthetic faces, measure them, and say whether they help.
@@ -72,12 +73,16 @@ def rebalance(
         allow_identity_overlap: Go on although some people are in more than one split.
         real_images: Show real faces in the report.
         anyway: Write the data set even if the generator turns out not to be trained.
+        logger: Also log curves, previews and final measurements to tensorboard, wandb, mlflow or trackio. Repeat it, or
+            put commas between.
         dry_run: Say what would be done and what it would cost, and stop.
     """
     from augface.generators import GENERATORS, create_generator
     from augface.training.budget import parse_budget
+    from augface.training.loggers import check_loggers
 
     parse_budget(budget)
+    loggers = check_loggers(split_names(logger or []))
     attributes, groups = split_names(attr), split_names(within or [])
     check_registered(GENERATORS, [generator])
     chosen = parse_settings(settings or [])
@@ -121,7 +126,7 @@ def rebalance(
     with when_interrupted(
         f"what is done is kept in {shown(run_dir)}; the same command with --resume goes on from there."
     ):
-        outcome = carry_out(plan, run_dir, resume=resume, real_images=real_images)
+        outcome = carry_out(plan, run_dir, resume=resume, real_images=real_images, anyway=anyway, loggers=loggers)
     say(f"\n{terminal_summary(outcome.evaluation)}\n")
     written = {} if outcome.dataset_dir is None else {"data set": outcome.dataset_dir}
     print_paths(

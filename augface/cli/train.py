@@ -14,6 +14,7 @@ from augface.cli.console import (
     print_paths,
     say,
     shown,
+    split_names,
     when_interrupted,
 )
 from augface.processes import is_main_process
@@ -28,6 +29,7 @@ def train(
     budget: str = "5m",
     size: int = 64,
     seed: int = 0,
+    logger: list[str] | None = None,
     resume: bool = False,
     dry_run: bool = False,
 ) -> None:
@@ -42,16 +44,19 @@ def train(
         size: Height and width of the faces, in pixels.
         seed: The same seed and number of images give the same generator on the same machine, with as many threads
             (OMP_NUM_THREADS).
+        logger: Also log curves and previews to tensorboard, wandb, mlflow or trackio. Repeat it, or put commas between.
         resume: Go on with the run that is in the run folder.
         dry_run: Say what would be done and what it would cost, and stop.
     """
     from augface.generators import GENERATORS
     from augface.training.budget import parse_budget
+    from augface.training.loggers import check_loggers
 
     check_registered(GENERATORS, [generator])
     if is_main_process():
         check_output(out, resume=resume)
     parse_budget(budget)
+    loggers = check_loggers(split_names(logger or []))
     chosen = parse_settings(settings or [])
 
     from augface.data import load_data, preview_data
@@ -70,5 +75,5 @@ def train(
     with when_interrupted(
         f"checkpoints are kept in {shown(out)}; the same command with --resume goes on from the last one."
     ):
-        place = train_run(model, learnt, out, budget=budget, seed=seed, resume=resume)
+        place = train_run(model, learnt, out, budget=budget, seed=seed, resume=resume, loggers=loggers)
     print_paths({"generator": place})

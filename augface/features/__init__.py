@@ -21,7 +21,7 @@ FEATURE_SPACES.register(
     "Inception-v3 as FID and KID have it, resized as by clean-fid; downloads 96 MB once",
 )
 FEATURE_SPACES.register("dinov2", "augface.features.timm_spaces:DinoSpace", "DINOv2 ViT-L/14; downloads 1.2 GB once")
-FEATURE_SPACES.register("clip", "augface.features.timm_spaces:ClipSpace", "CLIP ViT-B/32; downloads 0.4 GB once")
+FEATURE_SPACES.register("clip", "augface.features.timm_spaces:ClipSpace", "CLIP ViT-B/32; downloads 351 MB once")
 FEATURE_SPACES.register(
     "clip_large",
     "augface.features.timm_spaces:LargeClipSpace",

@@ -85,6 +85,7 @@ class DinoSpace(TimmSpace):
     weights_file: ClassVar[WeightsFile] = WeightsFile(
         space="dinov2",
         name="vit_large_patch14_dinov2.lvd142m.safetensors",
+        bytes=1_217_000_000,
         repository="timm/vit_large_patch14_dinov2.lvd142m",
         repository_names=("model.safetensors",),
     )
@@ -127,6 +128,7 @@ class ClipSpace(TimmSpace):
     weights_file: ClassVar[WeightsFile] = WeightsFile(
         space="clip",
         name="vit_base_patch32_clip_224.openai.safetensors",
+        bytes=351_000_000,
         repository="timm/vit_base_patch32_clip_224.openai",
         repository_names=("model.safetensors", "open_clip_model.safetensors"),
     )
@@ -155,6 +157,7 @@ class LargeClipSpace(TimmSpace):
     weights_file: ClassVar[WeightsFile] = WeightsFile(
         space="clip_large",
         name="vit_large_patch14_clip_336.openai.safetensors",
+        bytes=1_220_000_000,
         repository="timm/vit_large_patch14_clip_336.openai",
         repository_names=("model.safetensors", "open_clip_model.safetensors"),
     )

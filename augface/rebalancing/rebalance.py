@@ -49,6 +49,7 @@ from augface.results import REBALANCING, Artifact, Evaluation, Measurement, Verd
 from augface.runs import CHECKPOINTS, Run, open_run
 from augface.seeds import derive_seed
 from augface.training.budget import ENOUGH_IMAGES, longer_budget, parse_budget
+from augface.training.loggers import Loggers, active_loggers
 
 log = logging.getLogger("augface")
 
@@ -133,6 +134,7 @@ def rebalance(
     real_images: bool = True,
     max_draws: int = MAX_DRAWS,
     anyway: bool = False,
+    loggers: Sequence[str] = (),
 ) -> RebalanceOutcome:
     """Balance a face data set with synthetic faces, measure them, and say whether they help.
 
@@ -158,8 +160,8 @@ def rebalance(
         resume: go on with the run in `run_dir`; its settings must be the same. A finished one gives its results.
         real_images: whether the report may show real faces.
         max_draws: faces drawn for each one wanted, before a shortfall is accepted.
-
         anyway: write the data set even if the generator turns out not to be trained.
+        loggers: where curves, previews and final measurements go, too: `tensorboard`, `wandb`, `mlflow`, `trackio`.
 
     Raises:
         AugfaceError: the attribute, the strategy, the data or the folder do not allow it; says why before any work.
@@ -179,7 +181,7 @@ def rebalance(
         allow_identity_overlap=allow_identity_overlap,
         max_draws=max_draws,
     )
-    return carry_out(plan, Path(run_dir), resume=resume, real_images=real_images, anyway=anyway)
+    return carry_out(plan, Path(run_dir), resume=resume, real_images=real_images, anyway=anyway, loggers=loggers)
 
 
 def plan_rebalance(
@@ -238,7 +240,13 @@ def plan_rebalance(
 
 
 def carry_out(
-    plan: Plan, run_dir: Path, *, resume: bool = False, real_images: bool = True, anyway: bool = False
+    plan: Plan,
+    run_dir: Path,
+    *,
+    resume: bool = False,
+    real_images: bool = True,
+    anyway: bool = False,
+    loggers: Sequence[str] = (),
 ) -> RebalanceOutcome:
     """Do what was planned, stage by stage; see `rebalance`. What a stage wrote is read again by those after it."""
     if not plan.wanted:
@@ -246,7 +254,10 @@ def carry_out(
             f"The train split of {plan.settings.data} is balanced already in {', '.join(plan.settings.attr)}."
         )
     _warn_of_few(plan.subgroups)
-    with open_run(run_dir, plan.settings, resume=resume, needed=plan.bytes) as run:
+    with (
+        open_run(run_dir, plan.settings, resume=resume, needed=plan.bytes) as run,
+        Loggers(loggers, run_dir, plan.settings.to_dict()),
+    ):
         dataset_dir = run_dir / DATASET
         stopped_before = not dataset_dir.exists()
         if run.has(RESULTS, whatever_inputs=True) and not (anyway and stopped_before):
@@ -446,6 +457,7 @@ def _results(
         if added is not None and added.manifest is not None:
             _write_card(added.manifest, evaluation)
         evaluation.to_json(place)
+        active_loggers().measurements(evaluation)
 
     return Evaluation.from_json(run.stage(RESULTS, "measuring", measure))
 

@@ -34,6 +34,7 @@ from augface.training.augmentation import Augmentation, augment, mirror
 from augface.training.budget import Budget, forecast
 from augface.training.checkpoints import TrainingState
 from augface.training.instability import NO_NUMBER, Instability, find_instability, is_sound, standard_deviation
+from augface.training.loggers import active_loggers
 from augface.training.losses import (
     Loss,
     attribute_loss,
@@ -42,7 +43,6 @@ from augface.training.losses import (
     gradient_penalty,
     noise_loss,
 )
-from augface.training.tensorboard import Board
 from augface.version import __version__
 
 LOGS = 100
@@ -87,9 +87,6 @@ class TrainingSettings(BaseModel):
     decay_share: float = Field(default=0.3, ge=0, le=0.95)
     """The share of the training, at its end, in which the learning rate falls linearly to a twentieth."""
     precision: Literal["auto", "bf16", "fp32"] = "auto"
-    tensorboard: bool = Field(default=False, exclude=True)
-    """Write curves and previews for TensorBoard, too, where there is a run folder. What is learnt is the same, so this
-    is no part of what a resumption compares."""
 
 
 class Batches:
@@ -140,7 +137,8 @@ def train(
         budget: images, or seconds, which are turned into images when the learning rate begins to fall: until then
             nothing depends on how many there will be, and the speed is known best.
         seed: of everything random.
-        run_dir: gets `log.jsonl`, `checkpoints/` and, where requested, `tensorboard/`; nothing is written without it.
+        run_dir: gets `log.jsonl` and `checkpoints/`; nothing is written without it. Curves and previews also go to
+            `augface.training.loggers.active_loggers`.
         resume: go on from the last checkpoint in `run_dir`, if there is one.
         identity: what else must be unchanged for a resumption, such as the data's hash.
         preview: called about ten times with the averaged generator and the number of images seen; gives one picture.
@@ -151,7 +149,7 @@ def train(
     Raises:
         AugfaceError: it diverged or collapsed for the second time; the last sound checkpoint is kept.
         OutputError: a checkpoint cannot be written; the one before it is kept.
-        UsageError: `tensorboard` is requested and not installed.
+        UsageError: a logger refuses to start.
     """
     # without a GPU, several processes find each other only when told to stay on the processor
     on_processor = not torch.cuda.is_available() and world_size() > 1
@@ -181,7 +179,9 @@ def train(
         remove_leftovers(run_dir, checkpoint.parent, run_dir / "previews")
     if checkpoint and resume and checkpoint.exists():
         state.restore(checkpoint)
-    board = Board(run_dir if settings.tensorboard and accelerator.is_main_process else None, state.images_seen)
+    loggers = active_loggers()
+    if accelerator.is_main_process:
+        loggers.start(state.images_seen)
 
     images_per_step = _batch(settings, processes) * processes
     constant_share = 1 - max(0.05, settings.decay_share)  # of the training, in which the learning rate does not change
@@ -235,21 +235,21 @@ def train(
                             f"Training {state.rollbacks[-1]}. It goes on from {state.images_seen:,} images, at "
                             f"{GENTLER:g} times the learning rates.",
                         )
-                        board.go_on_from(state.images_seen)
+                        loggers.go_on_from(state.images_seen)
                         _write(state, sound, checkpoint)
                     kept = state.images_seen
                     continue
                 state.history.append(entry)
                 if accelerator.is_main_process:
+                    loggers.numbers(entry)
                     pace.announce()
                 if pace.is_slow() and processes == 1 and not threads_are_fixed():
                     state.settings["threads"] = choose_threads()
-                board.numbers(entry)
                 bar.set_postfix(D=f"{entry['discriminator_loss']:.2f}", G=f"{entry['generator_loss']:.2f}")
             if at_checkpoint:
                 _average_statistics([generator, state.average], accelerator)
             if preview and accelerator.is_main_process and (finished or _passes(before, after, PREVIEWS)):
-                board.picture(preview(state.average, state.images_seen), state.images_seen)
+                loggers.picture(preview(state.average, state.images_seen), state.images_seen)
             if at_checkpoint and (finished or is_sound(entry)):
                 sound = state.pack()
                 if accelerator.is_main_process:
@@ -260,7 +260,6 @@ def train(
         raise
     finally:
         bar.close()
-        board.close()
     accelerator.wait_for_everyone()
     return state
 

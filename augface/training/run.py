@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from augface.data.dataset import FaceDataset
 from augface.processes import is_main_process
 from augface.runs import Run, RunSettings, open_run
+from augface.training.loggers import Loggers
 
 if TYPE_CHECKING:
     from augface.generators.base import Generator
@@ -17,7 +19,14 @@ GENERATOR = "generator"
 
 
 def train_run(
-    generator: Generator, data: FaceDataset, folder: Path, *, budget: str = "5m", seed: int = 0, resume: bool = False
+    generator: Generator,
+    data: FaceDataset,
+    folder: Path,
+    *,
+    budget: str = "5m",
+    seed: int = 0,
+    resume: bool = False,
+    loggers: Sequence[str] = (),
 ) -> Path:
     """Fit a generator, with a run folder for its settings, logs and checkpoints; return where it was saved.
 
@@ -30,6 +39,7 @@ def train_run(
         budget: how long: time or images.
         seed: of the whole training.
         resume: go on with what is there. A generator that is finished is kept as it is.
+        loggers: where curves and previews go, too: `tensorboard`, `wandb`, `mlflow`, `trackio`.
 
     Raises:
         AugfaceError: the folder is in use or of another run, or the training fails; see `open_run` and `Generator.fit`.
@@ -47,7 +57,7 @@ def train_run(
         if not Run(folder, settings, resume).has(GENERATOR):
             generator.fit(data, budget=budget, run_dir=folder, resume=resume, seed=seed)
         return folder / GENERATOR
-    with open_run(folder, settings, resume=resume) as run:
+    with open_run(folder, settings, resume=resume) as run, Loggers(loggers, folder, settings.to_dict()):
 
         def fit(place: Path) -> None:
             generator.fit(data, budget=budget, run_dir=folder, resume=run.resumed, seed=seed)

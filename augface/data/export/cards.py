@@ -15,6 +15,7 @@ from typing import Any
 from augface.data.export.layout import IMAGES, METADATA, ROOTS, column_type
 from augface.files import sha256_of_file
 from augface.text import one_line
+from augface.version import __version__
 
 CardValue = str | int | float | Mapping[str, str | int | float]
 """A fact that the card gives, or several by name."""
@@ -234,6 +235,8 @@ def _code(text: str) -> str:
 def croissant(summary: Summary, directory: Path) -> str:
     """croissant.json: the files of the data set and the records in them, for machines.
 
+    Croissant 1.1 with its vocabulary for responsible AI: https://docs.mlcommons.org/croissant/docs/croissant-spec-1.1.html.
+
     Args:
         summary: what was written.
         directory: where the metadata files lie, to take their hashes.
@@ -246,7 +249,7 @@ def croissant(summary: Summary, directory: Path) -> str:
     entries = {
         "@context": CONTEXT,
         "@type": "sc:Dataset",
-        "conformsTo": "http://mlcommons.org/croissant/1.0",
+        "conformsTo": ["http://mlcommons.org/croissant/1.1", "http://mlcommons.org/croissant/RAI/1.0"],
         "name": summary.title,
         "description": f"{summary.headline} {PERCEIVED}",
         "license": summary.terms,
@@ -254,16 +257,55 @@ def croissant(summary: Summary, directory: Path) -> str:
         "version": "1.0.0",
         "keywords": ["faces", "synthetic", "class imbalance"],
         "isLiveDataset": False,
-        "rai:dataCollection": f"Real faces from {summary.source} ({summary.source_hash}).",
-        "rai:dataManipulationProtocol": f"Synthetic faces by {summary.generator} ({summary.generator_hash}), seed "
-        f"{summary.seed}, learnt from the train split.",
-        "rai:dataBiases": PERCEIVED,
-        "rai:dataLimitations": [f"Not {item}." for item in NOT_FOR],
-        "rai:personalSensitiveInformation": "The faces themselves, and attributes that others perceived in them.",
+        **_responsible_use(summary),
+        **_provenance(summary),
         "distribution": distribution,
         "recordSet": record_sets,
     }
     return json.dumps(entries, indent=1, ensure_ascii=False) + "\n"
+
+
+def _responsible_use(summary: Summary) -> dict[str, Any]:
+    """What the Croissant RAI vocabulary asks, of which venues such as NeurIPS 2026 require the last six."""
+    return {
+        "rai:dataCollection": f"Real faces from {summary.source} ({summary.source_hash}).",
+        "rai:dataManipulationProtocol": f"Synthetic faces by {summary.generator} ({summary.generator_hash}), seed "
+        f"{summary.seed}, learnt from the train split.",
+        "rai:dataUseCases": f"To train classifiers of {', '.join(summary.target)} on the train split, and to score "
+        "them on the real faces of the other splits.",
+        "rai:dataLimitations": [f"Not {item}." for item in NOT_FOR],
+        "rai:dataBiases": PERCEIVED,
+        "rai:dataSocialImpact": "Classifiers may become better at faces that the source has few of. Synthetic faces "
+        "can be taken for photographs of people, and carry over what is wrong or one-sided in the real ones.",
+        "rai:personalSensitiveInformation": "The faces themselves, and attributes that others perceived in them.",
+        "rai:hasSyntheticData": bool(summary.added),
+    }
+
+
+def _provenance(summary: Summary) -> dict[str, Any]:
+    """In W3C's PROV vocabulary: the real faces that this data set was derived from, and by which steps."""
+    steps = {
+        "Training": f"The generator {summary.generator} ({summary.generator_hash}) learnt from the train split.",
+        "Generation": f"It generated faces of the attributes requested, with the seed {summary.seed}.",
+        "Filtering": "Faces that do not show what was requested, copy a training face or look damaged were refused.",
+    }
+    agent = {"@type": "prov:SoftwareAgent", "prov:label": f"augface {__version__}"}
+    return {
+        "prov:wasDerivedFrom": {
+            "@type": "prov:Entity",
+            "prov:label": summary.source,
+            "description": f"The real faces; their content hash is {summary.source_hash}.",
+        },
+        "prov:wasGeneratedBy": [
+            {
+                "@type": "prov:Activity",
+                "prov:label": label,
+                "description": description,
+                "prov:wasAssociatedWith": agent,
+            }
+            for label, description in (steps.items() if summary.added else ())
+        ],
+    }
 
 
 def _files_of(split: str, directory: Path) -> list[dict[str, Any]]:
@@ -328,8 +370,11 @@ CONTEXT = {
     "@language": "en",
     "@vocab": "https://schema.org/",
     "citeAs": "cr:citeAs",
+    "annotation": "cr:annotation",
+    "arrayShape": "cr:arrayShape",
     "column": "cr:column",
     "conformsTo": "dct:conformsTo",
+    "containedIn": "cr:containedIn",
     "cr": "http://mlcommons.org/croissant/",
     "rai": "http://mlcommons.org/croissant/RAI/",
     "data": {"@id": "cr:data", "@type": "@json"},
@@ -337,6 +382,7 @@ CONTEXT = {
     "dct": "http://purl.org/dc/terms/",
     "equivalentProperty": "cr:equivalentProperty",
     "examples": {"@id": "cr:examples", "@type": "@json"},
+    "excludes": "cr:excludes",
     "extract": "cr:extract",
     "field": "cr:field",
     "fileProperty": "cr:fileProperty",
@@ -344,22 +390,28 @@ CONTEXT = {
     "fileSet": "cr:fileSet",
     "format": "cr:format",
     "includes": "cr:includes",
+    "isArray": "cr:isArray",
     "isLiveDataset": "cr:isLiveDataset",
     "jsonPath": "cr:jsonPath",
     "key": "cr:key",
     "md5": "cr:md5",
     "parentField": "cr:parentField",
     "path": "cr:path",
+    "prov": "http://www.w3.org/ns/prov#",
     "recordSet": "cr:recordSet",
     "references": "cr:references",
+    "readLines": "cr:readLines",
     "regex": "cr:regex",
     "repeated": "cr:repeated",
     "replace": "cr:replace",
     "samplingRate": "cr:samplingRate",
     "sc": "https://schema.org/",
+    "sdVersion": "cr:sdVersion",
     "separator": "cr:separator",
     "source": "cr:source",
     "subField": "cr:subField",
     "transform": "cr:transform",
+    "unArchive": "cr:unArchive",
+    "value": "cr:value",
 }
-"""The JSON-LD context that the specification prints."""
+"""The JSON-LD context of the specification, version 1.1, with the vocabulary of provenance."""

@@ -7,7 +7,7 @@ import logging
 import sys
 from typing import TYPE_CHECKING, Any
 
-from tqdm import TqdmExperimentalWarning
+from tqdm import TqdmWarning
 from tqdm.std import tqdm
 
 if TYPE_CHECKING:
@@ -29,14 +29,21 @@ def progress(**options: Any) -> Bar:
     """
     if sys.stderr.isatty():
         return tqdm(**options)
-    if "ipykernel" in sys.modules:
+    if in_notebook():
         import warnings
 
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", TqdmExperimentalWarning)
+            # one is of an experiment, the other of ipywidgets, without which the bar is a line of text
+            warnings.simplefilter("ignore", TqdmWarning)
             from tqdm.autonotebook import tqdm as notebook_bar
         return notebook_bar(**options)
     return LogBar(file=io.StringIO(), mininterval=SECONDS, maxinterval=SECONDS, **options)  # which draws nothing
+
+
+def in_notebook() -> bool:
+    """Whether this runs in the kernel of a notebook, which shows HTML."""
+    shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
+    return shell is not None and hasattr(shell, "kernel")
 
 
 class LogBar(Bar):

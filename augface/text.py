@@ -57,3 +57,12 @@ def _no_formula(value: Any) -> Any:
 
 def _spelt_out(letter: str) -> str:
     return letter.encode("unicode_escape").decode("ascii")
+
+
+def counted(count: int, noun: str) -> str:
+    """A number with its noun.
+
+    >>> counted(1, "face"), counted(2000, "face")
+    ('1 face', '2,000 faces')
+    """
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"

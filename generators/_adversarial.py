@@ -24,6 +24,7 @@ from augface.generators._tensors import normal_noise, to_pixels
 from augface.generators.base import CHUNK, Arrays, GeneratorConfig
 from augface.locks import locked
 from augface.processes import is_main_process
+from augface.progress import in_notebook
 from augface.seeds import derive_seed
 from augface.training.budget import parse_budget
 from augface.training.loop import Batches, TrainingSettings, train
@@ -107,26 +108,27 @@ class AdversarialGenerator(LatentGenerator):
                     "data": data.source.content_hash,
                     "images": len(data),
                 },
-                preview=self._preview(folder, seed) if folder else None,
+                preview=self._preview(folder, seed) if folder or in_notebook() else None,
             )
         self._network = state.average.cpu()
 
-    def _preview(self, run_dir: Path, seed: int) -> Callable[[nn.Module, int], Pixels]:
+    def _preview(self, run_dir: Path | None, seed: int) -> Callable[[nn.Module, int], Pixels]:
         conditions = self._conditions(next(iter(self._label_chunks(PREVIEWS, {}, seed))))
         noise = self._noise(seed, 0)[:PREVIEWS]
 
-        def write(network: nn.Module, images_seen: int) -> Pixels:
+        def draw(network: nn.Module, images_seen: int) -> Pixels:
             from PIL import Image
 
             from augface.files import atomic_path
 
             faces = _render(network, noise, conditions)
             picture = np.concatenate(list(faces), axis=1)
-            with atomic_path(run_dir / "previews" / f"{images_seen:09d}.png") as path:
-                Image.fromarray(picture).save(path, format="PNG")
+            if run_dir is not None:
+                with atomic_path(run_dir / "previews" / f"{images_seen:09d}.png") as path:
+                    Image.fromarray(picture).save(path, format="PNG")
             return picture
 
-        return write
+        return draw
 
     def _new_network(self, size: int, channels: int, conditions: int) -> GeneratorNetwork:
         return GeneratorNetwork(size, channels, self.config.latent, conditions)

@@ -23,6 +23,7 @@ from augface.data.groups import Subgroup
 from augface.errors import AugfaceError, DataError, UnknownNameError, UsageError, require, spelled
 from augface.files import atomic_path
 from augface.seeds import random_generator
+from augface.text import counted
 
 CHUNK = 256
 """Faces generated at once. Each chunk has its own random stream, so a long run begins with the faces of a short one."""
@@ -66,6 +67,17 @@ class Generator(ABC):
         self.config = config
         self.labels: pd.DataFrame | None = None
         """The attributes of the training faces, nullable boolean: what unnamed attributes are drawn from."""
+
+    def __repr__(self) -> str:
+        changed = self.config.model_dump(mode="json", exclude_defaults=True)
+        settings = [f"{name}={value!r}" for name, value in changed.items()]
+        learnt = "not fitted" if self.labels is None else f"fitted to {counted(len(self.labels), 'face')}"
+        return f"Generator({', '.join([repr(self.name), *settings])}; {learnt})"
+
+    def _repr_html_(self) -> str:
+        from augface.notebooks import generator_card
+
+        return generator_card(self).html()
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any], *, context: str | None = None) -> Self:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+import os
 import re
+from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
 from augface.errors import DataError, UnknownNameError, UsageError
 
@@ -16,17 +18,28 @@ if TYPE_CHECKING:
 
 DEFAULT_SIZE = 64
 SIZES = range(8, 1025)
-SOURCES = ("toy", "celeba", "folder")
+SOURCES = ("toy", "celeba", "folder", "hf", "wds")
+Kind = Literal["toy", "celeba", "folder", "hf", "wds"]
+
+IN_FILES: tuple[Kind, ...] = ("celeba", "folder", "hf", "wds")
+"""The kinds that are read from files."""
 
 log = logging.getLogger("augface")
+
+
+class SizedIndexable(Protocol):
+    """What has a number of items, and gives each by its number, such as a data set of torch."""
+
+    def __len__(self) -> int: ...
+    def __getitem__(self, index: int, /) -> Any: ...
 
 
 class Place(NamedTuple):
     """What a spec was taken for."""
 
-    kind: Literal["toy", "celeba", "folder"]
+    kind: Kind
     path: Path
-    """The folder or zip; unused for `toy`."""
+    """The folder or file; unused for `toy`."""
     faces: int | None = None
     """How many faces; for `toy` only."""
 
@@ -35,26 +48,41 @@ class Place(NamedTuple):
             return "ToyFaces, the embedded data set of drawn faces"
         if self.kind == "celeba":
             return f"CelebA files in {self.path}"
+        if self.kind == "hf":
+            return f"a table with images in {self.path}"
+        if self.kind == "wds":
+            return f"tar files of a WebDataset in {self.path}"
         return f"images in the {'zip archive' if self.path.is_file() else 'folder'} {self.path}"
 
 
 def load_data(
-    spec: str | Path,
+    spec: str | Path | FaceDataset | Iterable[Any] | SizedIndexable,
     *,
+    labels: Any = None,
     size: int | None = None,
+    value_range: tuple[float, float] | None = None,
     crop: str | tuple[int, int, int, int] | None = None,
     workers: int | None = None,
     max_bad: float = 0.05,
     originals: bool = False,
     beside: str = "",
 ) -> FaceDataset:
-    """Load faces. Images are decoded, cropped and resized once; later calls open the cache.
+    """Load faces, from files or from whatever holds them in memory.
+
+    Images in files are decoded, cropped and resized once; later calls open the cache.
 
     Args:
         spec: `toy` or `toy:N` (drawn faces, nothing to download), `celeba:DIR` (CelebA's own files), `folder:DIR` (any
-            images, also in a zip; class folders or a `metadata.csv` give labels), or just a path, which is recognised
-            by what is in it; a run folder of augface too.
-        size: height and width of the faces in pixels; 64 where not given.
+            images, also in a zip; class folders or a `metadata.csv` give labels), `hf:DIR` (what `save_to_disk` of
+            Hugging Face wrote, or Parquet with a column of images), `wds:DIR` (tar files of a WebDataset), or just a
+            path, which is recognised by what is in it; a run folder of augface too. Or what holds faces in memory: an
+            array or tensor, a list of PIL images, a data set or loader of torch or Hugging Face, a generator of images
+            or of images with labels; see `augface.data.holders.faces_of`.
+        labels: of faces in memory, in their order, where they bring none or others are meant: a table, a mapping of
+            columns or one column, of True and False, 1 and 0, 1 and -1, or yes and no.
+        size: height and width of the faces in pixels. Where not given, 64 for files; faces in memory keep theirs.
+        value_range: what is black and what is white in images in memory, such as (-1, 1), where their least and
+            greatest numbers do not show it.
         crop: `centre`, `celeba`, or left, top, right, bottom in pixels; the source's own where not given.
         workers: threads that decode; one a core where not given.
         max_bad: the largest share of images that may be unusable. Up to 10 always may, if they are at most half; 0
@@ -64,11 +92,28 @@ def load_data(
         beside: the crop of the faces that these are compared with. Where it is `celeba`, files of the shape of CelebA's
             pictures are cropped so, too, unless `crop` says otherwise.
 
+    >>> load_data("toy:40").train[0].image.shape
+    (64, 64, 3)
+    >>> from PIL import Image
+    >>> load_data([Image.new("RGB", (8, 8), "red"), Image.new("RGB", (8, 8), "blue")], labels=["yes", "no"])
+    FaceDataset(2 faces of 8 x 8 from array; 1 attribute: label)
+
     Raises:
-        UsageError: a size, crop or spec that does not exist.
-        DataError: nothing there, labels that cannot be understood, too many bad images.
+        UsageError: a size, crop or spec that does not exist; labels for files, a crop for faces in memory.
+        DataError: nothing there, labels or images that cannot be understood, too many bad images.
         OutputError: the cache cannot be written.
     """
+    if not isinstance(spec, str | os.PathLike):
+        from augface.data.holders import faces_of
+
+        if crop is not None:
+            raise UsageError("A crop is for files. Crop faces in memory before, or give a size: the middle is taken.")
+        return faces_of(spec, labels, size=None if size is None else _checked_size(size), value_range=value_range)
+    if labels is not None or value_range is not None:
+        raise UsageError(
+            f"labels and value_range are for faces in memory; {spec} is read from files, whose labels lie beside them "
+            "(docs/inputs.md)."
+        )
     size = _checked_size(size)
     if not 0 <= max_bad <= 1:
         raise UsageError(f"max_bad is a share from 0 to 1, not {max_bad}.")
@@ -126,8 +171,11 @@ def _read(place: Place) -> Listing:
     """What lies there, with all that is to be said of it."""
     from augface.data.readers.celeba import read_celeba
     from augface.data.readers.folder import read_folder
+    from augface.data.readers.image_tables import read_image_tables
+    from augface.data.readers.webdataset import read_webdataset
 
-    listing = read_celeba(place.path) if place.kind == "celeba" else read_folder(place.path)
+    readers = {"celeba": read_celeba, "folder": read_folder, "hf": read_image_tables, "wds": read_webdataset}
+    listing = readers[place.kind](place.path)
     for note in (listing.description, *listing.notes):
         log.info(note)
     for warning in listing.warnings:
@@ -150,7 +198,7 @@ def recognise(spec: str | Path) -> Place:
 
     Raises:
         UsageError: `toy:` with something that is not a number, or no path.
-        UnknownNameError: a prefix that is none of `toy`, `celeba`, `folder`.
+        UnknownNameError: a prefix that is none of `toy`, `celeba`, `folder`, `hf`, `wds`.
         DataError: a path where nothing is, or nothing that can be read, or more than one thing.
     """
     text = str(spec)
@@ -161,12 +209,11 @@ def recognise(spec: str | Path) -> Place:
         if not re.fullmatch(r"\d{1,9}", rest):
             raise UsageError(f"toy:N takes the number of faces, such as toy:2000, not {rest!r}.")
         return Place("toy", Path(), int(rest))
-    if text in ("", "celeba:", "folder:"):
+    if not text or (colon and not rest and prefix in SOURCES):
         raise UsageError(f"The data set {text!r} names no path. Say `toy`, `celeba:DIR`, `folder:DIR` or a path.")
-    if colon and prefix == "celeba":
-        return Place("celeba", Path(rest).expanduser())
-    if colon and prefix == "folder":
-        return Place("folder", Path(rest).expanduser())
+    for kind in IN_FILES:
+        if colon and prefix == kind:
+            return Place(kind, Path(rest).expanduser())
     path = Path(spec).expanduser()
     if not path.exists():
         if re.fullmatch(r"\w\w+:.*", text):
@@ -176,10 +223,16 @@ def recognise(spec: str | Path) -> Place:
 
 
 def _recognise_path(path: Path) -> Place:
-    """A zip or a folder by what is in it: CelebA here or where augface writes it, or else images."""
+    """A file or a folder by what is in it: CelebA here or where augface writes it, tables, tars, or else images."""
     from augface.data.readers.celeba import is_celeba
+    from augface.data.readers.image_tables import is_image_tables
     from augface.data.readers.metadata import FILES
+    from augface.data.readers.webdataset import is_webdataset
 
+    if is_image_tables(path):
+        return Place("hf", path)
+    if is_webdataset(path):
+        return Place("wds", path)
     if path.is_file():
         if path.name == "img_align_celeba.zip" and is_celeba(path.parent):
             return Place("celeba", path.parent)

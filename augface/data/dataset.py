@@ -4,20 +4,27 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from augface.arrays import Booleans, Floats32, Integers, Strings
-from augface.data.conversion import as_attributes, as_people, as_pixels, as_split, hold_no_picture
+from augface.arrays import Booleans, Floats32, Integers, Pixels, Strings
+from augface.data.conversion import ValueRange, as_attributes, as_people, as_pixels, as_split, hold_no_picture
+from augface.data.images import resize_faces
 from augface.data.pixels import ImageRows
+from augface.data.readers.containers import some
 from augface.errors import DataError, spelled
+from augface.text import counted
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from PIL import Image
+
+    from augface.data.interchange import TorchFaces
     from augface.data.originals import Originals
 
 log = logging.getLogger("augface")
@@ -48,8 +55,54 @@ class Source:
 
 
 @dataclass(frozen=True, eq=False)
+class Face:
+    """One face of a data set, with what is known of it.
+
+    Attributes:
+        image: uint8, (H, W, 3), RGB.
+        labels: the value of each attribute; None where it is not known.
+        name: its file name.
+        split: `train`, `valid` or `test`; empty where the data have no split.
+        identity: a number for the person, or None where unknown.
+    """
+
+    image: Pixels
+    labels: dict[str, bool | None]
+    name: str
+    split: str
+    identity: int | None
+
+    def to_pil(self) -> Image.Image:
+        """The image as Pillow has it."""
+        from PIL import Image
+
+        return Image.fromarray(self.image)
+
+    def __repr__(self) -> str:
+        shown = [name for name, value in self.labels.items() if value]
+        return f"Face({self.name!r}, {self.image.shape[0]} x {self.image.shape[1]}; {some(shown, 6) or 'no label'})"
+
+    def _repr_html_(self) -> str:
+        from augface.notebooks import face_card
+
+        return face_card(self).html()
+
+
+@dataclass(frozen=True, eq=False, repr=False)
 class FaceDataset:
     """A set of face images with what is known of them.
+
+    `data[0]` is a face, `data[:100]` and `data[data.attributes["Male"]]` are data sets that share its images; it has a
+    length and can be gone through face by face.
+
+    >>> from augface import load_data
+    >>> data = load_data("toy:200")
+    >>> data.train
+    FaceDataset(100 faces of 64 x 64 from toy:200; train 100; 24 attributes: Bald, Bangs, Black_Hair, …; 21 people)
+    >>> data[-1].name, len(data[:10]), len(data[data.attributes["Bald"]])
+    ('000199.png', 10, 5)
+    >>> sum(face.labels["Bald"] for face in data)
+    5
 
     Attributes:
         images: uint8, (N, H, W, 3), RGB.
@@ -88,7 +141,7 @@ class FaceDataset:
     def from_arrays(
         cls,
         images: Any,
-        attributes: pd.DataFrame | Mapping[str, Any] | None = None,
+        attributes: Any = None,
         *,
         identity: Any = None,
         split: Any = None,
@@ -96,6 +149,8 @@ class FaceDataset:
         factors: pd.DataFrame | None = None,
         spec: str = "array",
         content_hash: str | None = None,
+        value_range: ValueRange | None = None,
+        size: int | None = None,
     ) -> FaceDataset:
         """A data set of arrays in memory.
 
@@ -109,12 +164,19 @@ class FaceDataset:
             factors: a table of N rows of anything else that is known of each image.
             spec: what to call the source.
             content_hash: what to know the content by; computed from pixels and labels where not given.
+            value_range: what is black and what is white in the images, such as (-1, 1), where their least and greatest
+                do not show it.
+            size: height and width to bring the images to; see `conversion.as_pixels`.
+
+        >>> faces = FaceDataset.from_arrays(np.zeros((2, 8, 8, 3), np.uint8) + 9, {"Male": ["yes", "no"]})
+        >>> faces.attributes["Male"].tolist()
+        [True, False]
 
         Raises:
             DataError: images that are not understood or not square, labels that are neither yes nor no, a number of
                 rows that is not that of the images, or a split that is unknown.
         """
-        pixels = as_pixels(images)
+        pixels = as_pixels(images, value_range=value_range, size=size)
         if hold_no_picture(pixels):
             log.warning(
                 f"The images of {spec} hold nothing but 0 and 1. Were they floats from 0 to 1? Multiply by 255."
@@ -140,6 +202,106 @@ class FaceDataset:
 
     def __len__(self) -> int:
         return len(self.images)
+
+    @overload
+    def __getitem__(self, index: int) -> Face: ...
+    @overload
+    def __getitem__(self, index: slice | npt.ArrayLike) -> FaceDataset: ...
+    def __getitem__(self, index: int | slice | npt.ArrayLike) -> Face | FaceDataset:
+        """A face by its number, or the faces of a slice, of numbers or of a mask; where a mask is unknown, no face."""
+        if not isinstance(index, int | np.integer):
+            return self.select(index)
+        row = range(len(self))[index]
+        values = self.attributes.iloc[row]
+        return Face(
+            image=self.images[row],
+            labels={str(name): None if pd.isna(value) else bool(value) for name, value in values.items()},
+            name=str(self.names[row]),
+            split="" if self.split is None else str(self.split[row]),
+            identity=None if self.identity is None else int(self.identity[row]),
+        )
+
+    def __iter__(self) -> Iterator[Face]:
+        return (self[row] for row in range(len(self)))
+
+    def __repr__(self) -> str:
+        height, width = self.images.shape[1:3]
+        parts = [f"{counted(len(self), 'face')} of {height} x {width} from {some([self.source.spec])}"]
+        if self.split is not None:
+            sizes = {name: int((self.split == name).sum()) for name in SPLITS}
+            parts.append(", ".join(f"{name} {count:,}" for name, count in sizes.items() if count))
+        names = [str(name) for name in self.attributes]
+        parts.append(f"{counted(len(names), 'attribute')}: {some(names)}" if names else "no attributes")
+        if self.identity is not None:
+            parts.append(f"{len(np.unique(self.identity)):,} people")
+        return f"FaceDataset({'; '.join(parts)})"
+
+    def _repr_html_(self) -> str:
+        from augface.notebooks import dataset_card
+
+        return dataset_card(self).html()
+
+    def plot(self, attributes: Sequence[str] | None = None, *, ax: Axes | None = None) -> Axes:
+        """Draw the share of faces that show each attribute, split by split, as bars of seaborn.
+
+        Args:
+            attributes: which; all where not given.
+            ax: where to draw; a new figure where not given.
+
+        Raises:
+            DataError: the data have no labels.
+            UnknownNameError: no attribute of this name.
+        """
+        from augface.data.plots import plot_attributes
+
+        return plot_attributes(self, attributes, ax)
+
+    def to_frame(self) -> pd.DataFrame:
+        """All that is known of the faces but their images: one row a face.
+
+        >>> FaceDataset.from_arrays(np.zeros((2, 8, 8, 3), np.uint8) + 9, {"Male": [1, 0]}).to_frame()
+                 name   Male
+        0  000000.png   True
+        1  000001.png  False
+        """
+        columns: dict[str, Any] = {"name": pd.Series(self.names, dtype=object)}
+        columns |= {} if self.split is None else {"split": pd.Series(self.split, dtype=object)}
+        columns |= {} if self.identity is None else {"identity": self.identity}
+        columns |= {str(name): self.attributes[name] for name in self.attributes}
+        for name, column in ({} if self.factors is None else self.factors).items():
+            columns[f"factor_{name}" if name in columns else str(name)] = column
+        return pd.DataFrame(columns)
+
+    def to_torch(self, transform: Callable[[Any], Any] | None = None) -> TorchFaces:
+        """A data set of torch: each item is an image, float32 (3, H, W) from 0 to 1, and its labels, float32 (A,).
+
+        Labels are 1 where an attribute is present, 0 where it is absent, and NaN where it is not known; `attributes`
+        says which is which. Images are read when they are requested, also by the workers of a loader.
+
+        Args:
+            transform: what is done to each image.
+
+        >>> faces = FaceDataset.from_arrays(np.zeros((2, 8, 8, 3), np.uint8) + 51, {"Male": [1, None]}).to_torch()
+        >>> image, labels = faces[0]
+        >>> image.shape, round(float(image.max()), 3), labels, faces.attributes
+        (torch.Size([3, 8, 8]), 0.2, tensor([1.]), ['Male'])
+        """
+        from augface.data.interchange import TorchFaces
+
+        return TorchFaces(self, transform)
+
+    def to_hf(self) -> Any:
+        """A `datasets.Dataset` of Hugging Face, or a `DatasetDict` where the data have splits.
+
+        Its columns are `image`, `file_name`, `identity`, one for each attribute, and what else is known.
+        `augface.load_data` reads it, and what its `save_to_disk` and `to_parquet` write.
+
+        Raises:
+            UsageError: the package `datasets` is not installed; it comes with `pip install 'augface[datasets]'`.
+        """
+        from augface.data.interchange import to_hugging_face
+
+        return to_hugging_face(self)
 
     @property
     def size(self) -> int:
@@ -213,8 +375,24 @@ class FaceDataset:
 
 
 def _row_index(rows: npt.ArrayLike) -> npt.NDArray[Any]:
+    if isinstance(rows, pd.Series):
+        rows = rows.fillna(False).to_numpy(dtype=np.bool_) if rows.dtype.name == "boolean" else rows.to_numpy()
     index = np.asarray(rows)
     return index.astype(np.int64) if index.size == 0 else index
+
+
+def resized(faces: FaceDataset, size: int) -> FaceDataset:
+    """The faces at another size, by the Lanczos filter; as they are where they have it, or files are looked at."""
+    if faces.images.shape[1:3] == (size, size) or faces.originals is not None:
+        return faces
+    small = FaceDataset.from_arrays(resize_faces(faces.images, size), spec=faces.source.spec)
+    source = replace(faces.source, content_hash=small.source.content_hash, detail=detail(faces))
+    return replace(faces, images=small.images, source=source)
+
+
+def detail(faces: FaceDataset) -> int:
+    """How many pixels a side the faces have had at the least, which no enlargement adds to."""
+    return faces.size if faces.source.detail is None else min(faces.size, faces.source.detail)
 
 
 def signed_labels(attributes: pd.DataFrame) -> Floats32:

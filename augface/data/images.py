@@ -83,9 +83,12 @@ def decode_face(content: bytes, crop: Crop, size: int) -> Pixels:
 
 
 def resize_faces(faces: Pixels | ImageRows, size: int) -> Pixels:
-    """Faces, uint8 (N, H, W, 3), as (N, size, size, 3), resized as `decode_face` does."""
+    """Faces, uint8 (N, H, W, 3), as (N, size, size, 3): the square in the middle, resized as `decode_face` does."""
+    box = crop_box("centre", faces.shape[2], faces.shape[1])
     pictures = (Image.fromarray(faces[row]) for row in range(len(faces)))
-    return np.stack([np.asarray(picture.resize((size, size), Image.Resampling.LANCZOS)) for picture in pictures])
+    return np.stack(
+        [np.asarray(picture.resize((size, size), Image.Resampling.LANCZOS, box=box)) for picture in pictures]
+    )
 
 
 def decode_picture(content: bytes) -> Pixels:

@@ -35,6 +35,13 @@ class ImageRows:
     def __getitem__(self, index: Any) -> Pixels:
         return np.asarray(self.stored[self.rows[index]])
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickled, a file that is mapped into memory is named, not copied; of other images the chosen rows go along."""
+        stored = self.stored
+        if isinstance(stored, np.memmap) and stored.filename is not None:
+            return _mapped, (str(stored.filename), stored.offset, stored.shape, self.rows)
+        return ImageRows, (np.asarray(self), np.arange(len(self), dtype=np.int64))
+
     def take(self, rows: Integers) -> ImageRows:
         """Some of the rows, as a view."""
         return ImageRows(self.stored, self.rows[rows])
@@ -42,6 +49,10 @@ class ImageRows:
     def __array__(self, dtype: npt.DTypeLike | None = None, copy: bool | None = None) -> npt.NDArray[Any]:
         images = np.asarray(self.stored[self.rows])
         return images if dtype is None else images.astype(dtype)
+
+
+def _mapped(file: str, offset: int, shape: tuple[int, ...], rows: Integers) -> ImageRows:
+    return ImageRows(np.memmap(file, dtype=np.uint8, mode="r", offset=offset, shape=shape), rows)
 
 
 def blank_images(count: int, size: int) -> ImageRows:

@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 
 from augface.data.conversion import hold_no_picture
-from augface.data.dataset import FaceDataset
+from augface.data.dataset import FaceDataset, detail
 from augface.data.sources import crop_difference
 from augface.data.splits import equal_faces, in_content_order
 from augface.downstream.settings import DownstreamSettings, Mode
 from augface.errors import AugfaceError, DataError, UnknownNameError
 from augface.evaluation.advice import advise
-from augface.evaluation.inputs import Faces, Opened, detail, held_out, open_faces
+from augface.evaluation.inputs import Faces, Opened, held_out, open_faces
 from augface.evaluation.provenance import describe_data, environment, short_name
 from augface.evaluation.verdict import decide
 from augface.evaluators import EVALUATORS

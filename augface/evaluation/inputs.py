@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,17 +12,16 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from augface.arrays import Pixels
-from augface.data import DEFAULT_SIZE, load_data, preview_data, recognise
-from augface.data.dataset import FaceDataset
-from augface.data.images import resize_faces
+from augface.data import DEFAULT_SIZE, SizedIndexable, load_data, preview_data, recognise
+from augface.data.dataset import FaceDataset, resized
 from augface.data.sources import REAL, SYNTHETIC, of_source
 from augface.errors import DataError
 from augface.generators import load_generator
 from augface.seeds import derive_seed
 
-Faces = FaceDataset | str | Path | Pixels | Sequence[Any]
-"""A data set, a place that `load_data` takes, the folder of a run or of a generator, or images: uint8 (N, H, W, 3), or
-what `FaceDataset.from_arrays` takes for them."""
+Faces = FaceDataset | str | Path | Pixels | Iterable[Any] | SizedIndexable
+"""A data set, the folder of a run or of a generator, or whatever else `load_data` takes: a place, or what holds faces
+in memory, such as an array (N, H, W, 3), a loader of torch or a list of PIL images."""
 
 MOST_SAMPLES = 50_000
 
@@ -104,11 +103,11 @@ class _Opening:
         count = min(count, MOST_SAMPLES, generator.available())
         log.info(f"{folder} holds the generator {generator.name}: {count:,} faces are drawn, unfiltered.")
         samples = generator.sample(count if self.look else 1, seed=derive_seed(seed, "evaluate"))
-        return _resized(samples if self.look else samples.select(np.zeros(count, dtype=np.int64)), self.size)
+        return resized(samples if self.look else samples.select(np.zeros(count, dtype=np.int64)), self.size)
 
     def _open(self, side: _Side) -> FaceDataset:
         if isinstance(side, FaceDataset):
-            return _resized(side, self.size)
+            return resized(side, self.size)
         if not self.look:
             return preview_data(side, size=self.size, originals=self.originals)
         return load_data(side, size=self.size, originals=self.originals, beside=self.beside)
@@ -134,8 +133,8 @@ _Side = FaceDataset | str | Path
 
 
 def _in_memory(side: Faces) -> _Side:
-    """A place or a data set as it is; images as a data set."""
-    return side if isinstance(side, _Side) else FaceDataset.from_arrays(side)
+    """A place or a data set as it is; what holds faces in memory as a data set."""
+    return side if isinstance(side, _Side) else load_data(side)
 
 
 def _is_celeba(side: _Side) -> bool:
@@ -183,17 +182,3 @@ def _known_size(side: _Side) -> int | None:
     if (folder := _generator_folder(side)) is not None:
         return load_generator(folder).sample(1).size
     return None
-
-
-def _resized(faces: FaceDataset, size: int) -> FaceDataset:
-    """The faces at another size, by the Lanczos filter; as they are where they have it."""
-    if faces.images.shape[1:3] == (size, size) or faces.originals is not None:
-        return faces
-    resized = FaceDataset.from_arrays(resize_faces(faces.images, size), spec=faces.source.spec)
-    source = replace(resized.source, crop=faces.source.crop, detail=detail(faces))
-    return replace(faces, images=resized.images, source=source)
-
-
-def detail(faces: FaceDataset) -> int:
-    """How many pixels a side the faces have had at the least, which no enlargement adds to."""
-    return faces.size if faces.source.detail is None else min(faces.size, faces.source.detail)

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import atexit
 import json
 import logging
+import shutil
+import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from augface.data import load_data
 from augface.data.dataset import SPLITS, FaceDataset, concatenate
 from augface.data.export.writer import CARD, Manifest, describe_dataset
 from augface.data.groups import Subgroup
@@ -20,6 +25,7 @@ from augface.downstream.settings import DownstreamSettings, Mode
 from augface.errors import UsageError, require
 from augface.evaluation.advice import advise
 from augface.evaluation.evaluate import SAMPLES, run_evaluators, sample_grids
+from augface.evaluation.inputs import Faces
 from augface.evaluation.provenance import describe_data, environment, short_name
 from augface.evaluation.verdict import decide
 from augface.evaluators import EVALUATORS, loaded_evaluators
@@ -62,7 +68,7 @@ DOWNSTREAM_SECONDS = {"frozen": 100, "full": 1500, "off": 0}
 """Rough speeds on 2 cores, for the estimate that is given before the work starts."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Plan:
     """What a rebalancing will do and cost."""
 
@@ -93,6 +99,17 @@ class Plan:
         """The number of faces to be generated in all."""
         return sum(each.wanted for each in self.subgroups)
 
+    def __repr__(self) -> str:
+        return (
+            f"Plan({self.wanted:,} synthetic faces by {self.generator.name} to balance "
+            f"{' and '.join(self.settings.attr)} in {self.settings.data}; about {in_words(self.seconds)})"
+        )
+
+    def _repr_html_(self) -> str:
+        from augface.notebooks import plan_card
+
+        return plan_card(self).html()
+
     def describe(self) -> str:
         """The plan in a few lines for people."""
         lines = [f"{self.data.source.spec}: {len(self.data):,} faces of {self.data.size} x {self.data.size}"]
@@ -105,21 +122,38 @@ class Plan:
         return "\n".join(lines)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class RebalanceOutcome:
     """What a rebalancing gives back."""
 
     evaluation: Evaluation
     run_dir: Path
+    size: int
+    """Height and width of the faces in pixels."""
     dataset_dir: Path | None
     """Where the balanced data set is; None where the faces were too bad for one."""
 
+    @cached_property
+    def data(self) -> FaceDataset | None:
+        """The balanced data set, read from its folder: its train split has real and synthetic faces.
+
+        None where the faces were too bad for one.
+        """
+        return None if self.dataset_dir is None else load_data(self.dataset_dir, size=self.size)
+
+    def __repr__(self) -> str:
+        written = f"data set in {self.dataset_dir}" if self.dataset_dir else "no data set was written"
+        return f"RebalanceOutcome({self.evaluation.verdict.decision}; {written}; report in {self.run_dir / REPORT})"
+
+    def _repr_html_(self) -> str:
+        return self.evaluation._repr_html_()
+
 
 def rebalance(
-    data: FaceDataset,
+    data: Faces,
     *,
     attr: str | Sequence[str],
-    run_dir: str | Path,
+    run_dir: str | Path | None = None,
     generator: str | Generator = DEFAULT_GENERATOR,
     generator_settings: Mapping[str, Any] | None = None,
     sampling_strategy: Strategy = "auto",
@@ -128,7 +162,7 @@ def rebalance(
     seed: int = 0,
     downstream: Mode = "frozen",
     network: str = "small",
-    external_test: FaceDataset | None = None,
+    external_test: Faces | None = None,
     allow_identity_overlap: bool = False,
     resume: bool = False,
     real_images: bool = True,
@@ -142,10 +176,10 @@ def rebalance(
     `resume` makes exactly those that are missing.
 
     Args:
-        data: the faces; without splits they get some.
+        data: the faces, or whatever `load_data` takes; without splits they get some.
         attr: the attribute to balance, or several, whose combinations are then balanced.
         run_dir: gets `config.toml`, `log.jsonl`, `checkpoints/`, `generator/`, `dataset/`, `results.json` and
-            `report.html`.
+            `report.html`. Where not given, a temporary folder does, which is removed when Python ends.
         generator: a registered name, or a generator with settings of its own, to be fitted here.
         generator_settings: the settings of a generator that is given by its name; see `create_generator`.
         sampling_strategy: how many faces; see `augface.rebalancing.strategy.Strategy`.
@@ -166,6 +200,8 @@ def rebalance(
     Raises:
         AugfaceError: the attribute, the strategy, the data or the folder do not allow it; says why before any work.
     """
+    if run_dir is None and resume:
+        raise UsageError("A run is resumed in its folder. Say which: run_dir=….")
     plan = plan_rebalance(
         data,
         attr=attr,
@@ -181,11 +217,20 @@ def rebalance(
         allow_identity_overlap=allow_identity_overlap,
         max_draws=max_draws,
     )
-    return carry_out(plan, Path(run_dir), resume=resume, real_images=real_images, anyway=anyway, loggers=loggers)
+    folder = _temporary_folder() if run_dir is None else Path(run_dir)
+    return carry_out(plan, folder, resume=resume, real_images=real_images, anyway=anyway, loggers=loggers)
+
+
+def _temporary_folder() -> Path:
+    """A folder that is there as long as this process is, since the data set in it may be in use until then."""
+    parent = Path(tempfile.mkdtemp(prefix="augface-"))
+    atexit.register(shutil.rmtree, parent, ignore_errors=True)
+    log.info(f"The run is in {parent}, which is removed when Python ends; run_dir=… keeps it.")
+    return parent / "run"
 
 
 def plan_rebalance(
-    data: FaceDataset,
+    data: Faces,
     *,
     attr: str | Sequence[str],
     generator: str | Generator = DEFAULT_GENERATOR,
@@ -196,12 +241,13 @@ def plan_rebalance(
     seed: int = 0,
     downstream: Mode = "frozen",
     network: str = "small",
-    external_test: FaceDataset | None = None,
+    external_test: Faces | None = None,
     allow_identity_overlap: bool = False,
     max_draws: int = MAX_DRAWS,
 ) -> Plan:
     """What `rebalance` with these arguments would do, with rough costs; checks the arguments on the way."""
-    data = _create(generator, [], generator_settings or {}).prepared(with_splits(data, seed))
+    data = _create(generator, [], generator_settings or {}).prepared(with_splits(load_data(data), seed))
+    external_test = None if external_test is None else load_data(external_test)
     attributes, strata = ([data.attribute_name(name) for name in _names(names)] for names in (attr, within))
     asked = DownstreamSettings(
         mode=downstream,
@@ -263,25 +309,25 @@ def carry_out(
         if run.has(RESULTS, whatever_inputs=True) and not (anyway and stopped_before):
             evaluation = Evaluation.from_json(run_dir / RESULTS)
             evaluation.to_html(run_dir / REPORT, real_images=real_images)
-            return RebalanceOutcome(evaluation, run_dir, None if stopped_before else dataset_dir)
+            return RebalanceOutcome(evaluation, run_dir, plan.data.size, None if stopped_before else dataset_dir)
         generator = _generator(plan, run)
         samples = _samples(plan, run, generator)
         context = _context(plan, run_dir, generator, samples, real_images=real_images)
         if not anyway and (reason := _useless(context)):
             log.warning(f"{reason} No data set is written; --anyway (anyway=True) writes one all the same.")
-            return RebalanceOutcome(_results(plan, run, context, generator), run_dir, None)
+            return RebalanceOutcome(_results(plan, run, context, generator), run_dir, plan.data.size, None)
         filters = _filters(plan, run)
         accepted = [_accepted(plan, run, generator, filters, each) for each in plan.subgroups if each.wanted]
         if not anyway and (reason := _refused(accepted, copies_allowed=context.copies_on_purpose)):
             log.warning(f"{reason} No data set is written; --anyway (anyway=True) writes one all the same.")
             evaluation = _results(plan, run, context, generator, _Added(accepted, filters, None), reason)
-            return RebalanceOutcome(evaluation, run_dir, None)
+            return RebalanceOutcome(evaluation, run_dir, plan.data.size, None)
         parts = [part.faces for part in accepted if part.faces is not None]
         added = concatenate(parts, spec=generator.name) if parts else plan.train.select(slice(0, 0))
         manifest = _dataset(plan, run, generator, added)
         context = replace(context, accepted=added if len(added) else None)
         evaluation = _results(plan, run, context, generator, _Added(accepted, filters, manifest))
-        return RebalanceOutcome(evaluation, run_dir, dataset_dir)
+        return RebalanceOutcome(evaluation, run_dir, plan.data.size, dataset_dir)
 
 
 # Before the work

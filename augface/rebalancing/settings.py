@@ -28,6 +28,15 @@ class RebalanceSettings(RunSettings):
     max_draws: int = MAX_DRAWS
     """Faces drawn for each one wanted, before a shortfall is accepted."""
 
+    def __repr__(self) -> str:
+        within = f", within={self.within}" if self.within else ""
+        return (
+            f"RebalanceSettings(data={self.data!r}, attr={self.attr}{within}, generator={self.generator['name']!r}, "
+            f"budget={self.budget!r}, seed={self.seed})"
+        )
+
+    __str__ = __repr__
+
     def command(self, config: GeneratorConfig) -> str:
         """The command line that makes this run again.
 

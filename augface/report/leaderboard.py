@@ -152,7 +152,7 @@ def summarise_comparison(
     return ComparisonPage(
         conclusion=conclusion(comparison, evaluations),
         entrants=[_entrant(run, evaluation, key_rows, reason_length) for run, evaluation in evaluations.items()],
-        leaderboard=[_line(row, names, with_strips=True) for row in key_rows],
+        leaderboard=key_lines(comparison),
         nothing_ranked="" if ranked else first_reason(comparison.rows),
         notes=_remarks(notes(ranked), names, len(ranked)),
         reasons=_remarks(reasons(comparison.rows), names, len(comparison.rows)),
@@ -163,6 +163,12 @@ def summarise_comparison(
         shows_real_people=any(sheet.grid.shows_real_people for gallery in shown for sheet in gallery.sheets),
         left_out=left_out,
     )
+
+
+def key_lines(comparison: Comparison) -> list[Line]:
+    """The key measures that can be ranked, with where each run lies."""
+    names = labels(comparison.rows)
+    return [_line(row, names, with_strips=True) for row in _key_rows(comparison.rows, comparison.sections)]
 
 
 # Words that the terminal has too

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import logging
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from augface.report.leaderboard import summarise_comparison
+from augface.notebooks import scoped
+from augface.report.leaderboard import first_reason, key_lines, summarise_comparison
 from augface.report.summarise import TOO_LARGE, Chapter, summarise
 from augface.report.words import format_cell, label_of
 from augface.results import Evaluation, ImageGrid
@@ -28,6 +30,9 @@ TEMPLATES = Path(__file__).parent / "templates"
 SHOWN_TILE = 128
 """CSS pixels, about, of a face's side on the page: small faces are enlarged by a whole factor up to this."""
 MOST_GRID_LINES = 400
+LIGHT_THEMES = ':is([data-jp-theme-light="true"], .vscode-light, [theme="light"])'
+DARK_THEMES = ':is([data-jp-theme-light="false"], .vscode-dark, [theme="dark"])'
+"""How pages of notebooks (Jupyter, Visual Studio Code, Colab) say which theme they have."""
 ARM_FIGURES = 6
 """Attributes whose arms are drawn; the others have their tables."""
 
@@ -52,7 +57,26 @@ def render(evaluation: Evaluation, *, real_images: bool = True) -> str:
     if too_large := [title for chapter in page.chapters for title, reason in chapter.left_out if reason == TOO_LARGE]:
         log.warning(f"{len(too_large)} pictures are left out to keep the page small; results.json has them.")
     figures = {chapter.anchor: list(_figures(chapter)) for chapter in page.chapters}
-    return _page("report.html.j2", page=page, figures=figures)
+    return _page("report.html.j2", page=page, figures=figures, key="", is_page=True)
+
+
+def first_screen(evaluation: Evaluation) -> str:
+    """The first screen of the report as a part of a page, for a cell of a notebook."""
+    page = summarise(evaluation)
+    key = hashlib.sha256(f"{page.subject} {page.reason}".encode()).hexdigest()[:12]
+    return _cell(page=page, key=f"augface-{key}-", is_page=False)
+
+
+def leaderboard(comparison: Comparison) -> str:
+    """The key measures of several runs as a part of a page, for a cell of a notebook."""
+    ranked = any(row.ranked for row in comparison.rows)
+    return _cell(
+        page=None,
+        runs=comparison.runs,
+        lines=key_lines(comparison),
+        rows=len(comparison.rows),
+        nothing_ranked="" if ranked else first_reason(comparison.rows),
+    )
 
 
 def render_comparison(
@@ -70,6 +94,14 @@ def render_comparison(
 
 def _page(template: str, **content: Any) -> str:
     style, script = _asset("style.css"), _asset("script.js")
+    return _rendered(template, **content, style=Markup(style), script=Markup(script), policy=_policy(style, script))
+
+
+def _cell(**content: Any) -> str:
+    return _rendered("cell.html.j2", **content, style=Markup(_cell_style(_asset("style.css"))))
+
+
+def _rendered(template: str, **content: Any) -> str:
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=True,
@@ -80,11 +112,32 @@ def _page(template: str, **content: Any) -> str:
     )
     environment.filters["cell"] = format_cell
     environment.globals |= {"enlargement": _enlargement, "grid_lines": _grid_lines}
-    html = environment.get_template(template).render(
-        **content, style=Markup(style), script=Markup(script), policy=_policy(style, script)
-    )
+    html = environment.get_template(template).render(**content)
     # Names out of a stranger's JSON may hold half of a surrogate pair, which no file can hold.
     return html.encode("utf-8", "replace").decode()
+
+
+def _cell_style(style: str) -> str:
+    """The page's style sheet for one element of a page of somebody else's.
+
+    It applies within that element alone, by its width in place of the window's, and in the colours of the notebook's
+    own theme where this is known.
+    """
+    light, dark = re.findall(r":root \{(.*?)\}", style, re.DOTALL)
+    style = re.sub(r"/\*.*?\*/", "", style, flags=re.DOTALL)
+    style = re.sub(r"(@media screen and [^{]*\{\s*)?:root \{.*?\}(?(1)\s*\})", "", style, flags=re.DOTALL)
+    style = re.sub(r"@media print \{.*?\n\}", "", style, flags=re.DOTALL)
+    style = re.sub(r"^(html|body) \{", "& {", style, flags=re.MULTILINE)
+    style = re.sub(r"@media (?=\(m)", "@container ", style)
+    style = re.sub(r"(\d[\d.]*)rem\b", lambda size: f"{16 * float(size[1]):g}px", style)
+    own = "& { container-type: inline-size; border-radius: 14px; overflow: hidden; }"
+    own += " .beside td { white-space: nowrap; }"
+    own += " .more { margin: 0; padding: 10px 18px; font-size: 13px; color: var(--muted); }"
+    themes = (
+        f"& {{{light}}} @media screen and (prefers-color-scheme: dark) {{ & {{{dark}}} }}"
+        f" {LIGHT_THEMES} & {{{light}}} {DARK_THEMES} & {{{dark}}}"
+    )
+    return scoped("augface-report", f"{themes}\n{style}\n{own}")
 
 
 def _asset(name: str) -> str:

@@ -65,7 +65,7 @@ class Row:
         return run in self.ranks and list(self.ranks.values()).count(self.ranks[run]) > 1
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Comparison:
     """Runs beside each other: plain data, for the terminal and for pages."""
 
@@ -74,6 +74,15 @@ class Comparison:
     """In the order in which the runs hold the measurements."""
     sections: tuple[Section, ...] = ()
     """What the measurements belong to, in the order in which the runs have them."""
+
+    def __repr__(self) -> str:
+        ranked = sum(row.ranked for row in self.rows)
+        return f"Comparison({', '.join(self.runs)}; {len(self.rows):,} measurements, {ranked:,} of them ranked)"
+
+    def _repr_html_(self) -> str:
+        from augface.report.render import leaderboard
+
+        return leaderboard(self)
 
     def to_frame(self) -> pd.DataFrame:
         """One row a measurement and run, also where the run lacks it; `rank` is missing where nothing is ranked."""

@@ -14,13 +14,15 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from augface.errors import DataError
+from augface.errors import DataError, spelled
 from augface.files import atomic_write
 from augface.results.migration import upgraded
 from augface.results.severity import Severity
+from augface.text import counted
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.axes import Axes
 
 SCHEMA = 2
 """The version of the results format. It grows by one when a reader of the old format would misread a new file; older
@@ -28,6 +30,9 @@ files are still read (`augface.results.migration`)."""
 
 REBALANCING = "rebalance"
 """What measurements of a rebalancing itself, such as yields, have in the place of an evaluator's name."""
+
+LONGEST_REASON = 160
+"""Letters of a verdict in the short form of an evaluation."""
 
 Light = Literal["helps", "realistic", "diverse", "obeys", "copies"]
 """The questions that a person has first: do the faces help, are they realistic and diverse, do they show what was
@@ -98,6 +103,20 @@ class Measurement(_Record):
     found: dict[str, Any] = Field(default_factory=dict)
     """What was found together with the number, such as which arm was chosen; it is never a reason not to compare."""
 
+    def __repr__(self) -> str:
+        interval = f" ({self.low:.3g} to {self.high:.3g})" if self.low is not None and self.high is not None else ""
+        value = "None" if self.value is None else f"{self.value:.4g}"
+        real = self.baseline.value if self.baseline else None
+        group = ",".join(f"{name}={int(shown)}" for name, shown in self.group.items())
+        about = [
+            *(text for text in (self.space, group, self.arm, self.attribute) if text),
+            *([f"real against real {real:.3g}"] if real is not None else []),
+            self.verdict,
+        ]
+        return f"Measurement({self.evaluator}.{self.name} = {value}{interval}; {'; '.join(about)})"
+
+    __str__ = __repr__
+
 
 class Skipped(_Record):
     """Something that was not measured, and why."""
@@ -134,7 +153,7 @@ class ImageGrid(_Record):
     columns: int
     rows: int
     row_labels: list[str] = Field(default_factory=list)
-    webp: str
+    webp: str = Field(repr=False)
     """The sheet, base64."""
     shows_real_people: bool = False
 
@@ -229,6 +248,35 @@ class Evaluation(_Record):
     """Data, seeds, versions, settings and the command: what it takes to make it again."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+    def __repr__(self) -> str:
+        verdict = " ".join(f"{self.verdict.decision}: {self.verdict.reason}".split())
+        return (
+            f"Evaluation({verdict if len(verdict) <= LONGEST_REASON else verdict[: LONGEST_REASON - 1] + '…'} "
+            f"({counted(len(self.measurements), 'measurement')} in {counted(len(self.sections), 'section')}))"
+        )
+
+    __str__ = __repr__
+
+    def _repr_html_(self) -> str:
+        from augface.report.render import first_screen
+
+        return first_screen(self)
+
+    def plot(self, name: str, *, ax: Axes | None = None) -> Axes:
+        """Draw all measurements of a name, with their intervals and what real faces have.
+
+        Args:
+            name: such as `kernel_distance`; `to_frame()["name"]` has them all.
+            ax: where to draw; a new figure of seaborn's style where not given.
+
+        Raises:
+            UnknownNameError: nothing of that name was measured; close matches are named.
+        """
+        from augface.report.plots import plot_measurements
+
+        spelt = spelled("measurement", name, dict.fromkeys(one.name for one in self.measurements))
+        return plot_measurements([one for one in self.measurements if one.name == spelt], ax)
 
     def select(
         self, evaluator: str, name: str | None = None, group: Mapping[str, bool] | None = None

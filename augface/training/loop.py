@@ -26,6 +26,7 @@ from augface.arrays import Floats32, Floats64, Integers, Pixels
 from augface.data.pixels import ImageRows
 from augface.errors import AugfaceError, OutputError
 from augface.files import atomic_write, remove_leftovers
+from augface.notebooks import Preview
 from augface.processes import world_size
 from augface.progress import progress
 from augface.seeds import derive_seed, random_generator
@@ -141,7 +142,8 @@ def train(
             `augface.training.loggers.active_loggers`.
         resume: go on from the last checkpoint in `run_dir`, if there is one.
         identity: what else must be unchanged for a resumption, such as the data's hash.
-        preview: called about ten times with the averaged generator and the number of images seen; gives one picture.
+        preview: called about ten times with the averaged generator and the number of images seen; gives one picture. It
+            is shown in notebooks.
 
     Returns:
         The state at the end; its `average` is the generator to use.
@@ -182,6 +184,8 @@ def train(
     loggers = active_loggers()
     if accelerator.is_main_process:
         loggers.start(state.images_seen)
+
+    live = Preview()
 
     images_per_step = _batch(settings, processes) * processes
     constant_share = 1 - max(0.05, settings.decay_share)  # of the training, in which the learning rate does not change
@@ -249,7 +253,9 @@ def train(
             if at_checkpoint:
                 _average_statistics([generator, state.average], accelerator)
             if preview and accelerator.is_main_process and (finished or _passes(before, after, PREVIEWS)):
-                loggers.picture(preview(state.average, state.images_seen), state.images_seen)
+                picture = preview(state.average, state.images_seen)
+                loggers.picture(picture, state.images_seen)
+                live.show(picture, state.images_seen, state.seconds)
             if at_checkpoint and (finished or is_sound(entry)):
                 sound = state.pack()
                 if accelerator.is_main_process:

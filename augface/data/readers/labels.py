@@ -103,6 +103,17 @@ def _is_number(text: str) -> bool:
     return True
 
 
+def numbered_classes(name: str, numbers: Sequence[int]) -> dict[str, list[str]]:
+    """An attribute for each number of a class, as columns of texts; more than `MAX_CLASSES` are persons.
+
+    >>> numbered_classes("label", [0, 2])
+    {'label_0': ['1', '0'], 'label_1': ['0', '0'], 'label_2': ['0', '1']}
+    """
+    if max(numbers) >= MAX_CLASSES:
+        return {"identity": list(map(str, numbers))}
+    return {f"{name}_{each}": [str(int(number == each)) for number in numbers] for each in range(1 + max(numbers))}
+
+
 def signs_to_booleans(numbers: Floats) -> pd.Series[bool]:
     """1 is true; -1 is false; 0 is unknown where -1 occurs, and false otherwise; NaN is unknown."""
     unknown = np.isnan(numbers) | ((numbers == 0) & bool((numbers == -1).any()))

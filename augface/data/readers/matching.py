@@ -26,6 +26,14 @@ LOOKED_AT = 1_000
 """Rows that are looked at to find the column of names."""
 
 
+def names_in(cells: pd.DataFrame) -> tuple[list[str] | None, pd.DataFrame]:
+    """The names that a table of images gives them, each another, and its other columns; None where it gives none."""
+    for name in ("__key__", *sorted(NAME_COLUMNS, key=lambda name: (name != FILE_NAME, name))):
+        if name in cells and cells[name].is_unique and (cells[name] != "").all():
+            return cells[name].astype(str).tolist(), cells.drop(columns=name)
+    return None, cells
+
+
 def match_names(listed: Sequence[str], images: Sequence[str]) -> Integers:
     """(L,) the number of the image that each listed name means; negative where it means none, or could mean several.
 

@@ -11,7 +11,7 @@ import pandas as pd
 
 from augface.arrays import Booleans, Strings
 from augface.data.readers.containers import Container, UnreadableFile, some
-from augface.data.readers.labels import BOOLEANS, MAX_CLASSES
+from augface.data.readers.labels import BOOLEANS, numbered_classes
 from augface.data.readers.matching import FILE_NAME, align
 from augface.data.readers.tables import read_table
 from augface.errors import DataError
@@ -141,9 +141,7 @@ def _stylegan_labels(labels: Any, where: str) -> pd.DataFrame:
     table = pd.DataFrame({FILE_NAME: [name for name, _ in labels]}, index=range(1, len(labels) + 1), dtype=object)
     vectors = [label for _, label in labels]
     if all(isinstance(label, int) and label >= 0 for label in vectors):
-        if max(vectors) >= MAX_CLASSES:
-            return table.assign(identity=list(map(str, vectors)))
-        vectors = np.eye(1 + max(vectors), dtype=np.int8)[vectors].tolist()
+        return table.assign(**numbered_classes("label", vectors))
     lengths = {len(vector) if isinstance(vector, list) else 0 for vector in vectors}
     if len(lengths) > 1 or 0 in lengths:
         raise DataError(f"{where} has labels of several kinds. Give each image one number, or each a list of as many.")

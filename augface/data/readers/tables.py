@@ -209,9 +209,13 @@ def _parquet(content: bytes, where: str) -> pd.DataFrame:
         ]
         if len(set(flat)) < len(flat):
             raise DataError(f"{where} has columns of the same name: {some(flat, 10)}. Give each a name of its own.")
-        table: pd.DataFrame = file.read(columns=flat).to_pandas()
+        return texts_of_table(file.read(columns=flat))
     except (ValueError, OSError) as error:  # Arrow's errors are ValueErrors and OSErrors
         reason = str(error).strip().rstrip(".")
         raise DataError(f"Cannot read {where}: {reason}. Write it again, or take it away.") from error
-    table = table.reset_index(drop=True).astype("string").fillna("").astype(object)
-    return table.set_axis(pd.RangeIndex(1, len(table) + 1))
+
+
+def texts_of_table(table: Any) -> pd.DataFrame:
+    """A table of Arrow as texts, an empty one where there is nothing. The index counts rows from 1."""
+    cells: pd.DataFrame = table.to_pandas().reset_index(drop=True).astype("string").fillna("").astype(object)
+    return cells.set_axis(pd.RangeIndex(1, len(cells) + 1))

@@ -18,6 +18,11 @@ EVALUATORS.register(
     "prdc", "augface.evaluators.prdc:Prdc", "precision, recall, density and coverage: how real, and how varied"
 )
 EVALUATORS.register(
+    "decomposition",
+    "augface.evaluators.decomposition:DistanceParts",
+    "whether the average, the variance or modes make the distance to real faces",
+)
+EVALUATORS.register(
     "regions", "augface.evaluators.regions:Regions", "whether the face falls short or what is around it"
 )
 EVALUATORS.register(

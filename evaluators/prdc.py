@@ -1,4 +1,4 @@
-"""How many synthetic faces look real, and how much of real variety they cover: precision, recall, density, coverage."""
+"""How many synthetic faces look real, and how much of real variety they cover, by several pairs of measures."""
 
 from __future__ import annotations
 
@@ -10,7 +10,13 @@ import pandas as pd
 
 from augface.evaluators._compared import Compared, compared_groups, most_of
 from augface.evaluators.base import Context, Evaluator, Findings, Suggestion, Urgency
+from augface.metrics.clipped import clipped_coverage, clipped_density
+from augface.metrics.intervals import Interval
 from augface.metrics.manifolds import REPLICATES, NeighbourScores, neighbour_scores, prdc_intervals
+from augface.metrics.neighbourhoods import HALVES, Measure, with_intervals
+from augface.metrics.probabilistic import REACH, p_precision, p_recall
+from augface.metrics.probabilistic import K as P_K
+from augface.metrics.symmetric import symmetric_precision, symmetric_recall
 from augface.results import Artifact, Measurement, Section
 from augface.results.artifacts import image_grid, table
 from augface.seeds import random_generator
@@ -19,18 +25,47 @@ K = 5
 """The neighbour whose distance is a ball's radius."""
 MINIMUM = 100
 """Faces on each side, below which balls are too large to mean anything."""
+MOST = 1_000
+"""Faces of each side for the measures of all distances."""
 SHOWN = 12
 
+LABELS: Mapping[str, str] = {
+    "clipped_density": "Clipped density",
+    "clipped_coverage": "Clipped coverage",
+    "symmetric_precision": "Symmetric precision",
+    "symmetric_recall": "Symmetric recall",
+    "p_precision": "P-precision",
+    "p_recall": "P-recall",
+}
+MEASURES: Mapping[str, Measure] = {
+    "clipped_density": clipped_density,
+    "clipped_coverage": clipped_coverage,
+    "symmetric_precision": symmetric_precision,
+    "symmetric_recall": symmetric_recall,
+    "p_precision": p_precision,
+    "p_recall": p_recall,
+}
 MEANINGS: Mapping[str, str] = {
     "precision": "The share of synthetic faces that lie where real ones do: how many look real.",
     "recall": "The share of real faces that lie where synthetic ones do: how much of real variety is generated.",
     "density": "In how many real neighbourhoods a synthetic face lies, over the number expected: 1 or so for real.",
     "coverage": "The share of real faces that have a synthetic one near them: how much of real variety is generated.",
+    "clipped_density": "How real the synthetic faces are: 0.7 says as much as 30 % of useless faces do.",
+    "clipped_coverage": "How much of real variety is covered: 0.7 says as much as 30 % of useless faces do.",
+    "symmetric_precision": "Precision, asked of real and of synthetic neighbourhoods: the worse answer.",
+    "symmetric_recall": "Recall, asked of synthetic and of real neighbourhoods: the worse answer.",
+    "p_precision": "The probability that a synthetic face lies among real ones, with neighbourhoods that fade out.",
+    "p_recall": "The probability that a real face lies among synthetic ones, with neighbourhoods that fade out.",
 }
 
 
 class Prdc(Evaluator):
-    """Precision and recall (Kynkäänniemi et al. 2019), density and coverage (Naeem et al. 2020), in each space."""
+    """Clipped density and coverage, precision and recall, density and coverage and their kin, in each space.
+
+    Clipped density and coverage (Salvy et al. 2025) are the headline: of all the pairs here they fail the fewest simple
+    checks (docs/sanity.md). Precision and recall (Kynkäänniemi et al. 2019), density and coverage (Naeem et al. 2020)
+    and the symmetric and probabilistic ones stand beside them, for comparison with papers.
+    """
 
     section: ClassVar[Section] = Section(
         key="prdc",
@@ -53,6 +88,8 @@ class Prdc(Evaluator):
             everything = Compared(self.name, context, space, match)
             for compared in (everything, *compared_groups(self.name, context, space, least=MINIMUM)):
                 findings.measurements.extend(precision_recall_density_coverage(compared))
+            few = Compared(self.name, context, space, context.sides.match(most=MOST))
+            findings.measurements.extend(_measure_distances(few))
             if space == context.spaces[0]:
                 scores = neighbour_scores(everything.reference, everything.synthetic, K)
                 findings.artifacts.extend([*_extremes(everything, scores), *_missed(everything, scores)])
@@ -75,7 +112,7 @@ class Prdc(Evaluator):
 
 
 def precision_recall_density_coverage(compared: Compared) -> list[Measurement]:
-    """All four, each beside that of other real faces."""
+    """All four, each beside that of other real faces, of any number of faces."""
     numbers, nulls = (
         prdc_intervals(
             compared.reference,
@@ -87,22 +124,53 @@ def precision_recall_density_coverage(compared: Compared) -> list[Measurement]:
         )
         for side, people in ((compared.synthetic, None), (compared.other, compared.other_people))
     )
+    halves = f"{REPLICATES} random halves of the people where known, else of the faces"
     return [
-        compared.measurement(
+        _measurement(compared, name, name.capitalize(), number, nulls[name], {"k": K, "interval": halves})
+        for name, number in numbers.items()
+    ]
+
+
+def _measure_distances(compared: Compared) -> list[Measurement]:
+    """The measures that look at all distances at once."""
+    numbers, nulls = (
+        with_intervals(
+            MEASURES,
+            compared.reference,
+            side,
+            real_groups=compared.reference_people,
+            fake_groups=people,
+            random=random_generator(compared.context.seed, "neighbourhoods"),
+        )
+        for side, people in ((compared.synthetic, None), (compared.other, compared.other_people))
+    )
+    halves = f"{HALVES} random halves of the people where known, else of the faces"
+    return [
+        _measurement(
+            compared,
             name,
+            LABELS[name],
             number,
-            label=name.capitalize(),
-            null=nulls[name],
-            useless=0.0,
-            direction="higher",
-            protocol={
-                "k": K,
-                "interval": f"{REPLICATES} random halves of the people where known, else of the faces",
-            },
-            meaning=MEANINGS[name],
+            nulls[name],
+            {**({"k": P_K, "reach": REACH} if name.startswith("p_") else {"k": K}), "most": MOST, "interval": halves},
         )
         for name, number in numbers.items()
     ]
+
+
+def _measurement(
+    compared: Compared, name: str, label: str, number: Interval, null: Interval, protocol: Mapping[str, object]
+) -> Measurement:
+    return compared.measurement(
+        name,
+        number,
+        label=label,
+        null=null,
+        useless=0.0,
+        direction="higher",
+        protocol=protocol,
+        meaning=MEANINGS[name],
+    )
 
 
 def _extremes(compared: Compared, scores: NeighbourScores) -> list[Artifact]:

@@ -41,7 +41,8 @@ def part_of(images: Pixels, shown: Booleans) -> Floats32:
     descending = np.sort(spread, axis=None)[::-1]
     least = descending[np.searchsorted(np.cumsum(descending), ENERGY * descending.sum())]
     edged: Floats32 = gaussian_filter((spread >= least).astype(np.float32), 0.75 * SPREAD * size / UNIT)
-    return np.minimum(1.3 * edged, 1)
+    part: Floats32 = np.minimum(1.3 * edged, 1)
+    return part
 
 
 def _channels(images: Pixels) -> list[Floats32]:

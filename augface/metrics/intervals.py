@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import special
 
-from augface.arrays import Floats64
+from augface.arrays import Booleans, Floats64, Integers
 
 NORMAL = 1.959964
 """Standard errors on either side of a value that make a 95 % interval."""
@@ -94,3 +94,18 @@ def clustered_variance(influence: Floats64, groups: npt.ArrayLike | None = None)
     if count < 2:
         return float("nan")
     return float(np.square(sums).sum() / len(influence) ** 2 * count / (count - 1))
+
+
+def random_part(groups: Integers, share: float, random: np.random.Generator) -> Booleans:
+    """(N,) which rows are in a random part of the groups that has about this share of the rows.
+
+    Args:
+        groups: (N,) numbers from 0, which rows belong together.
+        share: from 0 to 1.
+        random: draws the part.
+    """
+    sizes = np.bincount(groups)
+    order = random.permutation(len(sizes))
+    middle = np.empty(len(sizes))
+    middle[order] = np.cumsum(sizes[order]) - sizes[order] / 2
+    return (middle < share * len(groups))[groups]

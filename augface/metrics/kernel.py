@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.decomposition import PCA
 
-from augface.arrays import Floats, Floats64
+from augface.arrays import Floats, Floats64, Integers
 from augface.metrics.arrays import float_matrix, float_pair
 
 BLOCK = 1024
@@ -58,17 +58,24 @@ def kernel_distance(x: npt.ArrayLike, y: npt.ArrayLike) -> float:
 
 
 def distance_of_halves(x: npt.ArrayLike) -> float:
-    """The distance between the two halves of a sample that differ most: those below and above the median of its first
-    principal component. A scale for distances: synthetic faces that are as far from real ones as that are of no use.
+    """The distance between the two halves of a sample that differ most, as `most_different_halves` has them.
+
+    A scale for distances: synthetic faces that are as far from real ones as that are of no use.
 
     Args:
         x: (N, D), at least 6 rows.
     """
     rows = float_matrix(x, "real", minimum=6)
+    lower, upper = most_different_halves(rows)
+    return kernel_distance(rows[lower], rows[upper])
+
+
+def most_different_halves(rows: Floats) -> tuple[Integers, Integers]:
+    """Row numbers of the halves of (N, D) features below and above the median of their first principal component."""
     component = PCA(1, svd_solver="randomized", random_state=0).fit_transform(rows)[:, 0]
     order = np.argsort(component, kind="stable")
     half = len(order) // 2
-    return kernel_distance(rows[order[:half]], rows[order[half:]])
+    return order[:half], order[half:]
 
 
 def kernel_estimate(

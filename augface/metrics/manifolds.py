@@ -29,7 +29,7 @@ from augface.metrics.distances import (
     estimates,
     spans,
 )
-from augface.metrics.intervals import Interval, t_quantile
+from augface.metrics.intervals import Interval, random_part, t_quantile
 
 Scan = Callable[[Floats, slice, slice], None]
 """Looks through a block of bounds of its rows and columns."""
@@ -292,14 +292,7 @@ def _halves(points: Points, side: str, groups: npt.ArrayLike | None, random: np.
     if labels.shape != (len(points),):
         raise DataError(f"The {side} groups must be one label for each of {len(points)} rows, not {labels.shape}.")
     _, number = np.unique(labels, return_inverse=True)
-    sizes = np.bincount(number)
-    kept = np.empty((len(points), REPLICATES), dtype=np.bool_)
-    for half in range(REPLICATES):
-        order = random.permutation(len(sizes))
-        middle = np.empty(len(sizes))
-        middle[order] = np.cumsum(sizes[order]) - sizes[order] / 2
-        kept[:, half] = (middle < len(points) / 2)[number]
-    return kept
+    return np.stack([random_part(number, 0.5, random) for _ in range(REPLICATES)], axis=1)
 
 
 class _Realism:

@@ -1,0 +1,128 @@
+"""All distances of two small sets of features, and measures of them with intervals.
+
+For up to some thousand rows, whose distances fit into memory. `augface.metrics.manifolds` has precision, recall,
+density and coverage of any number.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from augface.arrays import Booleans, Floats64
+from augface.errors import DataError, UsageError
+from augface.metrics.arrays import feature_matrix, float_pair
+from augface.metrics.intervals import Interval, random_part, t_quantile
+
+HALVES = 20
+"""Random halves that an interval is made of."""
+ROUNDING = 1 + 1e-9
+"""What a radius is enlarged by, so that what lies at it is inside in spite of rounding."""
+
+
+@dataclass(frozen=True)
+class Neighbourhoods:
+    """All distances within and between two sets, those of a row to itself infinite.
+
+    Attributes:
+        real, fake: (N, N) and (M, M).
+        between: (N, M).
+    """
+
+    real: Floats64
+    fake: Floats64
+    between: Floats64
+
+    @classmethod
+    def of(cls, real: npt.ArrayLike, fake: npt.ArrayLike) -> Neighbourhoods:
+        """The distances of features (N, D) and (M, D).
+
+        Raises:
+            DataError: fewer than 2 rows, unlike dimensions, NaN or infinity.
+        """
+        first, second = (feature_matrix(side, name) for side, name in zip(float_pair(real, fake), SIDES, strict=True))
+        centre = first.mean(axis=0)
+        first, second = first - centre, second - centre
+        within = [_distances(side, side) for side in (first, second)]
+        for distances in within:
+            np.fill_diagonal(distances, np.inf)
+        return cls(*within, _distances(first, second))
+
+    def part(self, real: Booleans, fake: Booleans) -> Neighbourhoods:
+        """Of some rows of both sides."""
+        return Neighbourhoods(
+            self.real[np.ix_(real, real)], self.fake[np.ix_(fake, fake)], self.between[np.ix_(real, fake)]
+        )
+
+    def turned(self) -> Neighbourhoods:
+        """With real and fake exchanged."""
+        return Neighbourhoods(self.fake, self.real, self.between.T)
+
+    def real_radii(self, k: int) -> Floats64:
+        """(N,) the distance of each real row to its k-th nearest other real one.
+
+        Raises:
+            UsageError: `k` is less than 1.
+            DataError: no more than `k` rows.
+        """
+        if k < 1:
+            raise UsageError(f"The neighbour that makes the radius must be at least the first, not {k}.")
+        if len(self.real) <= k:
+            raise DataError(f"{len(self.real)} features are too few: more than {k} are needed for their neighbours.")
+        return np.partition(self.real, k - 1, axis=1)[:, k - 1] * ROUNDING
+
+    def fake_radii(self, k: int) -> Floats64:
+        """(M,) likewise of the fakes."""
+        return self.turned().real_radii(k)
+
+
+SIDES = ("real", "fake")
+Measure = Callable[[Neighbourhoods], float]
+
+
+def with_intervals(
+    measures: Mapping[str, Measure],
+    real: npt.ArrayLike,
+    fake: npt.ArrayLike,
+    *,
+    real_groups: npt.ArrayLike | None = None,
+    fake_groups: npt.ArrayLike | None = None,
+    random: np.random.Generator,
+    highest: float = 1.0,
+) -> dict[str, Interval]:
+    """Measures with 95 % intervals from random halves of both sides (Shao & Wu 1989), as `prdc_intervals` has them.
+
+    Args:
+        measures: functions of all distances.
+        real, fake: (N, D) and (M, D).
+        real_groups, fake_groups: which rows belong together; each is alone where not given.
+        random: draws the halves.
+        highest: what no measure exceeds.
+
+    Raises:
+        DataError: too few rows, unlike dimensions, NaN or infinity.
+    """
+    everything = Neighbourhoods.of(real, fake)
+    numbers = [
+        np.arange(count) if groups is None else np.unique(np.asarray(groups), return_inverse=True)[1]
+        for count, groups in zip(everything.between.shape, (real_groups, fake_groups), strict=True)
+    ]
+    halves = [everything.part(*(random_part(side, 0.5, random) for side in numbers)) for _ in range(HALVES)]
+    intervals = {}
+    for name, measure in measures.items():
+        value = measure(everything)
+        scatter = float(np.std([measure(half) for half in halves], ddof=1))
+        reach = t_quantile(HALVES - 1) * scatter
+        intervals[name] = Interval(value, max(0.0, value - reach), min(highest, value + reach))
+    return intervals
+
+
+def _distances(first: Floats64, second: Floats64) -> Floats64:
+    squares = np.square(first).sum(axis=1)[:, None] + np.square(second).sum(axis=1) - 2 * first @ second.T
+    smallest = 1e-13 * max(float(np.square(first).sum(axis=1).max()), math.ulp(0))
+    squares[squares < smallest] = 0  # equal rows have the distance 0, in spite of rounding
+    return np.sqrt(squares)

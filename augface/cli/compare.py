@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import os
 import textwrap
 from collections.abc import Mapping, Sequence
@@ -158,6 +157,7 @@ def _columns(runs: Sequence[str], rows: Sequence[Row], labels: Mapping[Key, str]
     if len(runs) > MOST_COLUMNS:
         return []
     from augface.report.leaderboard import better
+    from augface.report.terminal import side_by_side
 
     indent = " " * (_mark_width(rows) + 1)
     names = [(labels[row.key], f"  {better(row)}") for row in rows]
@@ -176,12 +176,13 @@ def _columns(runs: Sequence[str], rows: Sequence[Row], labels: Mapping[Key, str]
     table = [["", *(textwrap.indent(header, indent) for header in headers)]]
     for (label, direction), numbers in zip(names, cells, strict=True):
         table.append([f"{textwrap.fill(label, label_width)}\n{direction}", *numbers])
-    return [line for each in table for line in _side_by_side(each, [label_width, *widths])]
+    return side_by_side(table, "l" * len(table[0]), widths=[label_width, *widths])
 
 
 def _list(rows: Sequence[Row], labels: Mapping[Key, str]) -> list[str]:
     """The runs below each other, the best first."""
     from augface.report.leaderboard import better
+    from augface.report.terminal import side_by_side
 
     mark_width = _mark_width(rows)
     name_width = min(max(len(run) for row in rows for run in row.ranks), LONGEST_NAME)
@@ -192,16 +193,9 @@ def _list(rows: Sequence[Row], labels: Mapping[Key, str]) -> list[str]:
         for run in row.ranks:
             value, interval = _number(row, run)
             number = f"{value} ({interval})" if interval else value
-            lines += _side_by_side(
-                [_mark(row, run), textwrap.fill(run, name_width), number], [mark_width, name_width, 0]
-            )
+            cells = [_mark(row, run), textwrap.fill(run, name_width), number]
+            lines += side_by_side([cells], "lll", widths=[mark_width, name_width, 0])
     return lines
-
-
-def _side_by_side(cells: Sequence[str], widths: Sequence[int]) -> list[str]:
-    """Cells of one or more lines as lines of text, with two spaces between the cells."""
-    lines = itertools.zip_longest(*(cell.split("\n") for cell in cells), fillvalue="")
-    return ["  ".join(part.ljust(width) for part, width in zip(line, widths, strict=True)).rstrip() for line in lines]
 
 
 def _mark_width(rows: Sequence[Row]) -> int:

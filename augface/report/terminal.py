@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from io import StringIO
 
 from augface.data.groups import Subgroup
 from augface.report.overview import first, scorecard, sentence
@@ -133,12 +134,32 @@ def _columns(rows: list[tuple[str, ...]]) -> list[str]:
     cells = [[clean(cell) for cell in row] for row in rows]
     widths = [min(max(len(row[column]) for row in cells), 24) for column in range(len(cells[0]))]
     widths[0] = max(12, min(max(len(row[0]) for row in cells), WIDTH - sum(widths[1:]) - 2 * len(widths)))
-    lines = []
-    for name, *numbers, mark in cells:
-        parts = [_shorten(name, widths[0]).ljust(widths[0])]
-        parts += [_shorten(number, width).rjust(width) for number, width in zip(numbers, widths[1:-1], strict=True)]
-        lines.append("  ".join([*parts, mark]).rstrip())
-    return lines
+    shortened = [[_shorten(cell, width) for cell, width in zip(row, widths, strict=True)] for row in cells]
+    return side_by_side(shortened, "l" + "r" * (len(widths) - 2) + "l")
+
+
+def side_by_side(rows: Sequence[Sequence[str]], justified: str, widths: Sequence[int] = ()) -> list[str]:
+    """Cells of one or more lines as lines of text, with two spaces between the cells.
+
+    Args:
+        rows: as many cells each as `justified` has letters.
+        justified: for each column, whether its text stands at the left (`l`) or at the right (`r`).
+        widths: the least width of each column.
+    """
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table.grid(padding=(0, 2, 0, 0))
+    for column, letter in enumerate(justified):
+        table.add_column(
+            justify="right" if letter == "r" else "left", no_wrap=True, min_width=widths[column] if widths else None
+        )
+    for row in rows:
+        table.add_row(*row)
+    console = Console(file=StringIO(), width=1000, color_system=None, markup=False, emoji=False, highlight=False)
+    with console.capture() as capture:
+        console.print(table)
+    return [line.rstrip() for line in capture.get().splitlines()]
 
 
 def _shorten(text: str, width: int) -> str:

@@ -32,7 +32,7 @@ GENERATORS.register(
     "composite",
     "augface.generators.composite:Composite",
     "real faces with a part of another one: someone's glasses on somebody else",
-    ("conditional", "copies"),
+    ("conditional", "copies", "composes"),
 )
 GENERATORS.register(
     "images", "augface.generators.images:Images", "images that you already have, each given once", ("conditional",)

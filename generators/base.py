@@ -28,7 +28,7 @@ from augface.text import counted
 CHUNK = 256
 """Faces generated at once. Each chunk has its own random stream, so a long run begins with the faces of a short one."""
 
-CAPABILITIES = frozenset({"conditional", "trainable", "latent", "copies"})
+CAPABILITIES = frozenset({"conditional", "trainable", "latent", "copies", "composes"})
 
 SAVED = "saved"
 """The context in which settings are read that somebody's saved generator has: nothing that they name is looked up."""
@@ -56,7 +56,8 @@ class Generator(ABC):
 
     Capabilities: `conditional` (it can be requested attributes, those in `conditionable`), `trainable` (fit takes its
     whole budget), `latent` (it generates faces from noise, which can be held, scaled and mixed: a `LatentGenerator`),
-    `copies` (it repeats training faces, and says so).
+    `copies` (it repeats training faces or parts of them, and says so), `composes` (it can be requested combinations of
+    attributes that no training face has, as long as each is there in some face).
     """
 
     name: ClassVar[str]

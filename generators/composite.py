@@ -47,7 +47,7 @@ class Composite(Generator):
     """
 
     name: ClassVar[str] = "composite"
-    capabilities: ClassVar[frozenset[str]] = frozenset({"conditional", "copies"})
+    capabilities: ClassVar[frozenset[str]] = frozenset({"conditional", "copies", "composes"})
     Config: ClassVar[type[GeneratorConfig]] = CompositeConfig
     config: CompositeConfig
 

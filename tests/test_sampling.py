@@ -102,6 +102,17 @@ def test_kinds_that_nobody_is_of_are_left_alone_unless_asked_for() -> None:
         plan(HOLE, ["Eyeglasses", "Male"], strategy={"Eyeglasses=1,Male=0": 5})
 
 
+@pytest.mark.parametrize(("strategy", "wanted"), [("auto", 60), ("minority", 60), ({"Eyeglasses=1,Male=0": 5}, 5)])
+def test_a_class_without_a_face_can_be_composed(strategy: Any, wanted: int) -> None:
+    assert plan(HOLE, ["Eyeglasses", "Male"], strategy=strategy, composed=True)["Eyeglasses=1,Male=0"] == (0, wanted)
+    assert plan(HOLE, ["Eyeglasses"], ["Male"], composed=True) == {
+        "Eyeglasses=1,Male=1": (20, 20),
+        "Eyeglasses=0,Male=1": (40, 0),
+        "Eyeglasses=1,Male=0": (0, 60),
+        "Eyeglasses=0,Male=0": (60, 0),
+    }
+
+
 def test_plans_name_their_subgroup() -> None:
     plan = plan_subgroups(JOINT, ["Eyeglasses"], ["Male"])[0]
     assert dict(plan.subgroup) == {"Eyeglasses": True, "Male": True}

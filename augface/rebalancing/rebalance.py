@@ -256,8 +256,9 @@ def plan_rebalance(
         allow_identity_overlap=allow_identity_overlap,
     )
     _check_downstream(asked, data, attributes, external_test)
-    subgroups = plan_subgroups(require(data.train), attributes, strata, sampling_strategy)
     created = _create(generator, attributes + strata, generator_settings or {})
+    composed = "composes" in created.capabilities
+    subgroups = plan_subgroups(require(data.train), attributes, strata, sampling_strategy, composed=composed)
     settings = RebalanceSettings(
         data=data.source.spec,
         data_hash=data.source.content_hash,

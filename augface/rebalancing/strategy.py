@@ -26,7 +26,12 @@ class SubgroupPlan:
 
 
 def plan_subgroups(
-    train: FaceDataset, attributes: Sequence[str], within: Sequence[str] = (), strategy: Strategy = "auto"
+    train: FaceDataset,
+    attributes: Sequence[str],
+    within: Sequence[str] = (),
+    strategy: Strategy = "auto",
+    *,
+    composed: bool = False,
 ) -> list[SubgroupPlan]:
     """The subgroups of faces in `train` and how many of each to add.
 
@@ -35,6 +40,8 @@ def plan_subgroups(
         attributes: whose combinations are the classes.
         within: attributes whose combinations are balanced each for itself.
         strategy: how many; see `Strategy`.
+        composed: whether classes that no training face is of are made too, from faces that have a part of what is
+            wanted each; else none of them is.
 
     Returns:
         One for each class, those of one stratum together.
@@ -56,10 +63,13 @@ def plan_subgroups(
         if totals is not None:
             wanted = {label: _given_total(label, counts[label], totals) for label in counts}
         else:
-            wanted = _wanted(counts, strategy)
+            wanted = _wanted(counts, strategy, composed=composed)
         for label, subgroup in classes.items():
-            if counts[label] == 0 and wanted[label]:
-                raise DataError(f"There is no training face with {label}, so there is nothing to learn it from.")
+            if counts[label] == 0 and wanted[label] and not composed:
+                raise DataError(
+                    f"There is no training face with {label}, so there is nothing to learn it from. Generators that "
+                    "compose faces (augface list generators) can make it of others."
+                )
             plans.append(SubgroupPlan(subgroup, counts[label], wanted[label]))
     if totals:
         known = ", ".join(plan.subgroup.label for plan in plans)
@@ -74,12 +84,14 @@ def _given_total(label: str, have: int, totals: dict[str, int]) -> int:
     return total - have
 
 
-def _wanted(counts: Mapping[str, int], strategy: str | float | Mapping[str, int]) -> dict[str, int]:
-    present = {label: count for label, count in counts.items() if count}
+def _wanted(
+    counts: Mapping[str, int], strategy: str | float | Mapping[str, int], *, composed: bool
+) -> dict[str, int]:
+    present = {label: count for label, count in counts.items() if count or composed}
     largest = max(present.values(), default=0)
     if isinstance(strategy, str):
         if strategy == "auto":
-            return {label: largest - count if count else 0 for label, count in counts.items()}
+            return {label: largest - count if label in present else 0 for label, count in counts.items()}
         if strategy == "minority":
             smallest = min(present, key=lambda label: present[label], default="")
             return {label: largest - count if label == smallest else 0 for label, count in counts.items()}
@@ -96,4 +108,4 @@ def _wanted(counts: Mapping[str, int], strategy: str | float | Mapping[str, int]
             f"The ratio {strategy:g} is below the present one, {counts[minority] / largest:.3f}: nothing would be "
             "generated."
         )
-    return {label: total - count if label == minority and count else 0 for label, count in counts.items()}
+    return {label: total - count if label == minority and label in present else 0 for label, count in counts.items()}

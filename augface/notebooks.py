@@ -1,8 +1,8 @@
 """How data sets, faces, plans and generators look in a notebook: small cards of HTML, and a preview while training.
 
-A card brings its own style, which applies to nothing outside it, and takes its colours from the page around it,
-light or dark. All texts are escaped: names of attributes and files come from strangers. Evaluations and comparisons
-are shown by the report (`augface.report.notebook`).
+A card brings its own style, which applies to nothing outside it, and takes its colours from the page around it, light
+or dark. All texts are escaped: names of attributes and files can be anybody's. Evaluations and comparisons are shown by
+the report (`augface.report.render`).
 """
 
 from __future__ import annotations

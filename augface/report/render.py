@@ -63,7 +63,7 @@ def render(evaluation: Evaluation, *, real_images: bool = True) -> str:
 def first_screen(evaluation: Evaluation) -> str:
     """The first screen of the report as a part of a page, for a cell of a notebook."""
     page = summarise(evaluation)
-    key = hashlib.sha256(f"{page.subject} {page.reason}".encode()).hexdigest()[:12]
+    key = hashlib.sha256(f"{page.subject} {page.reason}".encode("utf-8", "replace")).hexdigest()[:12]
     return _cell(page=page, key=f"augface-{key}-", is_page=False)
 
 

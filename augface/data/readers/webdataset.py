@@ -213,6 +213,13 @@ class Tars:
                     if len(self._members) > MOST_MEMBERS:
                         raise DataError(f"{where} has more than {MOST_MEMBERS:,} files.")
                     tar.members = []  # type: ignore[attr-defined]  # which it would keep in memory
+                end = tar.offset
+            with file.open("rb") as stream:
+                stream.seek(end)
+                if stream.read(tarfile.BLOCKSIZE) != tarfile.NUL * tarfile.BLOCKSIZE:  # where tarfile just stops
+                    raise DataError(
+                        f"{where} is cut short or damaged after {len(self._members):,} files. Copy it again."
+                    )
         except (OSError, tarfile.TarError, ValueError, EOFError) as error:
             compressed = " It is compressed: unpack it by gunzip first." if _is_compressed(file) else " Copy it again."
             raise DataError(f"Cannot read the archive {file}: {error}.{compressed}") from error

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from augface.evaluation.measures import precision_recall as precision_recall
     from augface.generators import create_generator as create_generator
     from augface.generators import load_generator as load_generator
+    from augface.rebalancing.oversampler import FaceOverSampler as FaceOverSampler
     from augface.rebalancing.rebalance import rebalance as rebalance
     from augface.results import Evaluation as Evaluation
     from augface.results import Measurement as Measurement
@@ -33,6 +34,7 @@ _LAZY = {
     "AugfaceError": "augface.errors",
     "Evaluation": "augface.results",
     "FaceDataset": "augface.data.dataset",
+    "FaceOverSampler": "augface.rebalancing.oversampler",
     "Measurement": "augface.results",
     "cmmd": "augface.evaluation.measures",
     "create_generator": "augface.generators",

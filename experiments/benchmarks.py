@@ -2,6 +2,7 @@
 
     python experiments/benchmarks.py frechet kernel prdc
     python experiments/benchmarks.py extraction evaluation --images FOLDER [FOLDER]
+    python experiments/benchmarks.py one_line neighbours
 
 Every figure is that of a process of its own, which tells what it computed; a peer runs right before or after augface,
 so that a busy machine slows both. Needs the packages of the `test` extra. Where the official Inception weights are not
@@ -206,6 +207,69 @@ def evaluation_augface(real: str, fake: str) -> dict[str, float]:
     return {**figures, "FID": float(fid.value or 0), "measurements": len(evaluation.measurements)}
 
 
+def drawn_faces(folder: str) -> list[str]:
+    """Two folders of 300 drawn faces of 64 pixels, as JPEGs."""
+    from PIL import Image
+
+    from augface.data.toyfaces import load_toyfaces
+
+    folders = [f"{folder}/real", f"{folder}/synthetic"]
+    for seed, place in enumerate(folders):
+        os.mkdir(place)
+        for number, image in enumerate(load_toyfaces(300, 64, seed=seed).images[:]):
+            Image.fromarray(image).save(f"{place}/{number}.jpg", quality=90)
+    return folders
+
+
+def one_line_clean_fid(real: str, fake: str) -> dict[str, float]:
+    import torch
+    from cleanfid.fid import compute_fid
+
+    model = clean_fid_model()
+    settings = {"num_workers": 0, "device": torch.device("cpu"), "verbose": False}
+    value, figures = timed(lambda: compute_fid(real, fake, mode="clean", custom_feat_extractor=model, **settings))
+    return {**figures, "FID": float(value)}
+
+
+def one_line_augface(real: str, fake: str) -> dict[str, float]:
+    import augface
+
+    value, figures = timed(lambda: augface.fid(real, fake))
+    return {**figures, "FID": float(value)}
+
+
+def one_line_augface_torch(real: str, fake: str) -> dict[str, float]:
+    sys.modules["openvino"] = None  # type: ignore[assignment]  # as where the `fast` extra is not installed
+    return one_line_augface(real, fake)
+
+
+def nearest_faiss(count: int) -> dict[str, float]:
+    from augface.metrics import k_nearest
+
+    real = features(1, count)
+    (distances, _), figures = timed(lambda: k_nearest(real, real, 6))
+    return {**figures, "mean radius": float(distances[:, 5].mean())}
+
+
+def nearest_augface(count: int) -> dict[str, float]:
+    """The radii alone, as both sides of `prdc` need them: the scan of one side within itself."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    from augface.metrics.distances import common_points
+    from augface.metrics.manifolds import _both_balls
+
+    real = features(1, count)
+
+    def work() -> float:
+        first, second = common_points(real, real[:6])
+        with ThreadPoolExecutor() as pool:
+            balls, _ = _both_balls(first, second, 5, pool)
+        return float((balls.radii / first.scale).mean())
+
+    radius, figures = timed(work)
+    return {**figures, "mean radius": radius}
+
+
 RUNS: dict[str, Run] = {
     run.__name__: run
     for run in (
@@ -214,6 +278,8 @@ RUNS: dict[str, Run] = {
         *(prdc_augface, prdc_prdc),
         *(extraction_augface, extraction_augface_torch, extraction_clean_fid),
         *(evaluation_augface, evaluation_clean_fid),
+        *(one_line_augface, one_line_augface_torch, one_line_clean_fid),
+        *(nearest_augface, nearest_faiss),
     )
 }
 
@@ -300,7 +366,29 @@ def evaluation(folders: list[str]) -> None:
     show("A whole evaluation, real against made", rows, digits=7)
 
 
-TABLES = {table.__name__: table for table in (frechet, kernel, prdc, extraction, evaluation)}
+def one_line(_: list[str]) -> None:
+    with tempfile.TemporaryDirectory() as place:
+        folders = drawn_faces(place)
+        rows = {
+            label: run(name, *folders, AUGFACE_CACHE=f"{place}/{name}")
+            for label, name in (
+                ("clean-fid, `compute_fid(a, b)`", "one_line_clean_fid"),
+                ("augface, `fid(a, b)`", "one_line_augface_torch"),
+                ("augface with the `fast` extra", "one_line_augface"),
+            )
+        }
+    show("FID of two folders of 300 faces, in one call", rows, digits=7)
+
+
+def neighbours(_: list[str]) -> None:
+    rows = {
+        "faiss, exact": run("nearest_faiss", 10_000),
+        "augface, blocks": run("nearest_augface", 10_000),
+    }
+    show("Distances to the fifth neighbour, 10,000 x 2,048", rows)
+
+
+TABLES = {table.__name__: table for table in (frechet, kernel, prdc, extraction, evaluation, one_line, neighbours)}
 
 
 def main() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from augface.data.dataset import FaceDataset
 from augface.data.groups import Subgroup, combinations
@@ -61,9 +62,9 @@ def plan_subgroups(
         classes = {subgroup.label: subgroup for subgroup in (each | stratum for each in combinations(attributes))}
         counts = {label: int(train.matching(subgroup).sum()) for label, subgroup in classes.items()}
         if totals is not None:
-            wanted = {label: _given_total(label, counts[label], totals) for label in counts}
+            wanted = {label: given_total(label, counts[label], totals) for label in counts}
         else:
-            wanted = _wanted(counts, strategy, composed=composed)
+            wanted = wanted_faces(counts, strategy, composed=composed)
         for label, subgroup in classes.items():
             if counts[label] == 0 and wanted[label] and not composed:
                 raise DataError(
@@ -77,16 +78,26 @@ def plan_subgroups(
     return plans
 
 
-def _given_total(label: str, have: int, totals: dict[str, int]) -> int:
+def given_total(label: Any, have: int, totals: dict[Any, int]) -> int:
+    """How many to add to a class for the total that was given, which is taken out of `totals`; 0 where none was.
+
+    Raises:
+        UsageError: there are more already.
+    """
     total = totals.pop(label, have)
     if total < have:
         raise UsageError(f"The sampling strategy asks for {total} faces with {label}, but there are {have} already.")
     return total - have
 
 
-def _wanted(
-    counts: Mapping[str, int], strategy: str | float | Mapping[str, int], *, composed: bool
-) -> dict[str, int]:
+def wanted_faces(
+    counts: Mapping[Any, int], strategy: str | float | Mapping[str, int], *, composed: bool = False
+) -> dict[Any, int]:
+    """How many faces of each class to add, by a word or a ratio; to a class without a face only where `composed`.
+
+    Raises:
+        UsageError: the strategy makes no sense for these classes.
+    """
     present = {label: count for label, count in counts.items() if count or composed}
     largest = max(present.values(), default=0)
     if isinstance(strategy, str):

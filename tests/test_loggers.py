@@ -112,7 +112,7 @@ class Services:
             monkeypatch.setitem(sys.modules, name, module)
         monkeypatch.setattr("torch.utils.tensorboard", sys.modules["torch.utils.tensorboard"], raising=False)
 
-    def take(self, service: str, name: str, value: Any, step: int) -> None:
+    def take(self, service: str, name: str, value: Any, step: Any) -> None:
         if service == self.broken:
             raise ConnectionError("nobody answers")
         self.given[service].append((name, value, step))

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from augface.arrays import Booleans, Floats32, Integers, Pixels
 from augface.data.dataset import FaceDataset, signed_labels
 from augface.data.pixels import ImageRows
+from augface.devices import compute_device
 from augface.errors import UnknownNameError
 from augface.metrics.thresholds import balanced_threshold
 from augface.progress import progress
@@ -65,7 +66,7 @@ class AttributeClassifier:
             images: how many images to show in all.
         """
         attributes = list(data.attributes.columns)
-        device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        device = compute_device()
         learn = data if held_out is None else data.select(~held_out)
         conditions = torch.from_numpy(signed_labels(learn.attributes))
         random = random_generator(seed, "classifier order")
@@ -104,7 +105,7 @@ class AttributeClassifier:
         cls, attributes: list[str], arrays: Mapping[str, npt.NDArray[Any]], thresholds: dict[str, Threshold]
     ) -> AttributeClassifier:
         """The classifier whose `arrays` these are."""
-        device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        device = compute_device()
         network = small_network(len(attributes))
         network.load_state_dict({name: torch.from_numpy(array) for name, array in arrays.items()})
         network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]

@@ -103,5 +103,6 @@ def _explain(error: CycloptsError) -> str:
     if not isinstance(error, UnusedCliTokensError) or not error.unused_tokens:
         return " ".join(str(error).split())
     word = error.unused_tokens[0]
-    close = difflib.get_close_matches(word, list(error.app or ()), n=1)
+    by_lower = {name.lower(): name for name in error.app or ()}
+    close = [by_lower[name] for name in difflib.get_close_matches(word.lower(), list(by_lower), n=1)]
     return f"{word!r} is one word too many." + (f" Did you mean {close[0]!r}?" if close else "")

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from cyclopts import App
 
 from augface.cli.console import confirm, print_table, say, when_interrupted
 from augface.errors import DataError
 from augface.files import cache_dir, human_bytes
+
+if TYPE_CHECKING:
+    from augface.cache import CacheEntry
 
 app = App(
     name="data",
@@ -19,21 +24,16 @@ app = App(
 
 @app.default
 def show_cache() -> None:
-    """Show what the cache holds."""
+    """Show what the cache holds, kind by kind, what was used last first."""
     from augface.cache import entries
 
     found = sorted(entries(), key=lambda entry: entry.last_used, reverse=True)
-    say(f"{cache_dir()}: {human_bytes(sum(entry.bytes for entry in found))} in {len(found)} entries")
-    if found:
-        print_table(
-            [
-                ["kind", "size", "last used", "key", "what"],
-                *(
-                    [entry.kind, human_bytes(entry.bytes), _day(entry.last_used), entry.key[:12], entry.description]
-                    for entry in found
-                ),
-            ]
-        )
+    say(f"{cache_dir()}: {_size(found)}")
+    for kind in sorted({entry.kind for entry in found}):
+        held = [entry for entry in found if entry.kind == kind]
+        say(f"\n{kind}: {_size(held)}")
+        rows = [[human_bytes(each.bytes), _day(each.last_used), each.key[:12], each.description] for each in held]
+        print_table([["size", "last used", "key", "what"], *rows])
 
 
 @app.command
@@ -112,6 +112,10 @@ def show(spec: str, /, *, size: int | None = None) -> None:
             ),
         ]
     )
+
+
+def _size(held: Sequence[CacheEntry]) -> str:
+    return f"{human_bytes(sum(entry.bytes for entry in held))} in {len(held):,} entries"
 
 
 def _day(moment: datetime | float) -> str:

@@ -8,6 +8,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from augface.cli.console import check_output, check_registered, print_paths, say, shown, split_names, when_interrupted
+from augface.devices import use_device
 
 IMAGES_PER_MINUTE = {"efficientnet": 4_000, "inception": 1_800, "clip": 2_000, "dinov2": 60, "pixels": 60_000}
 """Feature extraction on two slow cores; what an estimate is made of."""
@@ -27,6 +28,7 @@ def evaluate(
     size: int | None = None,
     seed: int = 0,
     real_images: Annotated[bool, Parameter(negative="--no-real-images")] = True,
+    device: str | None = None,
     dry_run: bool = False,
 ) -> None:
     """Measure synthetic faces against real ones, beside real against real.
@@ -48,11 +50,13 @@ def evaluate(
         seed: The same seed gives the same numbers; on another machine or with other threads (OMP_NUM_THREADS) up to
             rounding.
         real_images: Show real faces in the report.
+        device: Where networks compute: cpu, cuda or cuda:1. A GPU where there is one, if not given.
         dry_run: Say what would be done and what it would cost, and stop.
     """
     from augface.evaluators import EVALUATORS
     from augface.features import FEATURE_SPACES
 
+    use_device(device)
     chosen = split_names(evaluators or ["all"])
     if chosen != ["all"]:
         check_registered(EVALUATORS, chosen)

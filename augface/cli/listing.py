@@ -28,9 +28,12 @@ def list_names(kind: Kind | None = None, /) -> None:
 
 
 def _list_one(kind: Kind) -> None:
-    rows = []
+    titles = ["name", "what it is", "can"] if kind == "generators" else ["name", "what it is"]
+    rows = [[*titles, *(["weights"] if kind == "features" else [])]]
     for name, entry in _registry(kind).entries().items():
-        row = [name, entry.summary, ", ".join(sorted(entry.capabilities))]
+        row = [name, entry.summary]
+        if kind == "generators":
+            row.append(", ".join(sorted(entry.capabilities)))
         if kind == "features":
             from augface.features import weights_status
 

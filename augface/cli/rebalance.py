@@ -19,6 +19,7 @@ from augface.cli.console import (
     split_names,
     when_interrupted,
 )
+from augface.devices import use_device
 from augface.generators import DEFAULT_GENERATOR
 
 log = logging.getLogger("augface")
@@ -44,6 +45,7 @@ def rebalance(
     real_images: Annotated[bool, Parameter(negative="--no-real-images")] = True,
     anyway: bool = False,
     logger: list[str] | None = None,
+    device: str | None = None,
     dry_run: bool = False,
 ) -> None:
     """Balance a face data set with synthetic faces, measure them, and say whether they help.
@@ -75,12 +77,14 @@ def rebalance(
         anyway: Write the data set even if the generator turns out not to be trained.
         logger: Also log curves, previews and final measurements to tensorboard, wandb, mlflow or trackio. Repeat it, or
             put commas between.
+        device: Where networks compute: cpu, cuda or cuda:1. A GPU where there is one, if not given.
         dry_run: Say what would be done and what it would cost, and stop.
     """
     from augface.generators import GENERATORS, create_generator
     from augface.training.budget import parse_budget
     from augface.training.loggers import check_loggers
 
+    use_device(device)
     parse_budget(budget)
     loggers = check_loggers(split_names(logger or []))
     attributes, groups = split_names(attr), split_names(within or [])

@@ -17,6 +17,7 @@ from augface.cli.console import (
     split_names,
     when_interrupted,
 )
+from augface.devices import use_device
 from augface.processes import is_main_process
 
 
@@ -31,6 +32,7 @@ def train(
     seed: int = 0,
     logger: list[str] | None = None,
     resume: bool = False,
+    device: str | None = None,
     dry_run: bool = False,
 ) -> None:
     """Train a generator on the train split of a data set, for `augface sample` to make faces with.
@@ -46,6 +48,7 @@ def train(
             (OMP_NUM_THREADS).
         logger: Also log curves and previews to tensorboard, wandb, mlflow or trackio. Repeat it, or put commas between.
         resume: Go on with the run that is in the run folder.
+        device: Where networks compute: cpu, cuda or cuda:1. A GPU where there is one, if not given.
         dry_run: Say what would be done and what it would cost, and stop.
     """
     from augface.generators import GENERATORS
@@ -55,6 +58,7 @@ def train(
     check_registered(GENERATORS, [generator])
     if is_main_process():
         check_output(out, resume=resume)
+    use_device(device)
     parse_budget(budget)
     loggers = check_loggers(split_names(logger or []))
     chosen = parse_settings(settings or [])

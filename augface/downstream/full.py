@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from augface.arrays import Floats32, Integers
 from augface.classifiers.attributes import BATCH, descend, forward, outputs, scaled, small_network
 from augface.data.pixels import ImageRows, join_images
+from augface.devices import compute_device
 from augface.downstream.arms import Arm
 from augface.downstream.data import ExperimentData, TrainingSet
 from augface.downstream.linear import LAST_LAYER_STRENGTHS, best_head, fit_logistic
@@ -72,7 +73,7 @@ class Full:
         self, arm: Arm, training: TrainingSet, attributes: list[int], random: np.random.Generator
     ) -> dict[str, Floats32]:
         """Log-odds of these attributes for the held-out faces, float32 (N, attributes) each."""
-        device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        device = compute_device()
         images, conditions = self._learn
         loss_weights = torch.from_numpy(training.loss.astype(np.float32))
         weights_seed, batches_seed = (int(seed) for seed in random.integers(2**62, size=2))

@@ -14,6 +14,7 @@ from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from augface.arrays import Floats32
+from augface.devices import compute_device
 
 NetworkFunction = Callable[[Floats32], Floats32]
 
@@ -26,11 +27,10 @@ def network_function(module: nn.Module, shape: tuple[int, int, int, int]) -> Net
     """
     module.eval().requires_grad_(False)
     fold_batch_norms(module)
-    if torch.cuda.is_available():
-        return _by_torch(module, torch.device("cuda"))
-    if find_spec("openvino"):
+    device = compute_device()
+    if device.type == "cpu" and find_spec("openvino"):
         return _by_openvino(module, shape)
-    return _by_torch(module, torch.device("cpu"))
+    return _by_torch(module, device)
 
 
 def fold_batch_norms(module: nn.Module) -> None:

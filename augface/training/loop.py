@@ -24,6 +24,7 @@ from torch import Tensor, nn
 
 from augface.arrays import Floats32, Floats64, Integers, Pixels
 from augface.data.pixels import ImageRows
+from augface.devices import compute_device, processor_instead_of_gpu
 from augface.errors import AugfaceError, OutputError
 from augface.files import atomic_write, remove_leftovers
 from augface.notebooks import Preview
@@ -154,7 +155,7 @@ def train(
         UsageError: a logger refuses to start.
     """
     # without a GPU, several processes find each other only when told to stay on the processor
-    on_processor = not torch.cuda.is_available() and world_size() > 1
+    on_processor = processor_instead_of_gpu() or (compute_device().type == "cpu" and world_size() > 1)
     accelerator = Accelerator(cpu=on_processor, mixed_precision="bf16" if uses_bf16(settings.precision) else "no")
     device, processes = accelerator.device, accelerator.num_processes
     for network in (generator, discriminator):
@@ -402,7 +403,7 @@ def uses_bf16(precision: Literal["auto", "bf16", "fp32"] = "auto") -> bool:
     """Whether to compute in bfloat16: on GPUs, and on processors that have instructions for it, it is faster."""
     if precision != "auto":
         return precision == "bf16"
-    if torch.cuda.is_available():
+    if compute_device().type == "cuda":
         return bool(torch.cuda.is_bf16_supported())
     return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
 

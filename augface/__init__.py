@@ -12,6 +12,7 @@ from augface.version import __version__ as __version__
 
 if TYPE_CHECKING:
     from augface import metrics as metrics
+    from augface.alignment.align import align as align
     from augface.data import load_data as load_data
     from augface.data.dataset import FaceDataset as FaceDataset
     from augface.errors import AugfaceError as AugfaceError
@@ -36,6 +37,7 @@ _LAZY = {
     "FaceDataset": "augface.data.dataset",
     "FaceOverSampler": "augface.rebalancing.oversampler",
     "Measurement": "augface.results",
+    "align": "augface.alignment.align",
     "cmmd": "augface.evaluation.measures",
     "create_generator": "augface.generators",
     "evaluate": "augface.evaluation.evaluate",

@@ -202,6 +202,22 @@ def open_run(folder: Path, settings: RunSettings, *, resume: bool, needed: int =
         yield Run(folder, settings, resumed)
 
 
+def data_of_run(folder: Path) -> tuple[str, int] | None:
+    """The data set and the size of the faces that a run folder started from; None where it is none.
+
+    Raises:
+        DataError: its settings are damaged.
+    """
+    config = folder / RUN_CONFIG
+    if not config.is_file():
+        return None
+    try:
+        settings = tomllib.loads(config.read_text(encoding="utf-8"))
+        return str(settings["data"]), int(settings["size"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DataError(f"{config} is not that of a run: {error}.") from error
+
+
 def _config(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))

@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from cyclopts import App, CycloptsError, Parameter, UnusedCliTokensError
 
+from augface.cli.align import align
 from augface.cli.check import check
 from augface.cli.compare import compare
 from augface.cli.console import show_log_on_stderr
@@ -54,6 +55,7 @@ COMMANDS: dict[str, Callable[..., object]] = {
     "compare": compare,
     "check": check,
     "detect": detect,
+    "align": align,
     "list": list_names,
     "doctor": doctor,
 }

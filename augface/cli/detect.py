@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -49,13 +48,14 @@ def detect(
 
     from augface.classifiers.detector import Detector
     from augface.data.images import BadImage, decode_face, picture_size, quiet_decoding
+    from augface.data.pictures import picture_files
 
     loaded = Detector.load(detector)
     space = loaded.space()
     found: list[dict[str, Any]] = []
     pixels: list[Pixels] = []
     with quiet_decoding():
-        for name, content in _files(images):
+        for name, content in picture_files(images):
             entry: dict[str, Any] = {"file": name}
             try:
                 if isinstance(content, str):
@@ -82,34 +82,6 @@ def detect(
         print_table([entry["file"], _answer(entry)] for entry in found)
         say(f"\n{NOTICE}")
     return UNREADABLE if any("error" in entry for entry in found) else 0
-
-
-def _files(places: tuple[Path, ...]) -> Iterator[tuple[str, bytes | str]]:
-    """The name and the content of each picture, or why it cannot be read."""
-    from augface.data.images import MAX_BYTES, BadImage, image_content
-    from augface.data.readers.containers import UnreadableFile, image_names, open_container
-
-    for place in places:
-        if place.is_dir() or place.suffix.lower() == ".zip":
-            container = open_container(place)
-            names = image_names(container)
-            if not names:
-                raise DataError(f"{place} holds no images.")
-            for name in names:
-                try:
-                    with image_content(container, name) as content:
-                        yield f"{place}/{name}", content
-                except (UnreadableFile, BadImage) as error:
-                    yield f"{place}/{name}", str(error)
-        else:
-            try:
-                if place.exists() and not place.is_file():
-                    raise OSError("not a regular file")
-                with place.open("rb") as file:
-                    content = file.read(MAX_BYTES + 1)
-                yield str(place), content if len(content) <= MAX_BYTES else f"longer than {MAX_BYTES:,} bytes"
-            except OSError as error:
-                yield str(place), error.strerror or str(error)
 
 
 def _answer(entry: dict[str, Any]) -> str:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 from augface.errors import DataError, UnknownNameError, UsageError
 
 if TYPE_CHECKING:
+    from augface.alignment.template import Template
     from augface.data.crops import Crop
     from augface.data.dataset import FaceDataset
     from augface.data.readers.listing import Listing
@@ -66,6 +67,7 @@ def load_data(
     max_bad: float = 0.05,
     originals: bool = False,
     beside: str = "",
+    align: bool | Template = False,
 ) -> FaceDataset:
     """Load faces, from files or from whatever holds them in memory.
 
@@ -91,6 +93,9 @@ def load_data(
             are not cropped.
         beside: the crop of the faces that these are compared with. Where it is `celeba`, files of the shape of CelebA's
             pictures are cropped so, too, unless `crop` says otherwise.
+        align: whether the images are photos, in which the faces are to be found, turned upright and cropped alike: as
+            CelebA's aligned pictures are, or as a template says (`augface.alignment.like.template_like`). Of several
+            faces in a photo the largest is taken; photos without one count as unusable.
 
     >>> load_data("toy:40").train[0].image.shape
     (64, 64, 3)
@@ -99,42 +104,49 @@ def load_data(
     FaceDataset(2 faces of 8 x 8 from array; 1 attribute: label)
 
     Raises:
-        UsageError: a size, crop or spec that does not exist; labels for files, a crop for faces in memory.
+        UsageError: a size, crop or spec that does not exist; labels for files, a crop for faces in
+            memory, faces to be aligned that are drawn, cropped or in memory.
         DataError: nothing there, labels or images that cannot be understood, too many bad images.
         OutputError: the cache cannot be written.
     """
     if not isinstance(spec, str | os.PathLike):
         from augface.data.holders import faces_of
 
+        if align:
+            raise UsageError("align is for photos in files; augface.align takes those in memory.")
         if crop is not None:
             raise UsageError("A crop is for files. Crop faces in memory before, or give a size: the middle is taken.")
-        return faces_of(spec, labels, size=None if size is None else _checked_size(size), value_range=value_range)
+        return faces_of(spec, labels, size=None if size is None else checked_size(size), value_range=value_range)
     if labels is not None or value_range is not None:
         raise UsageError(
             f"labels and value_range are for faces in memory; {spec} is read from files, whose labels lie beside them "
             "(docs/inputs.md)."
         )
-    size = _checked_size(size)
+    size = checked_size(size)
     if not 0 <= max_bad <= 1:
         raise UsageError(f"max_bad is a share from 0 to 1, not {max_bad}.")
     if workers is not None and workers < 1:
         raise UsageError(f"There must be 1 worker or more, not {workers}.")
     place = recognise(spec)
+    if align and (place.kind == "toy" or crop is not None):
+        raise UsageError("align is for photos in files, and says itself where their faces are: leave crop out.")
     if place.kind == "toy":
         return _load_toyfaces(place.faces, size)
     log.info(f"{spec} is taken for {place}.")
 
+    from augface.alignment.template import CELEBA
     from augface.data.crops import parse_crop
     from augface.data.store import load_images
 
     listing = _read(place)
+    part = _crop(listing, beside) if crop is None else parse_crop(crop)
     return load_images(
         listing,
-        crop=_crop(listing, beside) if crop is None else parse_crop(crop),
+        crop=CELEBA if align is True else align or part,
         size=size,
         workers=workers,
         max_bad=max_bad,
-        originals=originals and place.kind == "folder" and crop is None,
+        originals=originals and place.kind == "folder" and crop is None and not align,
     )
 
 
@@ -146,7 +158,7 @@ def preview_data(spec: str | Path, *, size: int | None = None, originals: bool =
     Raises:
         AugfaceError: as `load_data`; all images of the sample are bad.
     """
-    size = _checked_size(size)
+    size = checked_size(size)
     place = recognise(spec)
     if place.kind == "toy":
         from augface.data.toyfaces import load_toyfaces
@@ -160,7 +172,8 @@ def preview_data(spec: str | Path, *, size: int | None = None, originals: bool =
     return without_images(listing, size=size, originals=originals and place.kind == "folder")
 
 
-def _checked_size(size: int | None) -> int:
+def checked_size(size: int | None) -> int:
+    """The size of faces in pixels, `DEFAULT_SIZE` where None; `UsageError` where it is not one of `SIZES`."""
     size = DEFAULT_SIZE if size is None else size
     if size not in SIZES:
         raise UsageError(f"The size of faces is from {SIZES[0]} to {SIZES[-1]} pixels, not {size}.")

@@ -22,11 +22,12 @@ from pathlib import Path
 
 import numpy as np
 
+from augface.alignment.template import VERSION, Template
 from augface.arrays import Pixels
 from augface.cache import open_entry, prepare_cache, read_entry, touch, write_entry
 from augface.data.crops import Crop, crop_name, crop_side
 from augface.data.dataset import FaceDataset, Source
-from augface.data.images import DECODER, BadImage, decode_face, image_content, quiet_decoding
+from augface.data.images import DECODER, BadImage, decode_face, decode_picture, image_content, quiet_decoding
 from augface.data.pixels import ImageRows, blank_images
 from augface.data.readers.containers import UnreadableFile, some
 from augface.data.readers.listing import Listing
@@ -58,7 +59,7 @@ class Chunk:
 def load_images(
     listing: Listing,
     *,
-    crop: Crop,
+    crop: Crop | Template,
     size: int,
     workers: int | None = None,
     max_bad: float = 0.05,
@@ -68,7 +69,7 @@ def load_images(
 
     Args:
         listing: what a reader found.
-        crop: which part of each image is the face.
+        crop: which part of each image is the face, or where the points of its face are to lie.
         size: height and width of the faces in pixels.
         workers: threads that decode; as many as there are cores where not given.
         max_bad: the largest share of images that may be bad. Up to `TOLERATED` always may, if they are at most half;
@@ -126,8 +127,12 @@ def without_images(listing: Listing, *, size: int, originals: bool = False) -> F
     return replace(faces, originals=listing.files) if originals else faces
 
 
-def _as_dataset(listing: Listing, images: ImageRows, crop: Crop, content_hash: str) -> FaceDataset:
-    width, height = listing.files.typical_size
+def _as_dataset(listing: Listing, images: ImageRows, crop: Crop | Template, content_hash: str) -> FaceDataset:
+    if isinstance(crop, Template):
+        part, detail = crop.name, None
+    else:
+        size = listing.files.typical_size
+        part, detail = crop_name(crop, *size), crop_side(crop, *size)
     return FaceDataset(
         images=images,
         attributes=listing.attributes,
@@ -138,17 +143,30 @@ def _as_dataset(listing: Listing, images: ImageRows, crop: Crop, content_hash: s
             content_hash,
             terms=listing.terms,
             citation=listing.citation,
-            crop=crop_name(crop, width, height),
-            detail=crop_side(crop, width, height),
+            crop=part,
+            detail=detail,
         ),
         names=listing.names,
         factors=listing.factors,
     )
 
 
-def _key(listing: Listing, crop: Crop, size: int) -> str:
+def _face(content: bytes, crop: Crop | Template, size: int) -> Pixels:
+    """One face; raises `BadImage` where there is none."""
+    if not isinstance(crop, Template):
+        return decode_face(content, crop, size)
+    from augface.alignment.aligned import FaceRefused, align_photo
+
+    try:
+        return align_photo(decode_picture(content), crop, size).pixels
+    except FaceRefused as refusal:
+        raise BadImage(str(refusal)) from refusal
+
+
+def _key(listing: Listing, crop: Crop | Template, size: int) -> str:
     """What determines the pixels: which files, by name, size and time or checksum, and what is made of them."""
-    digest = hashlib.sha256(json.dumps([DECODER, "lanczos", crop, size, CHUNK_BYTES]).encode())
+    part = ["aligned", VERSION, crop.points.tolist()] if isinstance(crop, Template) else crop
+    digest = hashlib.sha256(json.dumps([DECODER, "lanczos", part, size, CHUNK_BYTES]).encode())
     for member in listing.members.tolist():
         digest.update(f"{member}\n{listing.container.names[member]}\n".encode(errors="surrogateescape"))
     return digest.hexdigest()[:32]
@@ -173,7 +191,7 @@ def _open(folder: Path, shape: tuple[int, int, int, int]) -> Pixels | None:
     return stored if stored.shape == shape and stored.dtype == np.uint8 else None
 
 
-def _ingest(folder: Path, listing: Listing, crop: Crop, size: int, workers: int, allowed: int) -> None:
+def _ingest(folder: Path, listing: Listing, crop: Crop | Template, size: int, workers: int, allowed: int) -> None:
     """Decode what is missing of an entry, and finish it.
 
     Two processes may do this at the same time: they write the same bytes to the same places, and neither shortens
@@ -220,7 +238,7 @@ def _ingest(folder: Path, listing: Listing, crop: Crop, size: int, workers: int,
 
 
 def _decoded(
-    listing: Listing, chunks: list[range], todo: list[int], crop: Crop, size: int, workers: int
+    listing: Listing, chunks: list[range], todo: list[int], crop: Crop | Template, size: int, workers: int
 ) -> Iterator[tuple[int, Pixels, dict[int, str]]]:
     """Number, faces and bad rows of each chunk to do, in order; only a few are in memory at a time.
 
@@ -233,7 +251,7 @@ def _decoded(
         for position, row in enumerate(chunks[number]):
             try:
                 with image_content(listing.container, str(listing.members[row])) as content:
-                    faces[position] = decode_face(content, crop, size)
+                    faces[position] = _face(content, crop, size)
             except (UnreadableFile, BadImage) as error:
                 bad[row] = str(error)
         return number, faces, bad

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import tomllib
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,6 +16,7 @@ from augface.data.dataset import FaceDataset, resized
 from augface.data.sources import REAL, SYNTHETIC, of_source
 from augface.errors import DataError
 from augface.generators import load_generator
+from augface.runs import data_of_run
 from augface.seeds import derive_seed
 
 Faces = FaceDataset | str | Path | Pixels | Iterable[Any] | SizedIndexable
@@ -157,13 +157,7 @@ def _generator_folder(side: _Side) -> Path | None:
 
 def _run_settings(side: _Side) -> tuple[str, int] | None:
     """The data set and the size that a run folder started from."""
-    if isinstance(side, FaceDataset) or not (config := Path(side).expanduser() / "config.toml").is_file():
-        return None
-    try:
-        settings = tomllib.loads(config.read_text(encoding="utf-8"))
-        return str(settings["data"]), int(settings["size"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise DataError(f"{config} is not that of a run: {error}.") from error
+    return None if isinstance(side, FaceDataset) else data_of_run(Path(side).expanduser())
 
 
 def _is_folder(side: _Side) -> bool:

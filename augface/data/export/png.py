@@ -17,6 +17,9 @@ from augface.arrays import Pixels
 TRAINED_ALGORITHMIC_MEDIA = "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
 """IPTC NewsCodes, digital source type: media made by a trained model."""
 
+MARKS = ("trainedAlgorithmicMedia", "compositeWithTrainedAlgorithmicMedia")
+"""The last words of the source types that a trained model had a part in."""
+
 XMP = f"""<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>\
 <x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">\
 <rdf:Description rdf:about="" xmlns:Iptc4xmpExt="http://iptc.org/std/Iptc4xmpExt/2008-02-29/" \
@@ -46,3 +49,8 @@ def encode_png(pixels: Pixels, note: Mapping[str, Any], *, synthetic: bool) -> b
     buffer = io.BytesIO()
     Image.fromarray(pixels).save(buffer, "PNG", pnginfo=chunks, **COMPRESSION)
     return buffer.getvalue()
+
+
+def is_marked(content: bytes | str) -> bool:
+    """Whether the bytes of an image file say anywhere that a trained model made it, or a part of it."""
+    return isinstance(content, bytes) and any(mark.encode() in content for mark in MARKS)

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from augface.rebalancing.rebalance import rebalance as rebalance
     from augface.results import Evaluation as Evaluation
     from augface.results import Measurement as Measurement
+    from augface.steering.photos import invert as invert
 
 _LAZY = {
     "AugfaceError": "augface.errors",
@@ -44,6 +45,7 @@ _LAZY = {
     "fd_dinov2": "augface.evaluation.measures",
     "fid": "augface.evaluation.measures",
     "frechet_distance": "augface.evaluation.measures",
+    "invert": "augface.steering.photos",
     "kernel_distance": "augface.evaluation.measures",
     "kid": "augface.evaluation.measures",
     "load_data": "augface.data",

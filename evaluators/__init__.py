@@ -42,6 +42,11 @@ EVALUATORS.register(
     "whether synthetic faces show the requested attributes, and what else changes with the request",
 )
 EVALUATORS.register(
+    "steering",
+    "augface.evaluators.steering:Steering",
+    "what changes in a face when one attribute of it is turned on, and what else does",
+)
+EVALUATORS.register(
     "downstream", "augface.evaluators.downstream:Downstream", "whether a classifier gets better with synthetic faces"
 )
 

@@ -19,6 +19,7 @@ from augface.evaluators._sides import Sides
 from augface.features import DEFAULT_SPACE, create_feature_space
 from augface.features.base import Features, FeatureSpace
 from augface.features.extraction import features_in_spaces
+from augface.generators.base import Generator
 from augface.results import Artifact, Measurement, Section, Skipped
 
 
@@ -46,6 +47,8 @@ class Context:
     """The attributes whose combinations are measured each for itself, besides the subgroups of single attributes."""
     downstream: DownstreamSettings = field(default_factory=DownstreamSettings)
     """How the downstream question is asked."""
+    generator: Generator | None = None
+    """The generator, where it is at hand and not only its samples."""
     copies_on_purpose: bool = False
     """Whether the generator repeats training faces and says so (capability `copies`)."""
     seed: int = 0
@@ -196,6 +199,15 @@ NEEDS: Mapping[str, tuple[Callable[[Context], bool], str]] = {
     "downstream": (
         lambda context: context.downstream.mode != "off",
         "the downstream question to be asked, and it was switched off",
+    ),
+    "steerable": (
+        lambda context: (
+            context.generator is not None
+            and "latent" in context.generator.capabilities
+            and bool(context.generator.conditionable)
+        ),
+        "a generator at hand (give its folder or run as the synthetic faces) whose faces can be made again with other "
+        "attributes",
     ),
     "no copies on purpose": (
         lambda context: not context.copies_on_purpose,

@@ -98,12 +98,16 @@ class DiscriminatorNetwork(nn.Module):
         self.attributes = nn.Linear(features, conditions) if conditions else None
         self.noise = nn.Linear(features, latent)
 
-    def forward(self, images: Tensor, condition: Tensor) -> Judgement:
-        """Of images and the conditions that they are said to show."""
+    def maps(self, images: Tensor) -> Tensor:
+        """The coarsest feature maps, (N, F, 4, 4), of which all is said that is said of images."""
         maps = images
         for block in self.blocks:
             maps = nn.functional.leaky_relu(block(maps), 0.2)
-        features = maps.flatten(1)
+        return maps
+
+    def forward(self, images: Tensor, condition: Tensor) -> Judgement:
+        """Of images and the conditions that they are said to show."""
+        features = self.maps(images).flatten(1)
         realness, noise = self.realness(features).squeeze(1), self.noise(features)
         if self.projection is None or self.attributes is None:
             return Judgement(realness, condition.new_zeros(len(images), 0), noise)

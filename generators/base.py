@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, NoReturn, Self, get_origin
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, Self, get_origin
 
 import numpy as np
 import pandas as pd
@@ -24,6 +24,10 @@ from augface.errors import AugfaceError, DataError, UnknownNameError, UsageError
 from augface.files import atomic_path
 from augface.seeds import random_generator
 from augface.text import counted
+
+if TYPE_CHECKING:
+    from augface.generators._calibration import Calibration
+    from augface.generators._codes import Codes
 
 CHUNK = 256
 """Faces generated at once. Each chunk has its own random stream, so a long run begins with the faces of a short one."""
@@ -68,6 +72,8 @@ class Generator(ABC):
         self.config = config
         self.labels: pd.DataFrame | None = None
         """The attributes of the training faces, nullable boolean: what unnamed attributes are drawn from."""
+        self.calibration: Calibration | None = None
+        """What edits take; see `calibrate`. It is kept apart from the generator, as it depends on the faces."""
 
     def __repr__(self) -> str:
         changed = self.config.model_dump(mode="json", exclude_defaults=True)
@@ -216,10 +222,66 @@ class Generator(ABC):
         """
         self._refuse_steering()
 
+    def codes(self, faces: FaceDataset, *, steps: int | None = None) -> Codes:
+        """The noise and conditions that this generator makes faces of, to be varied, edited and rendered.
+
+        Of faces that `sample` gave they are known. In others the encoder finds them, and the generator is tuned to each
+        face, so that it shows that very person; the codes of a photo are biometric data.
+
+        Args:
+            faces: of any source, of the generator's size.
+            steps: of the tuning; 0 leaves it out. `STEPS` of `augface.generators._inversion` where not given.
+
+        Raises:
+            UsageError: the generator is not `latent`, or was saved without its encoder.
+            DataError: some pictures are no faces as the generator knows them; says which.
+        """
+        self._refuse_steering()
+
+    def request(self, codes: Codes, where: Mapping[str, bool]) -> Codes:
+        """The same codes with some attributes requested, as `sample` requests them.
+
+        Raises:
+            UsageError: the generator is not `latent`, or these attributes cannot be requested.
+        """
+        self._refuse_steering()
+
+    def render(self, codes: Codes) -> FaceDataset:
+        """The faces of N codes; each is made by itself, and the same codes give the same bits.
+
+        `factors` say of each face whether it is `of_photo`.
+
+        Raises:
+            UsageError: the generator is not `latent`, or the codes are of another one.
+        """
+        self._refuse_steering()
+
+    def calibrate(self, data: FaceDataset, *, seed: int = 0) -> None:
+        """Measure, on training faces, what conditions have to be for an edit of a given strength; see `edit`.
+
+        A classifier learns from `data` how sure one can be of each attribute; the generator never saw it.
+        """
+        self._refuse_steering()
+
+    def edit(self, codes: Codes, strengths: Mapping[str, float]) -> Codes:
+        """The same faces with more or less of some attributes.
+
+        Args:
+            codes: of N faces.
+            strengths: of each attribute that is to change. 1 is as much more as real faces with the attribute differ
+                from those without, in the mean log-odds of a classifier; 0 changes nothing. What would need conditions
+                beyond those measured as safe is cut there, with a warning.
+
+        Raises:
+            UsageError: the generator is not `latent` or not calibrated, or the codes are of another one.
+            UnknownNameError: no such attribute.
+        """
+        self._refuse_steering()
+
     def _refuse_steering(self) -> NoReturn:
         raise UsageError(
             f"The {self.name} generator has no noise that could be held, scaled or mixed, so it cannot be steered by "
-            "psi, like or interpolate. Those that can are called latent by `augface list generators`."
+            "psi, like, interpolate, codes or edits. Those that can are called latent by `augface list generators`."
         )
 
     def _faces(self, pixels: Pixels, labels: pd.DataFrame, names: Sequence[str], factors: pd.DataFrame) -> FaceDataset:

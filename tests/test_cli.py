@@ -116,7 +116,7 @@ def stand_ins(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, faces: FaceDatase
     found.module(
         "augface.evaluation.evaluate", evaluate=found.note("evaluate", evaluation), choose_spaces=found.note("spaces")
     )
-    found.module("augface.evaluation.inputs", open_faces=found.note("open_faces", (faces, faces, None)))
+    found.module("augface.evaluation.inputs", open_faces=found.note("open_faces", (faces, faces, None, None)))
     found.module(
         "augface.rebalancing.rebalance",
         plan_rebalance=found.note("plan", SimpleNamespace(describe=lambda: "THE PLAN")),
@@ -525,7 +525,22 @@ def test_data_show_counts_faces_splits_and_attributes(stand_ins: StandIns, capsy
 
 
 @pytest.mark.parametrize(
-    "command", ["", "demo", "rebalance", "train", "sample", "evaluate", "report", "detect", "list", "data", "doctor"]
+    "command",
+    [
+        "",
+        "demo",
+        "rebalance",
+        "train",
+        "sample",
+        "vary",
+        "edit",
+        "evaluate",
+        "report",
+        "detect",
+        "list",
+        "data",
+        "doctor",
+    ],
 )
 def test_every_command_has_help_that_explains_each_option(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([*command.split(), "--help"]) == 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -12,8 +13,8 @@ import pytest
 
 import augface
 from augface.arrays import Pixels
-from augface.data.dataset import FaceDataset
-from augface.data.toyfaces import load_toyfaces
+from augface.data.dataset import FaceDataset, signed_labels
+from augface.data.toyfaces import load_toyfaces, render, sample_population
 from augface.downstream import arms as all_arms
 from augface.downstream import linear
 from augface.downstream.settings import DownstreamSettings
@@ -25,6 +26,9 @@ from augface.evaluators import _judge as judge
 from augface.evaluators.base import Context, check_evaluator
 from augface.features.base import Features, FeatureSpace
 from augface.features.pixels import PixelSpace
+from augface.generators import create_generator
+from augface.generators._codes import Codes
+from augface.generators.base import Generator, GeneratorConfig
 from augface.results import Measurement, Table
 
 SIZE = 32
@@ -82,8 +86,58 @@ def context(faces: FaceDataset, fresh: FaceDataset) -> Context:
     assert valid is not None
     assert test is not None
     return Context(
-        reference=valid, samples=fresh, train=train, valid=valid, test=test, accepted=fresh, targets=(TARGET,), seed=2
+        reference=valid,
+        samples=fresh,
+        train=train,
+        valid=valid,
+        test=test,
+        accepted=fresh,
+        targets=(TARGET,),
+        generator=Planted({TARGET: "masculinity"}),
+        seed=2,
     )
+
+
+class Planted(Generator):
+    """Draws toy faces, so that it is known what changes with a request: the factors of an attribute, and no others."""
+
+    name: ClassVar[str] = "planted"
+    capabilities: ClassVar[frozenset[str]] = frozenset({"conditional", "latent"})
+
+    def __init__(self, requested: dict[str, str], leaked: str = "") -> None:
+        super().__init__(GeneratorConfig())
+        self.requested, self.leaked = requested, leaked
+        self.factors, labels, _ = sample_population(64, 5)
+        self.labels = labels[list(requested)].astype("boolean")
+
+    def fit(self, data: FaceDataset, **settings: Any) -> None:
+        raise NotImplementedError
+
+    _generate = _arrays = _restore = fit  # type: ignore[assignment]
+
+    def sample(self, n: int, **settings: Any) -> FaceDataset:
+        return FaceDataset.from_arrays(render(self.factors[:n], SIZE), self.labels)
+
+    def codes(self, faces: FaceDataset, *, steps: int | None = None) -> Codes:
+        rows = np.arange(len(faces), dtype=np.float32)[:, None]
+        conditions = signed_labels(faces.attributes)
+        return Codes(rows, conditions, tuple(faces.names), "", np.full(len(faces), -1))
+
+    def request(self, codes: Codes, where: Mapping[str, bool]) -> Codes:
+        (name, value), conditions = next(iter(where.items())), codes.conditions.copy()
+        conditions[:, list(self.requested).index(name)] = 1 if value else -1
+        return dataclasses.replace(codes, conditions=conditions)
+
+    def render(self, codes: Codes) -> FaceDataset:
+        factors = self.factors.iloc[codes.noise[:, 0].astype(int)].copy()
+        for column, factor in zip(codes.conditions.T, self.requested.values(), strict=True):
+            if factor == "masculinity":
+                factors[factor] = np.where(column > 0, 0.85, 0.15)
+            elif factor:
+                factors[factor] = column > 0
+            if self.leaked:
+                factors[self.leaked] = column > 0
+        return FaceDataset.from_arrays(render(factors, SIZE))
 
 
 def pixels(faces: FaceDataset) -> np.ndarray[Any, Any]:
@@ -125,6 +179,47 @@ def test_the_section_has_the_registered_name_and_key_measures(name: str) -> None
     assert evaluator.name == evaluator.section.key == name
     assert evaluator.section.key_measures
     assert evaluator.section.key_measures
+
+
+class TestSteering:
+    @pytest.fixture(scope="class")
+    def of_all(self, context: Context) -> Context:
+        """One context for all generators, so that one judge is trained."""
+        return dataclasses.replace(context, targets=("Wearing_Hat",))
+
+    def found(self, of_all: Context, generator: Planted) -> dict[str, Measurement]:
+        of_all.judge  # noqa: B018
+        context = dataclasses.replace(of_all, generator=generator)
+        for name in ("judge", "_features", "_judged", "_spaces"):
+            context.__dict__[name] = getattr(of_all, name)
+        return {one.name: one for one in EVALUATORS.get("steering")().evaluate(context).measurements}
+
+    def test_a_planted_edit_is_found_whole_and_alone(self, of_all: Context) -> None:
+        found = self.found(of_all, Planted({"Wearing_Hat": "hat"}))
+        span, leakage = found["edit_span"], found["edit_leakage"]
+        assert span.value is not None
+        assert 0.6 < span.value < 1.5
+        assert span.verdict == "pass"
+        assert (found["edit_right_way"].value or 0) > 0.9
+        assert leakage.verdict == "pass"
+
+    def test_a_generator_that_takes_no_notice_fails(self, of_all: Context) -> None:
+        found = self.found(of_all, Planted({"Wearing_Hat": ""}))
+        assert found["edit_span"].value == pytest.approx(0, abs=1e-6)
+        assert found["edit_span"].verdict == "fail"
+        suggestions = EVALUATORS.get("steering").suggestions(list(found.values()))
+        assert "Wearing_Hat" in suggestions[0].reason
+
+    def test_a_planted_leakage_is_named(self, of_all: Context) -> None:
+        leakage = self.found(of_all, Planted({"Wearing_Hat": "hat"}, leaked="glasses"))["edit_leakage"]
+        assert leakage.found == {"seen": "Eyeglasses"}
+        assert leakage.verdict == "warn"
+
+    def test_without_a_generator_at_hand_it_is_skipped(self, of_all: Context) -> None:
+        for generator in (None, create_generator("resample")):
+            assert "needs a generator at hand" in EVALUATORS.get("steering").unmet_needs(
+                dataclasses.replace(of_all, generator=generator)
+            )
 
 
 class TestFidelity:

@@ -40,6 +40,12 @@ CASES = [
     ("sample nowhere -n 2 --out o", 3),
     ("sample faces -n 2 --out o", 3),
     ("sample generator -n 2 --out taken", 4),
+    ("vary generator faces/0.png --distance 2 --out o", 2),
+    ("vary generator nowhere.png --out o", 3),
+    ("vary generator faces/0.png --out taken", 4),
+    ("edit generator --attr Hat --out o", 2),
+    ("edit generator letter --attr Glasses --out o", 3),
+    ("edit generator --attr Glasses --out taken", 4),
     ("evaluate faces --out o", 2),
     ("evaluate faces faces --evaluators fidelty --out o", 2),
     ("evaluate faces nowhere --spaces pixels --out o", 3),
@@ -117,8 +123,8 @@ def test_what_is_wrong_is_an_exit_code_and_one_line(
 
 def test_every_command_is_tried_with_every_class_of_error_that_it_can_meet() -> None:
     met = {name: {code for words, code in CASES if words.split()[0] == name} for name in [*COMMANDS, "data"]}
-    reading = {"rebalance", "train", "sample", "evaluate", "report", "compare", "check", "detect", "data"}
-    writing = {"demo", "rebalance", "train", "sample", "evaluate", "report", "compare", "check"}
+    reading = {"rebalance", "train", "sample", "vary", "edit", "evaluate", "report", "compare", "check", "detect", "data"}
+    writing = {"demo", "rebalance", "train", "sample", "vary", "edit", "evaluate", "report", "compare", "check"}
     codes = {name: {2, *[3] * (name in reading), *[4] * (name in writing), *[5] * (name == "check")} for name in met}
     assert met == codes
 

@@ -126,7 +126,7 @@ class AttributeClassifier:
         """Float32 (N, attributes): how likely each attribute is."""
         return np.asarray(1 / (1 + np.exp(-self.log_odds(images))), dtype=np.float32)
 
-    def log_odds(self, images: ImageRows, *, mirrored: bool = False) -> Floats32:
+    def log_odds(self, images: ImageRows | Pixels, *, mirrored: bool = False) -> Floats32:
         """Float32 (N, attributes): of each attribute, perhaps in the faces' mirror images."""
         return outputs(self._network, images, mirrored=mirrored)
 

@@ -16,6 +16,7 @@ from augface.cli.data import app as data
 from augface.cli.demo import demo
 from augface.cli.detect import detect
 from augface.cli.doctor import doctor
+from augface.cli.edit import edit
 from augface.cli.evaluate import evaluate
 from augface.cli.fid import fid
 from augface.cli.listing import list_names
@@ -24,6 +25,7 @@ from augface.cli.report import report
 from augface.cli.sample import sample
 from augface.cli.study import app as study
 from augface.cli.train import train
+from augface.cli.vary import vary
 from augface.errors import UsageError
 from augface.processes import is_main_process, world_size
 from augface.version import __version__
@@ -49,6 +51,8 @@ COMMANDS: dict[str, Callable[..., object]] = {
     "rebalance": rebalance,
     "train": train,
     "sample": sample,
+    "vary": vary,
+    "edit": edit,
     "evaluate": evaluate,
     "fid": fid,
     "report": report,

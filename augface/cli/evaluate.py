@@ -76,7 +76,9 @@ def evaluate(
         choose_spaces(wanted_spaces)  # fails now where weights are missing
     measured_in = wanted_spaces or [DEFAULT_SPACE, *(["inception"] if weights_status("inception")[0] else [])]
     with when_interrupted("the images read so far are kept in the cache; the same command goes on from there."):
-        real_faces, fake_faces, train_faces = open_faces(real, fake, train, size=size, seed=seed, look=not dry_run)
+        real_faces, fake_faces, train_faces, generator = open_faces(
+            real, fake, train, size=size, seed=seed, look=not dry_run
+        )
     count = len(real_faces) + len(fake_faces) + (0 if train_faces is None else min(len(train_faces), len(real_faces)))
     minutes = max(1, round(sum(count / IMAGES_PER_MINUTE.get(space, 1_000) for space in measured_in)))
     pixels = "in their own size" if real_faces.originals is not None else f"of {real_faces.size} pixels"
@@ -105,6 +107,7 @@ def evaluate(
             seed=seed,
             real_images=real_images,
             run_dir=out,
+            generator=generator,
         )
         evaluation.to_json(out / "results.json")
         evaluation.to_html(out / "report.html", real_images=real_images)

@@ -7,10 +7,13 @@ import logging
 import numpy as np
 
 from augface.data.dataset import FaceDataset
+from augface.errors import UsageError
 
 REAL = ("real",)
 SYNTHETIC = ("synthetic", "resampled")
 """What the column `source` of a data set that augface wrote says of faces that are not real ones."""
+COMPOSITE = "composite"
+"""What it says of faces that were made from a photo of somebody."""
 
 log = logging.getLogger("augface")
 
@@ -24,6 +27,23 @@ def of_source(faces: FaceDataset, wanted: tuple[str, ...]) -> FaceDataset:
         return faces
     log.info(f"{faces.source.spec}: {chosen.sum():,} of {len(faces):,} faces are {' or '.join(wanted)}.")
     return faces.select(chosen)
+
+
+def refuse_composites(faces: FaceDataset) -> None:
+    """Refuse to learn from faces that were made from photos of people, who may not have agreed to it.
+
+    Raises:
+        UsageError: there are some.
+    """
+    if faces.factors is None or "source" not in faces.factors:
+        return
+    count = int((faces.factors["source"] == COMPOSITE).sum())
+    if count:
+        raise UsageError(
+            f"{count:,} of {len(faces):,} faces of {faces.source.spec} were made from photos of people (source "
+            f"{COMPOSITE}), so nothing is trained on them. Where those people agree, `augface train "
+            "--allow-composites` does it."
+        )
 
 
 def crop_difference(first: FaceDataset, second: FaceDataset) -> str:

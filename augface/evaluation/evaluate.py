@@ -21,6 +21,7 @@ from augface.evaluation.verdict import decide
 from augface.evaluators import EVALUATORS
 from augface.evaluators.base import Context, Findings
 from augface.features import DEFAULT_SPACE, create_feature_space
+from augface.generators.base import Generator
 from augface.results import Artifact, Evaluation, Section, Skipped
 from augface.results.artifacts import image_grid
 from augface.seeds import random_generator
@@ -55,6 +56,7 @@ def evaluate(
     network: str = "small",
     external_test: FaceDataset | None = None,
     allow_identity_overlap: bool = False,
+    generator: Generator | None = None,
 ) -> Evaluation:
     """Measure synthetic faces against real ones.
 
@@ -78,6 +80,7 @@ def evaluate(
         network: for `full`: `small`, or the name of a timm model.
         external_test: labelled real faces of another source, on which the downstream classifiers are scored too.
         allow_identity_overlap: whether the downstream question may be asked although splits share people.
+        generator: what drew the synthetic faces, where they are given and not its folder.
 
     Raises:
         AugfaceError: one side cannot be read, a name is unknown, or the weights of a space that was asked for are
@@ -85,8 +88,9 @@ def evaluate(
     """
     names = _evaluator_names(evaluators)
     chosen, missing = choose_spaces(spaces)
-    real_faces, synthetic_faces, train_faces = open_sides(real, synthetic, train, size=size, seed=seed)
-    learnt_from = real_faces.train if train_faces is None else train_faces
+    opened = open_sides(real, synthetic, train, size=size, seed=seed)
+    real_faces, synthetic_faces = opened.real, opened.synthetic
+    learnt_from = real_faces.train if opened.train is None else opened.train
     targets = tuple(real_faces.attribute_name(name) for name in ((attr,) if isinstance(attr, str) else attr or ()))
     groups = tuple(real_faces.attribute_name(name) for name in by)
     for target in (*targets, *groups):
@@ -103,6 +107,7 @@ def evaluate(
         by=groups or targets,
         spaces=chosen,
         missing_spaces=missing,
+        generator=_of_size(generator or opened.generator, synthetic_faces),
         seed=seed,
         show_real=real_images,
         folder=None if run_dir is None else Path(run_dir),
@@ -150,13 +155,19 @@ def open_sides(
         AugfaceError: one side cannot be read, or holds no pictures.
     """
     opened = open_faces(real, synthetic, train, size=size, seed=seed)
-    for side in opened:
+    for side in opened[:3]:
         _check_pictures(side)
     return Opened(
         in_content_order(opened.real),
         in_content_order(opened.synthetic),
         None if opened.train is None else in_content_order(opened.train),
+        opened.generator,
     )
+
+
+def _of_size(generator: Generator | None, faces: FaceDataset) -> Generator | None:
+    """The generator, where its faces are of the size that all sides were brought to."""
+    return generator if generator is not None and generator.sample(1).size == faces.size else None
 
 
 def _evaluator_names(evaluators: str | Sequence[str]) -> list[str]:

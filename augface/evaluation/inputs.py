@@ -17,6 +17,7 @@ from augface.data.sources import REAL, SYNTHETIC, of_source
 from augface.errors import DataError
 from augface.generators import load_generator
 from augface.runs import data_of_run
+from augface.generators.base import Generator
 from augface.seeds import derive_seed
 
 Faces = FaceDataset | str | Path | Pixels | Iterable[Any] | SizedIndexable
@@ -34,6 +35,8 @@ class Opened(NamedTuple):
     real: FaceDataset
     synthetic: FaceDataset
     train: FaceDataset | None
+    generator: Generator | None = None
+    """What drew the synthetic faces, where its folder was given."""
 
 
 def open_faces(
@@ -77,7 +80,9 @@ def open_faces(
     opened = [real_faces, generated, *([] if train is None else [opening.real(train)])]
     if any(faces.originals is None for faces in opened):  # files in their own size on one side only are no match
         opened = [replace(faces, originals=None) for faces in opened]
-    return Opened(opened[0], opened[1], opened[2] if len(opened) > 2 else None)
+    folder = _generator_folder(synthetic)
+    generator = None if folder is None or not look else load_generator(folder)
+    return Opened(opened[0], opened[1], opened[2] if len(opened) > 2 else None, generator)
 
 
 @dataclass(frozen=True)

@@ -167,6 +167,7 @@ class LargeClipSpace(TimmSpace):
         """The whole image."""
         return resized(image, self.resolution)
 
+
 class NamedTimmSpace(FeatureSpace):
     """The pooled features of any network of timm, with the resolution and the normalisation that its makers give."""
 

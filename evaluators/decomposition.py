@@ -49,7 +49,7 @@ SHOWN = 8
 WORDS: Mapping[str, str] = {
     "shift": "the average face is another",
     "scale": "the faces vary by another amount",
-    "modes": "modes are missing or too frequent",
+    "composition": "modes are missing or too frequent",
     "shape": "faces are unlike real ones in other ways",
 }
 
@@ -74,7 +74,7 @@ class Shift:
 
 
 class DistanceParts(Evaluator):
-    """The energy distance to real faces divided into shift, scale, modes and shape, in the default space."""
+    """The energy distance to real faces divided into shift, scale, composition and shape, in the default space."""
 
     section: ClassVar[Section] = Section(
         key="decomposition",
@@ -241,7 +241,7 @@ def _table(parts: Decomposition, shift: Shift, moments: Sequence[Measurement]) -
     said = {
         "shift": moments[0].meaning,
         "scale": moments[1].meaning,
-        "modes": "The shares of modes (clusters of real faces) differ.",
+        "composition": "The shares of modes (clusters of real faces) differ.",
         "shape": "What is left after shift, scale and shares of modes are undone.",
     }
     order = sorted(PARTS, key=lambda part: -np.nan_to_num(parts.shares[part].value))

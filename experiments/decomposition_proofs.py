@@ -153,9 +153,9 @@ PLANTS: dict[str, tuple[Plant, str]] = {
     "blur of 1 px": (version("blur 1 px"), "blur"),
     "blur of 2 px": (version("blur 2 px"), "blur"),
     "noise": (version("noise"), "noise"),
-    "one of 10 clusters dropped": (dropped(10), "modes"),
-    "one of 4 clusters dropped": (dropped(4), "modes"),
-    "men dropped": (without_men, "modes"),
+    "one of 10 clusters dropped": (dropped(10), "composition"),
+    "one of 4 clusters dropped": (dropped(4), "composition"),
+    "men dropped": (without_men, "composition"),
 }
 """What is done, and what is to be named first."""
 

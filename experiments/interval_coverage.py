@@ -1,10 +1,12 @@
 """How often the 95 % intervals of the measures hold what they should: simulation on real features.
 
     python experiments/interval_coverage.py celeba:/data/one celeba:/data/another
+    python experiments/interval_coverage.py celeba:/data/one --by Male --only neighbourhoods moments
 
-The features of two data sets are two populations that differ. Small samples are drawn from both again and again,
-without replacement, since neighbour measures mistake duplicates for structure. What an interval should hold is the
-expectation of the measure at its n: for the kernel distance that of all faces, for the others the mean of all repeats.
+The features of two data sets, or of the two values of an attribute, are two populations that differ. Small samples are
+drawn from both again and again, without replacement, since neighbour measures mistake duplicates for structure. What an
+interval should hold is the expectation of the measure at its n: for the kernel distance that of all faces, for the
+others the mean of all repeats.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ from scipy import stats
 from tqdm import trange
 
 from augface.data import load_data
-from augface.data.dataset import FaceDataset
+from augface.evaluators.prdc import MEASURES
 from augface.features import create_feature_space
 from augface.features.extraction import features_of
 from augface.metrics import (
@@ -31,6 +33,8 @@ from augface.metrics import (
     prdc_intervals,
     squared_interval,
 )
+from augface.metrics.decomposition import mean_shift, variance_ratio
+from augface.metrics.neighbourhoods import with_intervals
 
 Matrix = npt.NDArray[np.float64]
 Draw = Callable[[np.random.Generator], tuple[Matrix, Matrix, npt.NDArray[np.int64] | None]]
@@ -56,6 +60,16 @@ def neighbours(
     x: Matrix, y: Matrix, people: npt.NDArray[np.int64] | None, random: np.random.Generator
 ) -> dict[str, Interval]:
     return prdc_intervals(x, y, real_groups=people, random=random)
+
+
+def neighbourhoods(
+    x: Matrix, y: Matrix, people: npt.NDArray[np.int64] | None, random: np.random.Generator
+) -> dict[str, Interval]:
+    return with_intervals(MEASURES, x, y, real_groups=people, random=random)
+
+
+def moments(x: Matrix, y: Matrix, people: npt.NDArray[np.int64] | None, _: np.random.Generator) -> dict[str, Interval]:
+    return {"mean shift": mean_shift(x, y, people), "variance ratio": variance_ratio(x, y, people)}
 
 
 def rows(first: Matrix, second: Matrix, count: int) -> Draw:
@@ -105,33 +119,43 @@ def lines(label: str, found: dict[str, list[Interval]], truth: float | None = No
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("first")
-    parser.add_argument("second")
+    parser.add_argument("second", nargs="?")
+    parser.add_argument("--by", help="an attribute, whose two values are the populations of one data set")
     parser.add_argument("--repeats", type=int, default=1000)
     parser.add_argument("--space", default="efficientnet")
+    parser.add_argument("--only", nargs="*", default=["kernel", "frechet", "neighbours", "neighbourhoods", "moments"])
     arguments = parser.parse_args()
     repeats: int = arguments.repeats
-    sides: list[FaceDataset] = [load_data(spec) for spec in (arguments.first, arguments.second)]
+    if arguments.by:
+        everything = load_data(arguments.first)
+        sides = [everything.select(everything.matching({arguments.by: value})) for value in (True, False)]
+    else:
+        sides = [load_data(spec) for spec in (arguments.first, arguments.second)]
     x, y = (features_of(side, create_feature_space(arguments.space)).astype(np.float64) for side in sides)
     _, vectors = np.linalg.eigh(np.cov(np.concatenate([x, y]).T))
     directions = vectors[:, -DIMENSIONS:]
     flat_x, flat_y = x @ directions, y @ directions
     print("| measure | samples | target | intervals that hold it | binomial interval | width over what it should be |")
     print("| --- | --- | --- | --- | --- | --- |")
-    for count in (100, 300):
-        found = simulate(kernel, rows(x, y, count), repeats)
-        print(*lines(f"{count} rows", found, kernel_distance(x, y)), sep="\n", flush=True)
-    if sides[0].identity is not None:
-        found = simulate(kernel, persons(x, y, sides[0].identity, 60), repeats)
-        print(*lines("60 people", found), sep="\n", flush=True)
-    for count in (2 * DIMENSIONS, 4 * DIMENSIONS, 10 * DIMENSIONS):
-        found = simulate(frechet, rows(flat_x, flat_y, count), repeats)
-        print(*lines(f"{count} rows, D = {DIMENSIONS}", found), sep="\n", flush=True)
-    for count in (200, 500):
-        found = simulate(neighbours, rows(x, y, count), repeats)
-        print(*lines(f"{count} rows", found), sep="\n", flush=True)
-    if sides[0].identity is not None:
-        found = simulate(neighbours, persons(x, y, sides[0].identity, 60), repeats)
-        print(*lines("60 people", found), sep="\n", flush=True)
+    identity = sides[0].identity
+    if "kernel" in arguments.only:
+        for count in (100, 300):
+            found = simulate(kernel, rows(x, y, count), repeats)
+            print(*lines(f"{count} rows", found, kernel_distance(x, y)), sep="\n", flush=True)
+        if identity is not None:
+            print(*lines("60 people", simulate(kernel, persons(x, y, identity, 60), repeats)), sep="\n", flush=True)
+    if "frechet" in arguments.only:
+        for count in (2 * DIMENSIONS, 4 * DIMENSIONS, 10 * DIMENSIONS):
+            found = simulate(frechet, rows(flat_x, flat_y, count), repeats)
+            print(*lines(f"{count} rows, D = {DIMENSIONS}", found), sep="\n", flush=True)
+    for name, measure in (("neighbours", neighbours), ("neighbourhoods", neighbourhoods), ("moments", moments)):
+        if name not in arguments.only:
+            continue
+        for count in (200, 500):
+            found = simulate(measure, rows(x, y, count), repeats)
+            print(*lines(f"{count} rows", found), sep="\n", flush=True)
+        if identity is not None:
+            print(*lines("60 people", simulate(measure, persons(x, y, identity, 60), repeats)), sep="\n", flush=True)
 
 
 if __name__ == "__main__":

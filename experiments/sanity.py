@@ -48,19 +48,23 @@ PAIRS: Mapping[str, tuple[Callable[[Neighbourhoods], float], Callable[[Neighbour
         lambda distances: float(in_balls(distances).sum() / K / distances.between.shape[1]),
         lambda distances: float(in_balls(distances).any(axis=1).mean()),
     ),
-    "clipped density, coverage": (clipped_density, clipped_coverage),
-    "symmetric precision, recall": (symmetric_precision, symmetric_recall),
+    "clipped density, clipped coverage": (clipped_density, clipped_coverage),
+    "symmetric precision, symmetric recall": (symmetric_precision, symmetric_recall),
     "P-precision, P-recall": (p_precision, p_recall),
 }
+BESIDE_REAL = "clipped density, coverage; over that of real rows"
+"""As the report reads them: divided by the same of other real rows."""
 PEERS = ("prdc: precision, recall", "prdc: density, coverage", "torch-fidelity: precision, recall")
 
 
-def measured(real: Matrix, fake: Matrix, peers: bool) -> dict[str, tuple[float, float]]:
-    """Fidelity and diversity by every pair of measures."""
+def measured(real: Matrix, fake: Matrix, other: Matrix, peers: bool) -> dict[str, tuple[float, float]]:
+    """Fidelity and diversity by every pair of measures; `other` are other real rows."""
     centre, deviation = real.mean(axis=0), real.std(axis=0)
-    real, fake = ((side - centre) / deviation for side in (real, fake))
-    distances = Neighbourhoods.of(real, fake)
+    real, fake, other = ((side - centre) / deviation for side in (real, fake, other))
+    distances, null = Neighbourhoods.of(real, fake), Neighbourhoods.of(real, other)
     found = {name: (fidelity(distances), diversity(distances)) for name, (fidelity, diversity) in PAIRS.items()}
+    density, coverage = PAIRS["clipped density, clipped coverage"][0], PAIRS["density, coverage"][1]
+    found[BESIDE_REAL] = density(distances) / density(null), coverage(distances) / coverage(null)
     if peers and len(real) == len(fake):
         import contextlib
         import io
@@ -440,7 +444,11 @@ def curves(check: Check, repeats: int, peers: bool) -> dict[str, Curve]:
     for variant, points in check.curves.items():
         values: dict[str, list[Matrix]] = {}
         for number, (_, draw) in enumerate(points):
-            draws = [measured(*draw(np.random.default_rng([repeat, number])), peers) for repeat in range(repeats)]
+            draws = []
+            for repeat in range(repeats):
+                real, fake = draw(np.random.default_rng([repeat, number]))
+                other, _ = draw(np.random.default_rng([repeat, number, 1]))
+                draws.append(measured(real, fake, other, peers))
             for pair in draws[0]:
                 values.setdefault(pair, []).append(np.mean([each[pair] for each in draws], axis=0))
         doses = np.array([dose for dose, _ in points])
@@ -471,9 +479,12 @@ def tables(
 ) -> Iterator[str]:
     """Of fidelity and of diversity: wrong answers of each measure in each check; then what they are."""
     for kind, title in enumerate(("Fidelity", "Diversity")):
-        names = [pair.split(": ")[-1].split(", ")[kind] for pair in pairs]
+        names = [pair.split(": ")[-1].split("; ")[0].split(", ")[kind] for pair in pairs]
         labels = [
-            f"{name} ({pair.split(':')[0]})" if ":" in pair else name for pair, name in zip(pairs, names, strict=True)
+            f"{name} ({pair.split(': ')[0] if ': ' in pair else pair.split('; ')[1]})"
+            if pair in (BESIDE_REAL, *PEERS)
+            else name
+            for pair, name in zip(pairs, names, strict=True)
         ]
         yield f"\n### {title}\n"
         yield f"| check | {' | '.join(labels)} |"
@@ -541,7 +552,7 @@ def main() -> None:
     chosen = {name: check for name, check in checks().items() if name in (options.checks or [name])}
     start = time.process_time()
     found = {name: curves(check, options.repeats, not options.no_peers) for name, check in chosen.items()}
-    print(*tables(chosen, found, [*PAIRS, *(() if options.no_peers else PEERS)]), sep="\n")
+    print(*tables(chosen, found, [*PAIRS, BESIDE_REAL, *(() if options.no_peers else PEERS)]), sep="\n")
     print(f"\n{(time.process_time() - start) / 60:.1f} minutes of processor time")
     if options.out:
         draw_curves(chosen, found, options.out / "images" / "sanity.webp")

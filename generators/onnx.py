@@ -1,8 +1,4 @@
-"""A network that somebody exported to ONNX, run by onnxruntime on the processor.
-
-An ONNX file is a graph of known operators; opening and running it runs no other code. It may name other files for its
-weights, though, and not every onnxruntime checks which: so a file that names any is refused before it is opened.
-"""
+"""A network that somebody exported to ONNX, run by onnxruntime on the processor; see `augface.onnx_files`."""
 
 from __future__ import annotations
 
@@ -15,8 +11,8 @@ from torch import Tensor
 
 from augface.errors import DataError, UsageError
 from augface.generators._external import LatentNetwork, LatentNetworkConfig, last_line, optional_package
-from augface.generators._onnx import names_other_files
 from augface.generators.base import GeneratorConfig
+from augface.onnx_files import open_onnx
 
 TYPES = {"tensor(float)": np.float32, "tensor(double)": np.float64, "tensor(float16)": np.float16}
 
@@ -41,14 +37,8 @@ class Onnx(LatentNetwork):
 
     def _open(self, files: dict[str, bytes]) -> None:
         (content,) = files.values()
-        options = self._runtime.SessionOptions()
-        options.intra_op_num_threads = self.config.threads
-        options.log_severity_level = 3  # errors only, which are raised too
-        options.add_session_config_entry("session.load_model_format", "ONNX")  # and not what the file says that it is
         try:
-            if names_other_files(content):
-                raise ValueError("it keeps its weights in other files")
-            self._session: Any = self._runtime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+            self._session: Any = open_onnx(content, self._runtime, self.config.threads)
         except Exception as error:  # onnxruntime's own errors share no base class
             raise DataError(
                 f"{self.config.path} cannot be opened as ONNX: {last_line(error)} A model whose weights are in a file "

@@ -59,7 +59,7 @@ def test_nothing_is_divided_where_there_is_no_distance() -> None:
         ("shift", modes(2) + 0.5),
         ("scale", scaled(0.7)),
         ("scale", scaled(1.4)),
-        ("modes", modes(2, (1, 1, 1, 1, 0, 0))),
+        ("composition", modes(2, (1, 1, 1, 1, 0, 0))),
         ("shape", scaled(np.where(np.arange(DIMENSION) < 6, 1.4, 0.1))),
     ],
     ids=["shift", "smaller", "larger", "two modes dropped", "flattened"],
@@ -78,7 +78,7 @@ def test_a_shift_is_not_taken_for_modes_nor_modes_for_a_shift() -> None:
     """Both move the mean; only fitted together they can be distinguished."""
     dropped = modes(2, (1, 1, 1, 1, 0, 0))
     moved = modes(2) + (dropped.mean(axis=0) - modes(2).mean(axis=0))
-    assert divided(dropped).largest == "modes"
+    assert divided(dropped).largest == "composition"
     assert divided(moved).largest == "shift"
 
 

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pytest
 import torch
 
-from augface.metrics import frechet_distance, inception_score, kernel_distance, kernel_distance_of_subsets
+from augface.metrics import frechet_distance, inception_score, kernel_distance, kernel_distance_of_subsets, prdc
 from augface.metrics.frechet import raw_frechet_distance
 
 Features = npt.NDArray[np.float32]
@@ -43,6 +43,15 @@ def test_frechet_distance_is_that_of_torch_fidelity(sides: tuple[Features, Featu
         statistics = [fid_features_to_statistics(torch.from_numpy(side).double()) for side in sides]
         expected = fid_statistics_to_metric(*statistics, verbose=False)["frechet_inception_distance"]
     assert frechet_distance(*sides) == pytest.approx(expected, rel=1e-6)
+
+
+def test_precision_and_recall_are_those_of_torch_fidelity(sides: tuple[Features, Features]) -> None:
+    from torch_fidelity.metric_prc import calculate_precision_recall_full
+
+    real, fake = _double(sides)
+    expected = calculate_precision_recall_full(torch.from_numpy(fake), torch.from_numpy(real), neighborhood=3)
+    found = prdc(real, fake, k=3)
+    assert (found["precision"], found["recall"]) == pytest.approx(expected, rel=1e-6)
 
 
 def test_frechet_distance_is_that_of_torchmetrics(sides: tuple[Features, Features]) -> None:

@@ -25,8 +25,8 @@ from augface.data.toyfaces import load_toyfaces
 from augface.errors import AugfaceError, DataError
 from augface.generators import create_generator, load_generator
 from augface.generators._external import combined_sha256
-from augface.generators._onnx import names_other_files
 from augface.generators._torchscript import OPERATORS, repacked
+from augface.onnx_files import names_other_files
 
 SIZE, LATENT = 16, 8
 needs_onnx = pytest.mark.skipif(

@@ -61,7 +61,7 @@ def evaluate(
     if chosen != ["all"]:
         check_registered(EVALUATORS, chosen)
     wanted_spaces = None if spaces is None else split_names(spaces)
-    check_registered(FEATURE_SPACES, wanted_spaces or [])
+    check_registered(FEATURE_SPACES, [name.partition(":")[0] for name in wanted_spaces or []])
     check_output(out)
 
     from augface.evaluation.evaluate import choose_spaces

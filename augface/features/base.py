@@ -22,6 +22,8 @@ class FeatureSpace(ABC):
 
     name: ClassVar[str]
     dimension: ClassVar[int]
+    takes: ClassVar[str] = ""
+    """How it is named where the name says which encoder is meant, such as `onnx:FILE`; empty where there is but one."""
     batch: ClassVar[int] = 8
     """Images a forward pass. Every pass has this many, so that a row does not depend on what is beside it."""
 
@@ -52,6 +54,11 @@ class FeatureSpace(ABC):
         filled = np.zeros((self.batch, *prepared[0].shape), dtype=np.float32)
         filled[:count] = prepared
         return np.asarray(self.forward(filled)[:count], dtype=np.float32)
+
+    @classmethod
+    def of(cls, encoder: str) -> FeatureSpace:
+        """The space of an encoder of one's own, which a space that `takes` one fills in."""
+        raise NotImplementedError(f"{cls.name} takes no encoder, so not {encoder!r}")
 
     @classmethod
     def weights_status(cls) -> tuple[bool, str]:

@@ -33,6 +33,12 @@ def network_function(module: nn.Module, shape: tuple[int, int, int, int]) -> Net
     return _by_torch(module, device)
 
 
+def torch_function(module: nn.Module) -> NetworkFunction:
+    """The module in evaluation as a function of batches, by torch, as it is: for networks of any kind."""
+    module.eval().requires_grad_(False)
+    return _by_torch(module, torch.device("cuda" if torch.cuda.is_available() else "cpu"))
+
+
 def fold_batch_norms(module: nn.Module) -> None:
     """Move each batch norm that follows a convolution in its parent into that convolution: the same function, faster.
 

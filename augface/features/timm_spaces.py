@@ -15,9 +15,10 @@ import numpy as np
 from PIL import Image
 
 from augface.arrays import Floats32, Pixels
-from augface.features.base import Features, NetworkSpace
+from augface.errors import DataError, UnknownNameError
+from augface.features.base import Features, FeatureSpace, NetworkSpace
 from augface.features.resize import resized
-from augface.features.weights import Weights, WeightsFile, load_into, read_weights
+from augface.features.weights import Weights, WeightsFile, find, load_into, read_weights
 
 if TYPE_CHECKING:
     import torch
@@ -165,6 +166,85 @@ class LargeClipSpace(TimmSpace):
     def fitted(self, image: Pixels) -> Floats32:
         """The whole image."""
         return resized(image, self.resolution)
+
+
+class NamedTimmSpace(FeatureSpace):
+    """The pooled features of any network of timm, with the resolution and the normalisation that its makers give."""
+
+    name: ClassVar[str] = "timm"
+    takes: ClassVar[str] = "timm:NAME"
+
+    def __init__(self, architecture: str) -> None:
+        """Find the weights, which are those with the classifier that timm publishes, and load them.
+
+        They are looked for where AUGFACE_TIMM_WEIGHTS says, in augface's cache and where the Hugging Face hub keeps
+        them.
+
+        Raises:
+            UnknownNameError: timm has no such network.
+            DataError: its weights are not here, or are those of another one.
+        """
+        import timm
+        from timm.data import resolve_model_data_config
+
+        if not timm.is_model(architecture.partition(".")[0]):
+            raise UnknownNameError("timm network", architecture, timm.list_models())
+        self.architecture = architecture
+        self.weights = find(
+            WeightsFile(
+                space=self.name,
+                name=f"{architecture}.safetensors",
+                repository=f"timm/{architecture}",
+                repository_names=("model.safetensors",),
+            )
+        )
+        try:
+            network: Any = timm.create_model(architecture, pretrained=False)
+        except (RuntimeError, ValueError) as error:
+            raise DataError(f"timm cannot make {architecture}: {error}") from error
+        load_into(network, read_weights(self.weights.path), self.weights.path)
+        network.reset_classifier(0)
+        self._config = resolve_model_data_config(network)
+        self.resolution: int = max(self._config["input_size"][1:])
+        from augface.features.network import torch_function
+
+        shape = (self.batch, 3, self.resolution, self.resolution)
+        self._function: NetworkFunction = torch_function(network)
+        self.dimension: int = self._function(np.zeros(shape, np.float32)).shape[1]  # type: ignore[misc]  # by the name
+
+    @classmethod
+    def of(cls, encoder: str) -> NamedTimmSpace:
+        """The space of the network of this name."""
+        return cls(encoder)
+
+    @property
+    def protocol(self) -> dict[str, str | int | float]:
+        """Architecture, weights and preprocessing."""
+        return {
+            "space": self.name,
+            "version": 1,
+            "architecture": self.architecture,
+            "weights_sha256": self.weights.sha256,
+            "resolution": self.resolution,
+            "resize": "bicubic",
+            "mean": ", ".join(map(str, self._config["mean"])),
+            "deviation": ", ".join(map(str, self._config["std"])),
+        }
+
+    def prepare(self, image: Pixels) -> Floats32:
+        """The whole image: float32 (3, resolution, resolution)."""
+        planes = resized(image, self.resolution) / np.float32(255)
+        means, deviations = (np.array(self._config[key], np.float32)[:, None, None] for key in ("mean", "std"))
+        return np.asarray((planes - means) / deviations, dtype=np.float32)
+
+    def forward(self, prepared: Floats32) -> Features:
+        """Float32 (batch, dimension)."""
+        return self._function(prepared)
+
+    @classmethod
+    def weights_status(cls) -> tuple[bool, str]:
+        """An encoder is brought by whoever names it."""
+        return True, f"bring the weights: {cls.takes}"
 
 
 @cache

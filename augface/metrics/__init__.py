@@ -42,6 +42,7 @@ from augface.metrics.prevalence import adherence_test, classification_scores, le
 from augface.metrics.psychometric import threshold
 from augface.metrics.signal_detection import detection
 from augface.metrics.thresholds import balanced_threshold
+from augface.metrics.variety import novelty, sliced_wasserstein, vendi_score
 from augface.metrics.verification import Leakage, identity_leakage, same_person_auc
 
 __all__ = [
@@ -79,14 +80,17 @@ __all__ = [
     "leakage_test",
     "neighbour_scores",
     "normal_interval",
+    "novelty",
     "pigeonhole_bootstrap",
     "prdc",
     "prdc_intervals",
     "proportion_interval",
     "same_person_auc",
     "share_test",
+    "sliced_wasserstein",
     "squared_interval",
     "threshold",
     "two_sample_test",
+    "vendi_score",
     "weighted_bonferroni",
 ]

@@ -1,4 +1,4 @@
-"""What the distance between real and synthetic features is made of: shift of the mean, scale, modes and shape.
+"""What the distance between real and synthetic features is made of: shift of the mean, scale, composition and shape.
 
 Real features are described as a Gaussian mixture with one covariance for all components. The synthetic ones are fitted
 by the same mixture with components that have other shares and have all been shifted and scaled together. The three
@@ -32,7 +32,7 @@ from augface.metrics.intervals import (
     t_quantile,
 )
 
-PARTS = ("shift", "scale", "modes", "shape")
+PARTS = ("shift", "scale", "composition", "shape")
 COMPONENTS = 32
 """Principal components that the mixture is fitted in."""
 CLUSTERS = 20

@@ -1,8 +1,14 @@
-"""Whether an ONNX file names other files, read from its bytes (protobuf, `onnx.proto`) before anything opens it."""
+"""ONNX files of strangers: opened by onnxruntime, from their bytes alone.
+
+An ONNX file is a graph of known operators; opening and running it runs no other code. It may name other files for its
+weights, though, and not every onnxruntime checks which: so a file that names any is refused, which is read from its
+bytes (protobuf, `onnx.proto`) before anything opens it.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 WITH_TENSORS = {
     "model": {7: "graph", 20: "training", 25: "function"},
@@ -21,6 +27,26 @@ DEEPEST = 100
 LENGTHS = {1: 8, 5: 4}
 """Bytes of values by their encoding, where it fixes them."""
 VARINT, BYTES = 0, 2
+
+
+def open_onnx(content: bytes, runtime: Any, threads: int) -> Any:
+    """The session of a model on the processor.
+
+    Args:
+        content: the bytes of the file.
+        runtime: the package onnxruntime.
+        threads: cores to use.
+
+    Raises:
+        ValueError: the model keeps its weights in other files, or is damaged. onnxruntime raises errors of its own.
+    """
+    options = runtime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.log_severity_level = 3  # errors only, which are raised too
+    options.add_session_config_entry("session.load_model_format", "ONNX")  # and not what the file says that it is
+    if names_other_files(content):
+        raise ValueError("it keeps its weights in other files")
+    return runtime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
 
 
 def names_other_files(content: bytes) -> bool:

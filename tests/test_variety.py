@@ -1,0 +1,73 @@
+"""Entropies of kernel matrices and sliced distances, against their definitions and plain cases."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from scipy.stats import wasserstein_distance
+
+from augface.errors import DataError, UsageError
+from augface.metrics.variety import novelty, sliced_wasserstein, vendi_score
+
+Matrix = npt.NDArray[np.float64]
+
+
+def normal(seed: int, rows: int = 60, dimension: int = 5) -> Matrix:
+    return np.random.default_rng(seed).standard_normal((rows, dimension))
+
+
+@pytest.mark.parametrize("rows", [4, 60])
+@pytest.mark.parametrize("order", [1.0, 2.0])
+def test_vendi_score_is_that_of_the_matrix_of_cosines(rows: int, order: float) -> None:
+    features = normal(0, rows)
+    unit = features / np.linalg.norm(features, axis=1)[:, None]
+    shares = np.linalg.eigvalsh(unit @ unit.T / rows)
+    shares = shares[shares > 1e-12]
+    entropy = -(shares * np.log(shares)).sum() if order == 1 else np.log((shares**order).sum()) / (1 - order)
+    assert vendi_score(features, order) == pytest.approx(np.exp(entropy), rel=1e-9)
+
+
+def test_vendi_score_counts_modes() -> None:
+    modes = np.eye(7)[np.arange(700) % 7] + 0.001 * normal(0, 700, 7)
+    assert vendi_score(modes) == pytest.approx(7, rel=0.01)
+    with pytest.raises(UsageError):
+        vendi_score(np.zeros((3, 2)))
+
+
+def test_novelty_has_the_eigenvalues_of_the_block_matrix() -> None:
+    real, fake = normal(0, 30), normal(1, 40) + 0.5
+    width, ratio = 2.0, 1.5
+
+    def kernel(first: Matrix, second: Matrix) -> Matrix:
+        squares = np.square(first[:, None] - second).sum(axis=2)
+        return np.exp(-squares / (2 * width**2)) / np.sqrt(len(first) * len(second))
+
+    cross = kernel(fake, real) * np.sqrt(ratio)
+    block = np.block([[kernel(fake, fake), cross], [-cross.T, -ratio * kernel(real, real)]])
+    values = np.linalg.eigvals(block).real
+    values = values[values > 1e-12]
+    found = novelty(real, fake, ratio, width)
+    assert found.share == pytest.approx(values.sum(), rel=1e-6)
+    assert found.score == pytest.approx(-(values * np.log(values / values.sum())).sum(), rel=1e-6)
+
+
+def test_novelty_names_the_mode_that_there_is_too_much_of() -> None:
+    real = np.concatenate([normal(0, 50), normal(1, 50) + 9]) / 5
+    fake = np.concatenate([normal(2, 10), normal(3, 90) + 9]) / 5
+    found = novelty(real, fake, bandwidth=1.0)
+    assert found.mode[10:].min() > found.mode[:10].max()
+    assert found.share > 3 * novelty(real, np.concatenate([normal(4, 50), normal(5, 50) + 9]) / 5, bandwidth=1.0).share
+
+
+def test_sliced_distance_of_unequal_sizes() -> None:
+    first, second = normal(0, 30, 1), normal(1, 45, 1) + 2
+    repeated = [np.repeat(side, times, axis=0) for side, times in ((first, 3), (second, 2))]
+    expected = float(np.square(np.sort(repeated[0], axis=0) - np.sort(repeated[1], axis=0)).mean())
+    assert sliced_wasserstein(first, second, np.random.default_rng(0), 3) == pytest.approx(expected)
+    assert expected >= wasserstein_distance(first[:, 0], second[:, 0]) ** 2
+
+
+def test_unlike_dimensions() -> None:
+    with pytest.raises(DataError, match="two spaces"):
+        novelty(normal(0), normal(1, 60, 4))

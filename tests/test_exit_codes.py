@@ -123,7 +123,19 @@ def test_what_is_wrong_is_an_exit_code_and_one_line(
 
 def test_every_command_is_tried_with_every_class_of_error_that_it_can_meet() -> None:
     met = {name: {code for words, code in CASES if words.split()[0] == name} for name in [*COMMANDS, "data"]}
-    reading = {"rebalance", "train", "sample", "vary", "edit", "evaluate", "report", "compare", "check", "detect", "data"}
+    reading = {
+        "rebalance",
+        "train",
+        "sample",
+        "vary",
+        "edit",
+        "evaluate",
+        "report",
+        "compare",
+        "check",
+        "detect",
+        "data",
+    }
     writing = {"demo", "rebalance", "train", "sample", "vary", "edit", "evaluate", "report", "compare", "check"}
     codes = {name: {2, *[3] * (name in reading), *[4] * (name in writing), *[5] * (name == "check")} for name in met}
     assert met == codes

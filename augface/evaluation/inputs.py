@@ -16,8 +16,8 @@ from augface.data.dataset import FaceDataset, resized
 from augface.data.sources import REAL, SYNTHETIC, of_source
 from augface.errors import DataError
 from augface.generators import load_generator
-from augface.runs import data_of_run
 from augface.generators.base import Generator
+from augface.runs import data_of_run
 from augface.seeds import derive_seed
 
 Faces = FaceDataset | str | Path | Pixels | Iterable[Any] | SizedIndexable

@@ -10,7 +10,7 @@ import pytest
 from augface.evaluation.advice import MOST, advise
 from augface.evaluation.verdict import decide
 from augface.evaluators.downstream import CEILING
-from augface.rebalancing.suggestions import main_reason, suggestions
+from augface.rebalancing.suggestions import main_reason, suggestions, without_training
 from augface.results import REBALANCING, Advice, Baseline, Measurement, Severity, Verdict
 from augface.results.severity import FAIL, WARN, severity
 
@@ -188,6 +188,17 @@ def test_copies_that_are_allowed_are_no_reason_to_refuse_faces() -> None:
     passed = {"attribute": 0.4, "copy": 0.0, "plausible": 0.9}
     assert main_reason(passed, copies_allowed=True) == "most often because they do not show what was requested (60%)"
     assert main_reason(passed, copies_allowed=False) == "most often because they are copies of training faces (100%)"
+
+
+def test_another_generator_does_not_inherit_the_settings_of_this_one() -> None:
+    found = healthy()
+    blobs(found)
+    numbers = list(found.values())
+    command = f"{COMMAND} --set channels=32 --generator cgan --set latent=8"
+    advice = advise(numbers, decide(numbers), command, longer="1h", suggestions=[without_training("parts", "parts")])
+    assert "--budget 1h" in advice[0].command
+    assert "needs no training" in advice[1].title
+    assert advice[1].command == f"{COMMAND} --generator parts"
 
 
 def test_the_same_command_is_given_once() -> None:

@@ -61,6 +61,8 @@ def advise(
 def _again(command: str, options: Mapping[str, str]) -> str:
     """The command with some options changed."""
     words = shlex.split(command)
+    if "--generator" in options:  # the settings of the other one are not its
+        words = [word for before, word in zip(["", *words], words, strict=False) if "--set" not in (before, word)]
     for name, value in options.items():
         if name not in words[:-1]:
             words += [name, ""]

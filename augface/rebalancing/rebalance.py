@@ -51,7 +51,7 @@ from augface.rebalancing.results import (
 )
 from augface.rebalancing.settings import MAX_DRAWS, RebalanceSettings
 from augface.rebalancing.strategy import FEW_POSITIVES, Strategy, SubgroupPlan, plan_subgroups
-from augface.rebalancing.suggestions import REASONS, main_reason, suggestions
+from augface.rebalancing.suggestions import REASONS, main_reason, suggestions, without_training
 from augface.results import REBALANCING, Artifact, Evaluation, Measurement, Verdict
 from augface.runs import CHECKPOINTS, Run, open_run
 from augface.seeds import derive_seed
@@ -536,6 +536,13 @@ def _measured(
                 added.accepted, plan.train, section=SAMPLES.key, real_images=context.show_real, seed=settings.seed
             ),
         ]
+    suggested = suggestions(own, copies_allowed=context.copies_on_purpose)
+    if verdict.decision == "do not use" and "trainable" in generator.capabilities:
+        suggested += [
+            without_training(name, entry.summary)
+            for name, entry in GENERATORS.entries().items()
+            if "composes" in entry.capabilities
+        ]
     longer, effort = _longer_training(plan, run.folder)
     return Evaluation(
         verdict=verdict,
@@ -545,7 +552,7 @@ def _measured(
             plan.command,
             longer=longer,
             effort=effort,
-            suggestions=suggestions(own, copies_allowed=context.copies_on_purpose),
+            suggestions=suggested,
         ),
         measurements=[*own, *findings.measurements],
         sections=[BALANCE, FILTERS, SAMPLES, *sections, TRAINING],

@@ -39,6 +39,18 @@ def main_reason(passed: Mapping[str, float], *, copies_allowed: bool) -> str:
     return f"most often because {REASONS[strictest]} ({1 - passed[strictest]:.0%})"
 
 
+def without_training(name: str, summary: str) -> Suggestion:
+    """To use another generator where one is not trained enough to be used.
+
+    Args:
+        name: a generator that needs no training.
+        summary: what it makes.
+    """
+    reason = f"It makes {summary}. They are ready at once and as sharp as real ones; and they show real people."
+    title = f"Or take a generator that needs no training, {name}"
+    return Suggestion(Urgency.USELESS + 1, title, reason, [], options={"--generator": name})
+
+
 def suggestions(measurements: Sequence[Measurement], *, copies_allowed: bool = False) -> list[Suggestion]:
     """Doubts about the labels, and what the filters refuse faces for, most of all.
 

@@ -4,6 +4,8 @@ asks.
     python experiments/scarcity.py celeba:/data/celeba --positives 50 --out runs/scarcity
     python experiments/scarcity.py celeba:/data/celeba --positives 50 --mode full --seeds 2 --out runs/scarcity
     python experiments/scarcity.py toy:16000 --positives 50 --budget 60k --out runs/scarcity
+    python experiments/scarcity.py celeba:/data/celeba --positives 50 --mode full --seeds 2 --generator composite \
+        --attrs Eyeglasses --out runs/scarcity
 
 Every draw keeps other positives (the rest is removed, not relabelled), trains another generator on them, and makes
 other faces; whatever is chosen is chosen on valid faces with as few positives in proportion. Held-out people are scored
@@ -38,7 +40,7 @@ from augface.features import create_feature_space
 from augface.features.base import Features
 from augface.features.extraction import features_of
 from augface.files import atomic_path, atomic_write
-from augface.generators import load_generator
+from augface.generators import GENERATORS, load_generator
 from augface.generators.base import Generator
 from augface.metrics.effects import LEVEL, Effect, paired_effect
 from augface.rebalancing.drawing import draw_accepted
@@ -49,7 +51,7 @@ from augface.seeds import derive_seed, random_generator
 CEILING = Arm("ceiling", "the real faces that were removed, added again", synthetic=1.0)
 FULL_ARMS = (
     *("plain", "oversampled", "flip and crop", "mixup"),
-    *("synthetic 25%", ALL, "synthetic first"),
+    *("synthetic 25%", ALL, "synthetic first", "duplicates"),
 )
 """Those that are trained in the full mode, which takes its time."""
 MADE = 2000
@@ -84,6 +86,7 @@ def main() -> None:
     parser.add_argument("--positives", type=int, help="of each attribute; all where not given")
     parser.add_argument("--draws", type=int, default=3)
     parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--generator", default="cgan", help="conditional, with a setting `balance`")
     parser.add_argument("--budget", default="120k", help="of each generator")
     parser.add_argument("--mode", choices=["frozen", "full"], default="frozen")
     parser.add_argument("--out", type=Path, required=True)
@@ -93,7 +96,9 @@ def main() -> None:
     asked = arguments.ask.split(",") if arguments.ask else attributes
     found: dict[str, list[list[Fold]]] = {name: [] for name in asked}
     for draw in range(arguments.draws):
-        study = Study(data, attributes, arguments.positives, draw, arguments.budget, arguments.out)
+        study = Study(
+            data, attributes, arguments.positives, draw, arguments.generator, arguments.budget, arguments.out
+        )
         for name in asked:
             found[name].append(study.folds(name, arguments.mode, arguments.seeds))
     count = arguments.positives or "all"
@@ -102,7 +107,7 @@ def main() -> None:
     results = {name: summary(folds, people) for name, folds in found.items()}
     for name, (text, _) in results.items():
         print(f"\n**{name}, {count} positives, {arguments.mode}, {arguments.data}**\n\n{text}", flush=True)
-    title = f"{arguments.data.split(':')[0]}-{count}-{arguments.mode}-{'-'.join(asked)}.json"
+    title = f"{arguments.data.split(':')[0]}-{count}-{arguments.mode}-{arguments.generator}-{'-'.join(asked)}.json"
     atomic_write(arguments.out / title, json.dumps({name: numbers for name, (_, numbers) in results.items()}, indent=1))
 
 
@@ -114,6 +119,7 @@ class Study:
     attributes: list[str]
     positives: int | None
     draw: int
+    made_by: str
     budget: str
     out: Path
 
@@ -126,14 +132,15 @@ class Study:
     @property
     def name(self) -> str:
         """Of the draw's folder."""
-        return f"{self.data.source.spec.split(':')[0]}-{self.positives or 'all'}-{self.draw}"
+        return f"{self.data.source.spec.split(':')[0]}-{self.positives or 'all'}-{self.draw}-{self.made_by}"
 
     def generator(self) -> Generator:
         """Trained on what is left, or read again."""
         folder = self.out / self.name / "generator"
         if (folder / "config.json").is_file():
             return load_generator(folder)
-        generator = augface.create_generator("cgan", balance=tuple(self.attributes), balance_share=0.1)
+        settings = {"balance_share": 0.1} if "trainable" in GENERATORS.entries()[self.made_by].capabilities else {}
+        generator = augface.create_generator(self.made_by, balance=tuple(self.attributes), **settings)
         generator.fit(self.left, budget=self.budget, seed=self.draw, run_dir=folder.parent, resume=True)
         generator.save(folder)
         return generator

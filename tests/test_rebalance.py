@@ -149,7 +149,7 @@ class TestWholeJob:
     def test_the_data_set_is_read_again(self, faces: FaceDataset, monkeypatch: pytest.MonkeyPatch) -> None:
         """Also where no run folder was given, from whatever holds faces, for as long as Python runs."""
         at_the_end: list[Any] = []
-        monkeypatch.setattr(rebalancing.atexit, "register", lambda *call, **more: at_the_end.append((call, more)))
+        monkeypatch.setattr("atexit.register", lambda *call, **more: at_the_end.append((call, more)))
         outcome = run(faces.to_hf(), None)
         for place in (outcome.run_dir, outcome.run_dir / "dataset", outcome.run_dir / "dataset" / "celeba"):
             again = load_data(place, size=32)

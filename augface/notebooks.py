@@ -8,6 +8,7 @@ the report (`augface.report.render`).
 from __future__ import annotations
 
 import base64
+import importlib
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -304,8 +305,7 @@ class Preview:
         """Show a row of faces, uint8 (H, W, 3), in place of the one before."""
         if not in_notebook():
             return
-        from IPython import display
-
+        display: Any = importlib.import_module("IPython.display")
         card = Card(
             title="Training",
             subtitle=f"{images_seen:,} images seen in {in_words(seconds)}",

@@ -147,7 +147,7 @@ def test_broken_files_are_left_out_on_both_sides_of_a_view(faces: FaceDataset, t
 
 def test_an_array_that_is_no_picture_is_refused(faces: FaceDataset) -> None:
     with pytest.raises(DataError, match="uint8"):
-        open_faces(faces, np.zeros((3, 4, 4)))  # type: ignore[arg-type]
+        open_faces(faces, np.zeros((3, 4, 4)))
 
 
 def test_labels_stay_with_their_faces_when_sizes_change(faces: FaceDataset) -> None:

@@ -298,7 +298,6 @@ class TestHuggingFace:
             identity=[0, 0, 1, 1, 2, 2],
             split=["train"] * 4 + ["test"] * 2,
             names=[f"{letter}.png" for letter in "abcdef"],
-            factors=pd.DataFrame({"age": np.arange(6) / 2}),
         )
         out = faces.to_hf()
         assert list(out) == ["train", "test"]

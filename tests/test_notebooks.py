@@ -10,14 +10,12 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
-import nbformat
 import numpy as np
 import pandas as pd
 import pytest
 from example_results import realistic_evaluation
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from nbclient import NotebookClient
 
 import augface
 from augface.data.dataset import Face, FaceDataset
@@ -151,7 +149,7 @@ def test_names_of_others_are_escaped(evaluation: Evaluation) -> None:
     generator = augface.create_generator("resample")
     generator.fit(data)
     for shown in (data, data[0], generator, nasty, compare({NASTY: nasty, "b": nasty})):
-        html = shown._repr_html_()  # type: ignore[attr-defined]
+        html = shown._repr_html_()
         assert "<img src=x" not in html
         assert "&lt;img src=x" in html
         html.encode()
@@ -230,9 +228,11 @@ for face in progress(iterable=data[:3], desc="looking"):
 
 
 def test_in_a_notebook(tmp_path: Path, cache_folder: Path) -> None:
+    nbformat: Any = pytest.importorskip("nbformat")
+    nbclient: Any = pytest.importorskip("nbclient")
     code = [nbformat.v4.new_code_cell(cell.strip()) for cell in CELLS.split("---")]
     notebook = nbformat.v4.new_notebook(cells=code)
-    client = NotebookClient(
+    client = nbclient.NotebookClient(
         notebook, timeout=300, kernel_name="python3", resources={"metadata": {"path": str(tmp_path)}}
     )
     root = str(Path(augface.__file__).resolve().parent.parent)

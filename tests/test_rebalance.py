@@ -77,7 +77,7 @@ def tiny_gan() -> Generator:
     return create_generator("cgan", **TINY)
 
 
-def run(faces: FaceDataset, run_dir: Path, **more: Any) -> RebalanceOutcome:
+def run(faces: Any, run_dir: Path | None, **more: Any) -> RebalanceOutcome:
     settings: dict[str, Any] = {
         "attr": TARGET,
         "generator": "resample",
@@ -146,8 +146,11 @@ class TestWholeJob:
         assert made[f"verified_{TARGET}"].between(0, 1).all()
         assert set(made["requested"]) == {TARGET}
 
-    def test_the_data_set_is_read_again(self, faces: FaceDataset, tmp_path: Path) -> None:
-        outcome = run(faces, tmp_path / "run")
+    def test_the_data_set_is_read_again(self, faces: FaceDataset, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Also where no run folder was given, from whatever holds faces, for as long as Python runs."""
+        at_the_end: list[Any] = []
+        monkeypatch.setattr("atexit.register", lambda *call, **more: at_the_end.append((call, more)))
+        outcome = run(faces.to_hf(), None)
         for place in (outcome.run_dir, outcome.run_dir / "dataset", outcome.run_dir / "dataset" / "celeba"):
             again = load_data(place, size=32)
             assert again.train is not None
@@ -158,6 +161,17 @@ class TestWholeJob:
                 assert real is not None
                 assert written is not None
                 assert np.array_equal(np.asarray(real.images), np.asarray(written.images))
+        balanced = outcome.data
+        assert balanced is not None
+        assert balanced.attributes.equals(again.attributes)
+        [(remove, options)] = [(call[0], more) for call, more in at_the_end if call[1:] == (outcome.run_dir.parent,)]
+        remove(outcome.run_dir.parent, **options)
+        assert not outcome.run_dir.exists()
+        assert np.array_equal(np.asarray(balanced.images), np.asarray(again.images)), "what was read stays usable"
+
+    def test_a_run_without_a_folder_cannot_be_resumed(self, faces: FaceDataset) -> None:
+        with pytest.raises(UsageError, match="resumed in its folder"):
+            run(faces, None, resume=True)
 
     def test_the_same_seed_gives_the_same_faces(self, faces: FaceDataset, tmp_path: Path) -> None:
         first, second, other = (

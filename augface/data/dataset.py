@@ -293,8 +293,9 @@ class FaceDataset:
     def to_hf(self) -> Any:
         """A `datasets.Dataset` of Hugging Face, or a `DatasetDict` where the data have splits.
 
-        Its columns are `image`, `file_name`, `identity`, one for each attribute, and what else is known.
-        `augface.load_data` reads it, and what its `save_to_disk` and `to_parquet` write.
+        Its columns are `image`, `file_name`, `identity` where it is known, and one for each attribute; `factors` stay
+        behind, as they could be taken for attributes. `augface.load_data` reads it, and what its `save_to_disk` and
+        `to_parquet` write.
 
         Raises:
             UsageError: the package `datasets` is not installed; it comes with `pip install 'augface[datasets]'`.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -52,9 +53,9 @@ def to_hugging_face(data: FaceDataset) -> Any:
         ) from error
 
     def table(faces: FaceDataset) -> Any:
-        frame = faces.to_frame().drop(columns=["split"], errors="ignore").rename(columns={"name": "file_name"})
+        frame = replace(faces, factors=None, split=None).to_frame().rename(columns={"name": "file_name"})
         if "image" in frame:
-            raise DataError("An attribute or factor is called `image`, as the column of images is. Rename it.")
+            raise DataError("An attribute is called `image`, as the column of images is. Rename it.")
         images = [{"bytes": _png(faces, row), "path": None} for row in range(len(faces))]
         features = {"image": datasets.Image()}
         columns: dict[str, Any] = {"image": images}

@@ -28,7 +28,7 @@ NEEDED = {
     "Load from Hugging Face": "datasets",
 }
 """Packages besides those that augface needs itself, clean-fid among them."""
-SIDE, COUNT = 24, 80
+SIDE, COUNT = 24, 48
 
 
 class SmallInception(FeatureSpace):

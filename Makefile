@@ -1,7 +1,8 @@
 # make demo    from a clone to a report on the built-in faces
 # make test    every check that the project has
+# make docs    the documentation, with the outputs of its tutorials, in docs/_build
 #
-# Both make the virtual environment VENV with PYTHON first, and find it done the second time.
+# All make the virtual environment VENV with PYTHON first, and find it done the second time.
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -12,7 +13,7 @@ PYTEST_FLAGS ?= -n 2
 BIN := $(VENV)/bin
 
 .DELETE_ON_ERROR:
-.PHONY: demo test
+.PHONY: demo docs test
 
 # A run that was interrupted goes on; one that is finished shows its results again. DEMO_OUT=runs/another starts anew.
 demo: $(VENV)/.installed
@@ -25,12 +26,21 @@ test: $(VENV)/.installed-test
 	$(BIN)/mypy
 	$(BIN)/pytest $(PYTEST_FLAGS)
 
+docs: $(VENV)/.installed-docs
+	$(BIN)/sphinx-build --builder html --fail-on-warning --keep-going --fresh-env docs docs/_build
+	$(BIN)/python docs/no_requests.py docs/_build
+	@echo "Open the documentation in a browser: docs/_build/index.html"
+
 $(VENV)/.installed: pyproject.toml | $(BIN)/pip
 	$(BIN)/pip install --editable '.[fast]'
 	@touch $@
 
 $(VENV)/.installed-test: pyproject.toml | $(BIN)/pip
 	$(BIN)/pip install --editable '.[test]'
+	@touch $@ $(VENV)/.installed
+
+$(VENV)/.installed-docs: pyproject.toml | $(BIN)/pip
+	$(BIN)/pip install --editable '.[docs]'
 	@touch $@ $(VENV)/.installed
 
 $(BIN)/pip:

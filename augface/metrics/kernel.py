@@ -105,7 +105,7 @@ def cmmd_estimate(
 ) -> KernelEstimate:
     """CMMD's distance with its standard error: of unit vectors, times 1,000 (Jayasumana et al. 2024, arXiv:2401.09603).
 
-    The kernel is exp(-|x - y|² / (2 · 10²)). The estimate is the biased one of the authors' code (Gretton et al. 2012,
+    The kernel is exp(-‖x - y‖² / (2 · 10²)). The estimate is the biased one of the authors' code (Gretton et al. 2012,
     eq. 5), in which each row is paired with itself too: at least 0, and above it even for two equal populations.
 
     Args:

@@ -92,7 +92,7 @@ class Measurement(_Record):
     n_fake: int | None = None
     space: str | None = None
     group: dict[str, bool] = Field(default_factory=dict)
-    """The subgroup of faces that the number is about, such as `{"Eyeglasses": True}`; empty for all faces."""
+    """The subgroup of faces that the number is about, as attributes with their values; empty for all faces."""
     arm: str | None = None
     """The arm of an experiment that the number is about: one of the training methods that are compared."""
     attribute: str | None = None

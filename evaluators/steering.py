@@ -72,13 +72,14 @@ class Steering(Evaluator):
             findings.skipped.append(self.skip(f"whether the person stays the same: {why}"))
         for name in names:
             turned = _turn(context, name)
-            findings.measurements += [
+            measured = [
                 _span(context, turned),
                 _right_way(context, turned),
                 _leakage(context, turned),
                 *([_identity(context, turned)] if with_identity else []),
                 _outside(context, turned),
             ]
+            findings.measurements.extend(measured)
             findings.artifacts.append(_picture(turned))
         return findings
 
@@ -93,7 +94,8 @@ class Steering(Evaluator):
             f"Turning {worst.attribute} on and off changes a face by {require(worst.value):.0%} of what separates real "
             "faces with it from those without."
         )
-        return [Suggestion(Urgency.WEAK + 2, "Train longer: requests hardly change a face", reason, [worst])]
+        title = "Train longer: requests hardly change a face"
+        return [Suggestion(Urgency.WEAK + 2, title, reason, [worst], train_longer=True)]
 
 
 @dataclass(frozen=True)

@@ -82,7 +82,7 @@ def main() -> None:
     seconds = (time.process_time() - started) / len(photos)
     tuned = apart(vectors(generator.render(codes)), own)
     nearer = tuned < np.median(mate_apart)
-    print(f"30 steps of tuning, {seconds:.2f} CPU-s a photo: {distances(tuned)}; nearer than the median pair of one ")
+    print(f"tuning, {seconds:.2f} CPU-s a photo: {distances(tuned)}; nearer than the median pair of one ")
     print(f"person: {share(nearer)}", flush=True)
 
     print("\n## Distance\n\n| d | identity distance | same person |\n|---|---|---|")

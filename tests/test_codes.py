@@ -18,7 +18,7 @@ from augface.cli import main
 from augface.data import load_data
 from augface.data.dataset import FaceDataset
 from augface.data.export.png import COMPOSITE as COMPOSITE_MARK
-from augface.data.sources import refuse_composites
+from augface.data.sources import refuse_photo_based
 from augface.data.toyfaces import load_toyfaces
 from augface.errors import DataError, UnknownNameError, UsageError
 from augface.generators import create_generator, load_generator
@@ -310,7 +310,7 @@ class TestCommands:
         faces = load_data(tmp_path / "a", size=16)
         assert faces.attribute("Smiling").all()
         with pytest.raises(UsageError, match=r"3 of 3 faces of .* were made from photos of people"):
-            refuse_composites(faces)
+            refuse_photo_based(faces)
 
     def test_edit_uses_what_the_run_folder_keeps(self, run: Path, tmp_path: Path, photo: Path, cgan: Generator) -> None:
         calibration(cgan).save(run / "steering.json")
@@ -364,7 +364,7 @@ class TestCommands:
         assert loaded.names.tolist() == ["ada-0.png", "ada-1.png"]
 
     def test_a_source_column_survives(self, photos: FaceDataset, tmp_path: Path) -> None:
-        write_steered(tmp_path / "out", photos, [{}] * 3, composite=[False, True, False])
+        write_steered(tmp_path / "out", photos, [{}] * 3, of_photo=[False, True, False])
         factors = load_data(tmp_path / "out", size=16).factors
         assert factors is not None
-        assert factors["source"].tolist() == ["synthetic", "composite", "synthetic"]
+        assert factors["source"].tolist() == ["synthetic", "photo-based", "synthetic"]

@@ -181,27 +181,28 @@ def test_the_section_has_the_registered_name_and_key_measures(name: str) -> None
     assert evaluator.section.key_measures
 
 
-class TestSteering:
-    @pytest.fixture(scope="class")
-    def of_all(self, context: Context) -> Context:
-        """One context for all generators, so that one judge is trained."""
-        return dataclasses.replace(context, targets=("Wearing_Hat",))
+@pytest.fixture(scope="module")
+def of_all(context: Context) -> Context:
+    """One context for all planted generators, so that one judge is trained."""
+    return dataclasses.replace(context)
 
-    def found(self, of_all: Context, generator: Planted) -> dict[str, Measurement]:
+
+class TestSteering:
+    def found(self, of_all: Context, generator: Planted, target: str = "Wearing_Hat") -> dict[str, Measurement]:
         of_all.judge  # noqa: B018
-        context = dataclasses.replace(of_all, generator=generator)
+        context = dataclasses.replace(of_all, generator=generator, targets=(target,))
         for name in ("judge", "_features", "_judged", "_spaces"):
             context.__dict__[name] = getattr(of_all, name)
         return {one.name: one for one in EVALUATORS.get("steering")().evaluate(context).measurements}
 
     def test_a_planted_edit_is_found_whole_and_alone(self, of_all: Context) -> None:
         found = self.found(of_all, Planted({"Wearing_Hat": "hat"}))
-        span, leakage = found["edit_span"], found["edit_leakage"]
-        assert span.value is not None
-        assert 0.6 < span.value < 1.5
+        span = found["edit_span"]
+        assert span.low is not None
+        assert span.high is not None
+        assert 0.3 < span.low < 1 < span.high
         assert span.verdict == "pass"
         assert (found["edit_right_way"].value or 0) > 0.9
-        assert leakage.verdict == "pass"
 
     def test_a_generator_that_takes_no_notice_fails(self, of_all: Context) -> None:
         found = self.found(of_all, Planted({"Wearing_Hat": ""}))
@@ -210,10 +211,15 @@ class TestSteering:
         suggestions = EVALUATORS.get("steering").suggestions(list(found.values()))
         assert "Wearing_Hat" in suggestions[0].reason
 
-    def test_a_planted_leakage_is_named(self, of_all: Context) -> None:
-        leakage = self.found(of_all, Planted({"Wearing_Hat": "hat"}, leaked="glasses"))["edit_leakage"]
-        assert leakage.found == {"seen": "Eyeglasses"}
-        assert leakage.verdict == "warn"
+    def test_a_planted_leakage_is_seen(self, of_all: Context) -> None:
+        clean, leaky = (
+            self.found(of_all, Planted({TARGET: "masculinity"}, leaked), TARGET)["edit_leakage"]
+            for leaked in ("", "hat")
+        )
+        assert clean.value is not None
+        assert leaky.value is not None
+        assert leaky.value > clean.value + 0.5
+        assert leaky.verdict == "warn"
 
     def test_without_a_generator_at_hand_it_is_skipped(self, of_all: Context) -> None:
         for generator in (None, create_generator("resample")):

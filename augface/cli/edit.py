@@ -28,7 +28,7 @@ def edit(
     strength: Annotated[str, Parameter(allow_leading_hyphen=True)] = "-1,0,1",
     out: Path,
     data: str | None = None,
-    steps: int = 30,
+    steps: int = 50,
     seed: int = 0,
     dry_run: bool = False,
 ) -> None:
@@ -89,7 +89,7 @@ def edit(
             parts.append(replace(part, names=np.array(names)))
             notes += [{"generator": generator.name, "attribute": attr, "strength": one, "seed": seed}] * len(part)
         edited = concatenate(parts, spec=generator.name)
-        table = write_steered(out, edited, notes, composite=[bool(photos)] * len(edited))
+        table = write_steered(out, edited, notes, of_photo=[bool(photos)] * len(edited))
     print_paths({"faces": out, "labels": table})
 
 

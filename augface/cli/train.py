@@ -33,7 +33,7 @@ def train(
     logger: list[str] | None = None,
     resume: bool = False,
     device: str | None = None,
-    allow_composites: bool = False,
+    allow_photo_based: bool = False,
     dry_run: bool = False,
 ) -> None:
     """Train a generator on the train split of a data set, for `augface sample` to make faces with.
@@ -50,7 +50,7 @@ def train(
         logger: Also log curves and previews to tensorboard, wandb, mlflow or trackio. Repeat it, or put commas between.
         resume: Go on with the run that is in the run folder.
         device: Where networks compute: cpu, cuda or cuda:1. A GPU where there is one, if not given.
-        allow_composites: Learn from faces, too, that `augface vary` or `edit` made from photos of people.
+        allow_photo_based: Learn from faces, too, that `augface vary` or `edit` made from photos of people.
         dry_run: Say what would be done and what it would cost, and stop.
     """
     from augface.generators import GENERATORS
@@ -66,15 +66,15 @@ def train(
     chosen = parse_settings(settings or [])
 
     from augface.data import load_data, preview_data
-    from augface.data.sources import refuse_composites
+    from augface.data.sources import refuse_photo_based
     from augface.generators import create_generator
     from augface.training.run import train_run
 
     model = create_generator(generator, **chosen)
     with when_interrupted("the images read so far are kept in the cache; the same command goes on from there."):
         faces = preview_data(data, size=size) if dry_run else load_data(data, size=size)
-    if not allow_composites:
-        refuse_composites(faces)
+    if not allow_photo_based:
+        refuse_photo_based(faces)
     learnt = faces.train if faces.train is not None else faces
     say(f"Train {generator} on {len(learnt):,} faces of {faces.source.spec}, {faces.size} x {faces.size} pixels.")
     cost = f"{budget} of training" if "trainable" in model.capabilities else "no training, some seconds"

@@ -22,7 +22,7 @@ def vary(
     same_person: bool = False,
     other_person: bool = False,
     where: list[str] | None = None,
-    steps: int = 30,
+    steps: int = 50,
     seed: int = 0,
     dry_run: bool = False,
 ) -> None:
@@ -74,5 +74,5 @@ def vary(
         faces = vary_photo(generator, face, codes, n, distance=distance, person=person, where=wanted, seed=seed)
         about = {"generator": generator.name, "made_from": "a photo", "seed": seed}
         factors = [] if faces.factors is None else faces.factors.to_dict("records")
-        table = write_steered(out, faces, [{**about, **row} for row in factors], composite=[True] * len(faces))
+        table = write_steered(out, faces, [{**about, **row} for row in factors], of_photo=[True] * len(faces))
     print_paths({"faces": out, "labels": table})

@@ -12,7 +12,7 @@ from augface.errors import UsageError
 REAL = ("real",)
 SYNTHETIC = ("synthetic", "resampled")
 """What the column `source` of a data set that augface wrote says of faces that are not real ones."""
-COMPOSITE = "composite"
+PHOTO_BASED = "photo-based"
 """What it says of faces that were made from a photo of somebody."""
 
 log = logging.getLogger("augface")
@@ -29,7 +29,7 @@ def of_source(faces: FaceDataset, wanted: tuple[str, ...]) -> FaceDataset:
     return faces.select(chosen)
 
 
-def refuse_composites(faces: FaceDataset) -> None:
+def refuse_photo_based(faces: FaceDataset) -> None:
     """Refuse to learn from faces that were made from photos of people, who may not have agreed to it.
 
     Raises:
@@ -37,12 +37,12 @@ def refuse_composites(faces: FaceDataset) -> None:
     """
     if faces.factors is None or "source" not in faces.factors:
         return
-    count = int((faces.factors["source"] == COMPOSITE).sum())
+    count = int((faces.factors["source"] == PHOTO_BASED).sum())
     if count:
         raise UsageError(
             f"{count:,} of {len(faces):,} faces of {faces.source.spec} were made from photos of people (source "
-            f"{COMPOSITE}), so nothing is trained on them. Where those people agree, `augface train "
-            "--allow-composites` does it."
+            f"{PHOTO_BASED}), so nothing is trained on them. Where those people agree, `augface train "
+            "--allow-photo-based` does it."
         )
 
 

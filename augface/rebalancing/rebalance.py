@@ -18,7 +18,7 @@ from augface.data import load_data
 from augface.data.dataset import SPLITS, FaceDataset, concatenate
 from augface.data.export.writer import CARD, Manifest, describe_dataset
 from augface.data.groups import Subgroup
-from augface.data.sources import refuse_composites
+from augface.data.sources import refuse_photo_based
 from augface.data.splits import identity_overlap, with_splits
 from augface.data.stored import read_faces, write_faces
 from augface.downstream.full import check_network
@@ -248,7 +248,7 @@ def plan_rebalance(
 ) -> Plan:
     """What `rebalance` with these arguments would do, with rough costs; checks the arguments on the way."""
     data = load_data(data)
-    refuse_composites(data)
+    refuse_photo_based(data)
     data = _create(generator, [], generator_settings or {}).prepared(with_splits(data, seed))
     external_test = None if external_test is None else load_data(external_test)
     attributes, strata = ([data.attribute_name(name) for name in _names(names)] for names in (attr, within))

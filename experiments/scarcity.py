@@ -96,9 +96,7 @@ def main() -> None:
     asked = arguments.ask.split(",") if arguments.ask else attributes
     found: dict[str, list[list[Fold]]] = {name: [] for name in asked}
     for draw in range(arguments.draws):
-        study = Study(
-            data, attributes, arguments.positives, draw, arguments.generator, arguments.budget, arguments.out
-        )
+        study = Study(data, attributes, arguments.positives, draw, arguments.generator, arguments.budget, arguments.out)
         for name in asked:
             found[name].append(study.folds(name, arguments.mode, arguments.seeds))
     count = arguments.positives or "all"

@@ -48,6 +48,7 @@ class Composite(Generator):
 
     name: ClassVar[str] = "composite"
     capabilities: ClassVar[frozenset[str]] = frozenset({"conditional", "copies", "composes"})
+    source: ClassVar[str] = "composed"
     Config: ClassVar[type[GeneratorConfig]] = CompositeConfig
     config: CompositeConfig
 

@@ -20,6 +20,7 @@ class Resample(Generator):
 
     name: ClassVar[str] = "resample"
     capabilities: ClassVar[frozenset[str]] = frozenset({"conditional", "copies"})
+    source: ClassVar[str] = "resampled"
 
     def fit(
         self,

@@ -190,7 +190,7 @@ def test_the_command_writes_faces_and_refuses_the_rest(
     exif[0x0112] = 6
     photo.transpose(Image.Transpose.ROTATE_90).save(folder / "turned.jpg", exif=exif, quality=95)
     photo.save(folder / "more" / "turned.png")
-    (folder / "generated.png").write_bytes(encode_png(np.asarray(photo), {}, synthetic=True))
+    (folder / "generated.png").write_bytes(encode_png(np.asarray(photo), {}, source="synthetic"))
     cat().save(folder / "cat.png")
     (folder / "broken.jpg").write_bytes((folder / "turned.jpg").read_bytes()[:3000])
     assert main(["align", str(folder), str(tmp_path / "none.png"), "--out", str(out), "--size", "32"]) == 3

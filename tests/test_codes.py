@@ -17,7 +17,7 @@ import augface
 from augface.cli import main
 from augface.data import load_data
 from augface.data.dataset import FaceDataset
-from augface.data.export.png import COMPOSITE as COMPOSITE_MARK
+from augface.data.export.png import TYPES
 from augface.data.sources import refuse_photo_based
 from augface.data.toyfaces import load_toyfaces
 from augface.errors import DataError, UnknownNameError, UsageError
@@ -306,7 +306,7 @@ class TestCommands:
         files = sorted(path.name for path in (tmp_path / "a").iterdir())
         assert files == ["ada-000.png", "ada-001.png", "ada-002.png", "metadata.csv"]
         assert all((tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes() for name in files)
-        assert COMPOSITE_MARK.encode() in (tmp_path / "a" / "ada-000.png").read_bytes()
+        assert TYPES["photo-based"].encode() in (tmp_path / "a" / "ada-000.png").read_bytes()
         faces = load_data(tmp_path / "a", size=16)
         assert faces.attribute("Smiling").all()
         with pytest.raises(UsageError, match=r"3 of 3 faces of .* were made from photos of people"):
@@ -318,9 +318,9 @@ class TestCommands:
         assert main([*words, "-n", "2", "--out", str(tmp_path / "e")]) == 0
         names = sorted(path.name for path in (tmp_path / "e").glob("*.png"))
         assert names == sorted(f"00000{row}-Smiling-{by}.png" for row in (0, 1) for by in ("-1", "0", "0.5"))
-        assert COMPOSITE_MARK.encode() not in (tmp_path / "e" / names[0]).read_bytes()
+        assert TYPES["photo-based"].encode() not in (tmp_path / "e" / names[0]).read_bytes()
         assert main([*words, str(photo), "--steps", "1", "--out", str(tmp_path / "p")]) == 0
-        assert COMPOSITE_MARK.encode() in (tmp_path / "p" / "ada-Smiling-0.png").read_bytes()
+        assert TYPES["photo-based"].encode() in (tmp_path / "p" / "ada-Smiling-0.png").read_bytes()
 
     @pytest.mark.parametrize(
         ("words", "code", "said"),

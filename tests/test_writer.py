@@ -19,7 +19,7 @@ from augface.data import load_data
 from augface.data.dataset import FaceDataset
 from augface.data.export import layout, writer
 from augface.data.export.naming import class_names, safe_names
-from augface.data.export.png import TRAINED_ALGORITHMIC_MEDIA
+from augface.data.export.png import TYPES
 from augface.data.export.writer import Manifest, write_dataset
 from augface.data.readers.celeba import CITATION, TERMS
 from augface.errors import DataError, OutputError, UnknownNameError
@@ -231,13 +231,13 @@ def test_croissant_says_what_neurips_2026_requires_of_responsible_use_and_proven
 
 def test_made_faces_carry_the_mark_and_real_ones_never(written: Manifest) -> None:
     for path, source in written.table[["path", "source"]].itertuples(index=False):
-        assert (TRAINED_ALGORITHMIC_MEDIA.encode() in (written.directory / path).read_bytes()) == (source != "real")
+        assert (TYPES["synthetic"].encode() in (written.directory / path).read_bytes()) == (source != "real")
     path = written.directory / written.table["path"].iloc[30]
     with Image.open(path) as image:
         packet = ElementTree.fromstring(image.info["XML:com.adobe.xmp"])
     (description,) = packet.iter("{http://www.w3.org/1999/02/22-rdf-syntax-ns#}Description")
     mark = "{http://iptc.org/std/Iptc4xmpExt/2008-02-29/}DigitalSourceType"
-    assert description.attrib[mark] == TRAINED_ALGORITHMIC_MEDIA
+    assert description.attrib[mark] == f"http://cv.iptc.org/newscodes/digitalsourcetype/{TYPES['synthetic']}"
     assert note(path) == {
         "source": "synthetic",
         "generator": "cgan",
@@ -252,7 +252,7 @@ def test_made_faces_carry_the_mark_and_real_ones_never(written: Manifest) -> Non
 
 def test_faces_of_the_control_are_not_marked_as_made(real: FaceDataset, made: FaceDataset, tmp_path: Path) -> None:
     settings = {**GENERATOR, "generator": "resample"}
-    manifest = write_dataset(tmp_path / "out", real, made, target=["Eyeglasses"], learnt=False, **settings)  # type: ignore[arg-type]
+    manifest = write_dataset(tmp_path / "out", real, made, target=["Eyeglasses"], source="resampled", **settings)  # type: ignore[arg-type]
     path = manifest.directory / manifest.table["path"].iloc[30]
     assert b"trainedAlgorithmicMedia" not in path.read_bytes()
     assert note(path)["source"] == manifest.table["source"].iloc[30] == "resampled"

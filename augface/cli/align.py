@@ -111,7 +111,7 @@ def _write(faces: list[AlignedFace], name: str, content: bytes | str, like: str,
         file = next(file for file in _file_names(stem) if not (folder / file).exists())
         points = face.points.round(1)
         note = {"photo": Path(name).name, "like": like, "points": points.tolist()}
-        (folder / file).write_bytes(encode_png(face.pixels, note, synthetic=is_marked(content)))
+        (folder / file).write_bytes(encode_png(face.pixels, note, source="synthetic" if is_marked(content) else "real"))
         places = {
             f"{point}_{axis}": value
             for point, pair in zip(POINTS, points, strict=True)

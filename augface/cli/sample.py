@@ -117,9 +117,8 @@ def _pngs(faces: FaceDataset, generator: Generator) -> list[bytes]:
 
     from augface.data.export.png import encode_png
 
-    synthetic = "copies" not in generator.capabilities  # real faces over again must not be marked as synthetic
     notes: list[dict[Any, Any]] = [{}] * len(faces) if faces.factors is None else faces.factors.to_dict("records")
     return [
-        encode_png(image, {"generator": generator.name, **note}, synthetic=synthetic)
+        encode_png(image, {"generator": generator.name, **note}, source=generator.source)
         for image, note in zip(np.asarray(faces.images), notes, strict=True)
     ]

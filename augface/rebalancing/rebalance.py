@@ -480,7 +480,7 @@ def _dataset(plan: Plan, run: Run, generator: Generator, added: FaceDataset) -> 
         generator=generator.name,
         generator_hash=generator.fingerprint,
         seed=plan.settings.seed,
-        learnt="copies" not in generator.capabilities,
+        source=generator.source,
     )
     run.stage(DATASET, "writing the data set", lambda place: manifest.write(place, plan.data, added), changing=[CARD])
     return manifest

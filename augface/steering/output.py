@@ -29,11 +29,12 @@ def write_steered(
     """
     with atomic_path(out) as folder:
         folder.mkdir()
-        rows = zip(map(str, faces.names), np.asarray(faces.images), notes, of_photo, strict=True)
-        for name, image, note, mark in rows:
-            (folder / name).write_bytes(encode_png(image, note, synthetic=True, of_photo=mark))
+        sources = [PHOTO_BASED if mark else "synthetic" for mark in of_photo]
+        rows = zip(map(str, faces.names), np.asarray(faces.images), notes, sources, strict=True)
+        for name, image, note, source in rows:
+            (folder / name).write_bytes(encode_png(image, note, source=source))
         table = faces.attributes.astype("Int8")
         table.insert(0, "file_name", faces.names)
-        table.insert(1, "source", [PHOTO_BASED if mark else "synthetic" for mark in of_photo])
+        table.insert(1, "source", sources)
         (folder / "metadata.csv").write_text(csv_text(table), encoding="utf-8", newline="")
     return out / "metadata.csv"

@@ -19,6 +19,7 @@ from augface.data.readers.celeba import read_celeba
 from augface.data.readers.containers import UnreadableFile
 from augface.data.readers.folder import read_folder
 from augface.data.readers.listing import Listing
+from augface.data.sources import REAL, SYNTHETIC
 from augface.errors import DataError
 from augface.generators import load_generator
 from augface.seeds import derive_seed, random_generator
@@ -30,8 +31,6 @@ LARGEST = 512
 TOY_FACES = 1000
 TOY_SIZE = 128
 HELD_OUT = ("valid", "test")
-SOURCES = {True: ("real",), False: ("synthetic", "resampled")}
-"""What the column `source` of a data set that augface wrote says of real faces and of others."""
 CELEBA_SIZES = {(178, 218), (89, 109)}
 
 log = logging.getLogger("augface")
@@ -170,7 +169,7 @@ def open_source(spec: str, *, real: bool, most: int, crop: Crop | None = None, s
 def _wanted(listing: Listing, *, real: bool) -> Listing:
     """Of real faces those that no generator has learnt from, as far as splits and sources tell."""
     if listing.factors is not None and "source" in listing.factors:
-        mask = listing.factors["source"].isin(SOURCES[real]).to_numpy(dtype=np.bool_)
+        mask = listing.factors["source"].isin(REAL if real else SYNTHETIC).to_numpy(dtype=np.bool_)
         if mask.any():
             listing = listing.select(mask)
     if real and listing.split is not None:

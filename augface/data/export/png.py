@@ -1,8 +1,7 @@
 """What a face says of itself inside its PNG file, so that it stays true when the file travels alone.
 
-Synthetic faces carry the IPTC digital source type `trainedAlgorithmicMedia` (those made from a photo
-`compositeWithTrainedAlgorithmicMedia`) as XMP, which search engines, social
-networks and picture editors read, and every face carries a JSON text `augface`. Real faces never carry the mark.
+Its IPTC digital source type stands in it as XMP, which search engines, social networks and picture editors read, and
+every face carries a JSON text `augface`. Real faces never carry the mark.
 """
 
 from __future__ import annotations
@@ -15,18 +14,18 @@ from typing import Any
 
 from augface.arrays import Pixels
 
-TRAINED_ALGORITHMIC_MEDIA = "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
-"""IPTC NewsCodes, digital source type: media made by a trained model."""
-COMPOSITE = "http://cv.iptc.org/newscodes/digitalsourcetype/compositeWithTrainedAlgorithmicMedia"
-"""The same: media in which a trained model changed or added to a picture of the real world."""
-
-MARKS = ("trainedAlgorithmicMedia", "compositeWithTrainedAlgorithmicMedia")
-"""The last words of the source types that a trained model had a part in."""
+TYPES = {
+    "synthetic": "trainedAlgorithmicMedia",
+    "photo-based": "compositeWithTrainedAlgorithmicMedia",
+    "composed": "compositeCapture",
+}
+"""Of a face's source the type among the IPTC NewsCodes: made by a trained model, made by one from a photo of the real
+world, put together from such photos."""
 
 XMP = """<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>\
 <x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">\
 <rdf:Description rdf:about="" xmlns:Iptc4xmpExt="http://iptc.org/std/Iptc4xmpExt/2008-02-29/" \
-Iptc4xmpExt:DigitalSourceType="DIGITAL_SOURCE_TYPE"/>\
+Iptc4xmpExt:DigitalSourceType="http://cv.iptc.org/newscodes/digitalsourcetype/TYPE"/>\
 </rdf:RDF></x:xmpmeta><?xpacket end="r"?>"""
 """The XMP packet of a synthetic face, in which the type is filled in."""
 
@@ -34,22 +33,20 @@ COMPRESSION = {"compress_level": 1, "compress_type": zlib.Z_RLE}
 """The fastest that packs at all: against Pillow's default, half the time for 64x64 photographs at the same size."""
 
 
-def encode_png(pixels: Pixels, note: Mapping[str, Any], *, synthetic: bool, of_photo: bool = False) -> bytes:
+def encode_png(pixels: Pixels, note: Mapping[str, Any], *, source: str) -> bytes:
     """One face as the bytes of a PNG file.
 
     Args:
         pixels: uint8, (H, W, 3), RGB.
         note: what the text chunk `augface` says, as JSON.
-        synthetic: whether a model generated the face; only then it carries the mark.
-        of_photo: whether it was generated from a photo of somebody, which the mark then says.
+        source: what the face is, as in the column `source` of a data set; those in `TYPES` are marked.
     """
     from PIL import Image
     from PIL.PngImagePlugin import PngInfo
 
     chunks = PngInfo()
-    if synthetic:
-        kind = COMPOSITE if of_photo else TRAINED_ALGORITHMIC_MEDIA
-        chunks.add_itxt("XML:com.adobe.xmp", XMP.replace("DIGITAL_SOURCE_TYPE", kind))
+    if source in TYPES:
+        chunks.add_itxt("XML:com.adobe.xmp", XMP.replace("TYPE", TYPES[source]))
     chunks.add_text("augface", json.dumps(note, separators=(",", ":")))
     buffer = io.BytesIO()
     Image.fromarray(pixels).save(buffer, "PNG", pnginfo=chunks, **COMPRESSION)
@@ -57,5 +54,5 @@ def encode_png(pixels: Pixels, note: Mapping[str, Any], *, synthetic: bool, of_p
 
 
 def is_marked(content: bytes | str) -> bool:
-    """Whether the bytes of an image file say anywhere that a trained model made it, or a part of it."""
-    return isinstance(content, bytes) and any(mark.encode() in content for mark in MARKS)
+    """Whether the bytes of an image file say anywhere that it is no photo of the real world as it was taken."""
+    return isinstance(content, bytes) and any(mark.encode() in content for mark in TYPES.values())

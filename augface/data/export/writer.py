@@ -82,7 +82,7 @@ def write_dataset(
     generator: str,
     generator_hash: str,
     seed: int,
-    learnt: bool = True,
+    source: str = "synthetic",
     card: Mapping[str, CardValue] | None = None,
     terms: str | None = None,
 ) -> Manifest:
@@ -100,8 +100,7 @@ def write_dataset(
         generator: the generator's name.
         generator_hash: its fingerprint.
         seed: of the whole job; a synthetic face's own, where its factors give none.
-        learnt: whether a trained model generated the faces. Those that are real faces over again, as the control
-            `resample` gives them, are called `resampled` and carry no mark of synthetic media.
+        source: what the added faces are: `synthetic`, or what else their generator's `source` says.
         card: what else README.md says: `verdict` (a sentence), `yields` (a mapping), and any other facts by name.
         terms: the terms of use of the real faces, where their source does not know them.
 
@@ -118,7 +117,7 @@ def write_dataset(
         generator=generator,
         generator_hash=generator_hash,
         seed=seed,
-        learnt=learnt,
+        source=source,
         terms=terms,
     )
     if manifest.directory.exists() and not (manifest.directory / "croissant.json").is_file():
@@ -136,7 +135,7 @@ def describe_dataset(
     generator: str,
     generator_hash: str,
     seed: int,
-    learnt: bool = True,
+    source: str = "synthetic",
     terms: str | None = None,
 ) -> Manifest:
     """What `write_dataset` would write; nothing is written."""
@@ -149,7 +148,7 @@ def describe_dataset(
             f"Synthetic faces are {synthetic.images.shape[1:]}, real ones {real.images.shape[1:]}: sizes must agree."
         )
     names = safe_names(real.attributes.columns, taken=[*COLUMNS, "path", "image"])  # `image` is what Hugging Face adds
-    table = _describe(real, synthetic, target, names, "synthetic" if learnt else "resampled", generator_hash, seed)
+    table = _describe(real, synthetic, target, names, source, generator_hash, seed)
     summary = _summarise(
         table, real, target, names, generator=generator, generator_hash=generator_hash, seed=seed, terms=terms
     )
@@ -228,7 +227,7 @@ def _write_images(
         pixels = real.images[start : start + BATCH]
         for row, face in enumerate(pixels, start):
             note = {"source": "real", "original_name": str(real.names[row])}
-            (directory / paths[row]).write_bytes(encode_png(face, note, synthetic=False))
+            (directory / paths[row]).write_bytes(encode_png(face, note, source="real"))
         return len(pixels)
 
     def write_synthetic(start: int) -> int:
@@ -236,7 +235,7 @@ def _write_images(
         first = len(real) + start
         notes = _notes(table.iloc[first : first + len(pixels)], generator)
         for row, (face, note) in enumerate(zip(pixels, notes, strict=True), first):
-            (directory / paths[row]).write_bytes(encode_png(face, note, synthetic=note["source"] == "synthetic"))
+            (directory / paths[row]).write_bytes(encode_png(face, note, source=note["source"]))
         return len(pixels)
 
     jobs = [

@@ -152,9 +152,9 @@ def readme(summary: Summary, card: Mapping[str, CardValue]) -> str:
         PERCEIVED,
         "`source` says `real`, `synthetic`, `resampled` (a real face over again), or `composed` (of parts of real "
         "ones). Synthetic and composed faces carry an IPTC mark inside their files, and all faces a text chunk "
-        "`augface`. `requested` is what was requested of the generator, `verified` what a classifier saw. A blank is not "
-        "known. CelebA's own files have 0 for a label that is not known, which many readers take for no, and a negative "
-        "identity for a synthetic face, which is nobody.",
+        "`augface`. `requested` is what was requested of the generator, `verified` what a classifier saw. A blank is "
+        "not known. CelebA's own files have 0 for a label that is not known, which many readers take for no, and a "
+        "negative identity for a synthetic face, which is nobody.",
         *_renamed(summary),
         "## How to read it",
         _how_to_read(summary),

@@ -194,9 +194,9 @@ class TestHolders:
             augface.load_data(itertools.repeat(PIXELS[0]))
 
     def test_both_sides_of_an_evaluation(self) -> None:
-        real, synthetic, train = open_faces(DataLoader(CelebA(), batch_size=4), iter(PICTURES), stream())
-        assert train is not None
-        for faces in (real, synthetic, train):
+        opened = open_faces(DataLoader(CelebA(), batch_size=4), iter(PICTURES), stream())
+        assert opened.train is not None
+        for faces in (opened.real, opened.synthetic, opened.train):
             assert (pixels(faces) == PIXELS).all()
 
 

@@ -98,7 +98,7 @@ class FaceDataset:
     >>> from augface import load_data
     >>> data = load_data("toy:200")
     >>> data.train
-    FaceDataset(100 faces of 64 x 64 from toy:200; train 100; 24 attributes: Bald, Bangs, Black_Hair, …; 21 people)
+    FaceDataset(100 faces of 64 x 64 from toy:200; train 100; 24 attributes: Bald, Bangs, Black_Hair, …; 23 people)
     >>> data[-1].name, len(data[:10]), len(data[data.attributes["Bald"]])
     ('000199.png', 10, 5)
     >>> sum(face.labels["Bald"] for face in data)

@@ -40,3 +40,9 @@ def test_a_tutorial_runs_from_top_to_bottom(name: str, tmp_path: Path, monkeypat
     namespace: dict[str, Any] = {}
     for number, code in enumerate([hurried, *rest]):
         exec(compile(code, f"{name}.md, cell {number}", "exec"), namespace)
+
+
+def test_every_page_is_in_the_table_of_contents() -> None:
+    listed = set(re.findall(r"^([\w/]+)$", (DOCS / "index.md").read_text(encoding="utf-8"), re.MULTILINE))
+    pages = {path.relative_to(DOCS).with_suffix("").as_posix() for path in [*DOCS.glob("*.md"), *DOCS.glob("*/*.md")]}
+    assert {page for page in pages if not page.startswith(("_build", "jupyter_execute"))} == listed | {"index"}

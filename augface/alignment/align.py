@@ -114,8 +114,8 @@ def faces_in(
 
 
 def _contents(photos: Photos) -> Iterator[tuple[str, bytes | str | Pixels]]:
-    several = isinstance(photos, list | tuple) or getattr(photos, "ndim", 0) == 4
-    for number, photo in enumerate(photos if several else [photos]):
+    several: Any = photos if isinstance(photos, list | tuple) or getattr(photos, "ndim", 0) == 4 else [photos]
+    for number, photo in enumerate(several):
         if isinstance(photo, str | Path):
             yield from picture_files([Path(photo).expanduser()])
         else:

@@ -53,7 +53,8 @@ def numbers(model: openvino.Model, network: torch.nn.Module) -> dict[str, torch.
 
 
 def main(wheel: str, out: Path = WEIGHTS) -> None:
-    state, models = {}, {}
+    state: dict[str, torch.Tensor] = {}
+    models = {}
     modules = {"detector": BlazeFace(), "mesh": FaceMesh()}
     with tempfile.TemporaryDirectory() as folder, zipfile.ZipFile(wheel) as archive:
         for name, member in FILES.items():

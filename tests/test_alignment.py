@@ -44,7 +44,8 @@ def photo(faces: list[Image.Image]) -> Image.Image:
 @pytest.fixture(scope="module")
 def expected(faces: list[Image.Image]) -> Floats64:
     """Where the points of the face in the photo are."""
-    return find_faces(faces[0])[0].points + np.array([150.0, 80.0])
+    points: Floats64 = find_faces(faces[0])[0].points + np.array([150.0, 80.0])
+    return points
 
 
 def test_the_networks_give_what_mediapipe_gives() -> None:
@@ -93,7 +94,7 @@ def test_a_crop_shows_the_photo_without_aliasing_and_reflects_it() -> None:
 
 @pytest.mark.parametrize("turns", range(4))
 def test_a_face_is_found_however_the_photo_is_turned(photo: Image.Image, expected: Floats64, turns: int) -> None:
-    turned = Image.fromarray(np.ascontiguousarray(np.rot90(photo, turns)))
+    turned = Image.fromarray(np.ascontiguousarray(np.rot90(np.asarray(photo), turns)))
     upright, face = align_photo(photo), align_photo(turned)
     assert np.abs(upright.points - expected).max() < 4
     assert abs(face.pixels.astype(int) - upright.pixels).mean() < 6

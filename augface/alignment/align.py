@@ -114,9 +114,8 @@ def faces_in(
 
 
 def _contents(photos: Photos) -> Iterator[tuple[str, bytes | str | Pixels]]:
-    if not isinstance(photos, list | tuple):
-        photos = list(photos) if getattr(photos, "ndim", 0) == 4 else [photos]
-    for number, photo in enumerate(photos):
+    several: Any = photos if isinstance(photos, list | tuple) or getattr(photos, "ndim", 0) == 4 else [photos]
+    for number, photo in enumerate(several):
         if isinstance(photo, str | Path):
             yield from picture_files([Path(photo).expanduser()])
         else:

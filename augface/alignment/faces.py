@@ -11,7 +11,7 @@ from PIL import Image
 
 from augface.alignment.networks import MESH_SIZE, networks
 from augface.alignment.warp import crop, move
-from augface.arrays import Floats
+from augface.arrays import Floats64
 
 TURNS = (0, 1, 2, 3)
 """Quarter turns of a photo: the detector knows upright faces only."""
@@ -19,6 +19,8 @@ LOOKS = ((128, TURNS), (256, TURNS), (512, TURNS[:1]), (512, TURNS[1:]))
 """How faces are looked for until one is found: pixels of the photo's longer side, and turns."""
 LOOKS_FOR_ALL = ((128, TURNS), (256, TURNS), (512, TURNS), (1024, TURNS[:1]))
 """The same where all faces are wanted; all ways are tried."""
+MOST_ENLARGED = 3
+"""How many times a photo is enlarged at most to look at it once more."""
 MIN_SCORE = 0.5
 """The probability from which on the detector's faces are looked at."""
 MIN_PRESENCE = 0.95
@@ -45,11 +47,11 @@ class Face:
         score: the probability that it is a face, from 0 to 1.
     """
 
-    landmarks: Floats
+    landmarks: Floats64
     score: float
 
     @cached_property
-    def points(self) -> Floats:
+    def points(self) -> Floats64:
         """Five points, float64 (5, 2): the middles of the right and left eye, the tip of the nose, the corners of the
         mouth; right and left are the person's, so that the right eye is the first from the left in an upright face."""
         return np.array([self.landmarks[list(point), :2].mean(axis=0) for point in POINTS])
@@ -79,13 +81,11 @@ def find_faces(photo: Image.Image, *, every: bool = False) -> list[Face]:
         every: look for small faces, too, where larger ones were found.
     """
     looks = LOOKS_FOR_ALL if every else LOOKS
-    largest = looks[-1][0]
-    small = photo.copy()
-    small.thumbnail((largest, largest), Image.Resampling.BOX)
-    unit = photo.width / small.width
+    unit = max(1, max(photo.size) // looks[-1][0])
+    small = photo.reduce(unit)
     faces: list[Face] = []
     for level, turns in looks:
-        if faces and not every:
+        if (faces and not every) or (level > looks[0][0] and level > MOST_ENLARGED * max(photo.size)):
             break
         for middle, side, points in _detected(small, level, turns):
             if not any(_holds(face, middle * unit) for face in faces):
@@ -94,7 +94,7 @@ def find_faces(photo: Image.Image, *, every: bool = False) -> list[Face]:
     return sorted(faces, key=lambda face: -face.width)
 
 
-def _detected(photo: Image.Image, level: int, turns: tuple[int, ...]) -> list[tuple[Floats, float, Floats]]:
+def _detected(photo: Image.Image, level: int, turns: tuple[int, ...]) -> list[tuple[Floats64, float, Floats64]]:
     """What may be faces, the likeliest first: the middle (2,), the side of the box, and six points (6, 2) of each.
 
     All are in pixels of the photo. One face may come in several turns, of which the mesh knows the right one.
@@ -131,7 +131,7 @@ def _detected(photo: Image.Image, level: int, turns: tuple[int, ...]) -> list[tu
     return found
 
 
-def _turned_back(points: Floats, turn: int, level: int) -> Floats:
+def _turned_back(points: Floats64, turn: int, level: int) -> Floats64:
     """Points (..., 2) of a square that was turned to the left by quarter turns, in the square as it was."""
     x, y = points[..., 0], points[..., 1]
     for _ in range(turn):
@@ -139,22 +139,22 @@ def _turned_back(points: Floats, turn: int, level: int) -> Floats:
     return np.stack([x, y], axis=-1)
 
 
-def _joint_share(middle: Floats, side: float, middles: Floats, sides: Floats) -> Floats:
+def _joint_share(middle: Floats64, side: float, middles: Floats64, sides: Floats64) -> Floats64:
     """Intersection over union of a square with others."""
     low = np.maximum(middle - side / 2, middles - sides[:, None] / 2)
     high = np.minimum(middle + side / 2, middles + sides[:, None] / 2)
     both = np.clip(high - low, 0, None).prod(axis=1)
-    share: Floats = both / (side**2 + sides**2 - both)
+    share: Floats64 = both / (side**2 + sides**2 - both)
     return share
 
 
-def _holds(face: Face, place: Floats) -> bool:
+def _holds(face: Face, place: Floats64) -> bool:
     """Whether a face is where another may be: the same one, found again."""
     apart = np.linalg.norm(face.landmarks[:, :2].mean(axis=0) - place)
     return bool(apart < face.width / 2)
 
 
-def _meshed(photo: Image.Image, middle: Floats, side: float, points: Floats) -> Face | None:
+def _meshed(photo: Image.Image, middle: Floats64, side: float, points: Floats64) -> Face | None:
     """The face around a place, with its landmarks; None where the mesh sees none, or another than the detector.
 
     Args:
@@ -188,7 +188,7 @@ def _meshed(photo: Image.Image, middle: Floats, side: float, points: Floats) -> 
     return face if _disagreement(face, points) < MAX_DISAGREEMENT else None
 
 
-def _disagreement(face: Face, points: Floats) -> float:
+def _disagreement(face: Face, points: Floats64) -> float:
     """How far the detector's eyes, nose and mouth are at most from the mesh's, in distances between the eyes."""
     mesh = np.vstack([face.points[:3], face.points[3:].mean(axis=0)])
     eyes = max(float(np.linalg.norm(mesh[1] - mesh[0])), 1e-6)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from augface.alignment.faces import find_faces
 from augface.alignment.template import CELEBA, Template
 from augface.data import load_data
 from augface.data.dataset import FaceDataset
-from augface.errors import DataError
+from augface.errors import DataError, OutputError
 from augface.files import atomic_write
 from augface.runs import data_of_run
 
@@ -53,9 +54,10 @@ def template_like(like: str | Path | Template | FaceDataset) -> Template:
     spec, size = settings
     faces = load_data(spec, size=size)
     template = median_template(faces if faces.train is None else faces.train)
-    content = {"source": template.source, "points": template.points.round(DECIMALS).tolist()}
-    atomic_write(place, json.dumps(content) + "\n")
-    return _read(place)
+    template = Template(template.points.round(DECIMALS), template.source)
+    with contextlib.suppress(OutputError):  # of a run that can only be read it is made anew each time
+        atomic_write(place, json.dumps({"source": template.source, "points": template.points.tolist()}) + "\n")
+    return template
 
 
 def median_template(faces: FaceDataset) -> Template:

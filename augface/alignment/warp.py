@@ -12,7 +12,7 @@ from typing import Literal
 import numpy as np
 from PIL import Image
 
-from augface.arrays import Floats, Pixels
+from augface.arrays import Floats64, Pixels
 
 Outside = Literal["symmetric", "constant"]
 """What a crop shows where it leaves the photo: the photo reflected at its edge, or black."""
@@ -20,7 +20,7 @@ MARGIN = 4
 """Pixels around a crop that its interpolation may reach."""
 
 
-def fit_similarity(points: Floats, targets: Floats) -> Floats:
+def fit_similarity(points: Floats64, targets: Floats64) -> Floats64:
     """The rotation, scale and shift that takes `points` nearest to `targets`, both (K, 2), K from 2 up.
 
     The least-squares solution of Umeyama (1991, doi:10.1109/34.88573), in complex numbers; it never mirrors.
@@ -36,25 +36,25 @@ def fit_similarity(points: Floats, targets: Floats) -> Floats:
     return np.array([[factor.real, -factor.imag, shift.real], [factor.imag, factor.real, shift.imag]])
 
 
-def scale(transform: Floats) -> float:
+def scale(transform: Floats64) -> float:
     """Pixels of the photo to one of the crop."""
     return float(np.hypot(transform[0, 0], transform[1, 0]))
 
 
-def move(transform: Floats, points: Floats) -> Floats:
+def move(transform: Floats64, points: Floats64) -> Floats64:
     """Points (..., 2) of the crop, in the photo."""
-    moved: Floats = points @ transform[:, :2].T + transform[:, 2]
+    moved: Floats64 = points @ transform[:, :2].T + transform[:, 2]
     return moved
 
 
-def share_inside(transform: Floats, size: int, width: int, height: int) -> float:
+def share_inside(transform: Floats64, size: int, width: int, height: int) -> float:
     """Which share of a crop of size x size pixels lies in a photo of this width and height."""
     places = (np.arange(32) + 0.5) / 32 * size
     x, y = move(transform, np.stack(np.meshgrid(places, places), axis=-1)).reshape(-1, 2).T
     return float(np.mean((x >= 0) & (x < width) & (y >= 0) & (y < height)))
 
 
-def crop(photo: Image.Image, transform: Floats, size: int, *, outside: Outside = "symmetric") -> Pixels:
+def crop(photo: Image.Image, transform: Floats64, size: int, *, outside: Outside = "symmetric") -> Pixels:
     """The crop, uint8 (size, size, 3), of an RGB photo, without aliasing.
 
     The photo is first averaged over blocks, down to 2 to 4 pixels for each of the crop; from there on bicubic

@@ -78,7 +78,7 @@ def align(
                 refused.append(f"{name}: {refusal}")
                 lines.append((name, f"refused: {refusal}"))
                 continue
-            written = _write(found, name, content, template.source, folder)
+            written = _write(found, name, content, Path(like).name, folder)
             rows += written
             lines.append((name, ", ".join(row["file_name"] for row in written) + _others(found)))
         if not rows:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
 from augface.cli.console import check_output, print_paths, run_name, say, shown, split_names, when_interrupted
-from augface.errors import DataError, UsageError, spelled
+from augface.errors import UsageError, spelled
 from augface.files import RUN_CONFIG
 
 if TYPE_CHECKING:
@@ -108,6 +107,7 @@ def _numbers(text: str) -> list[float]:
 def _calibrate(generator: Generator, run: Path, data: str | None, seed: int) -> None:
     """Give the generator its calibration: that which the run folder keeps, or one that is measured now and kept."""
     from augface.generators._calibration import Calibration
+    from augface.runs import data_of_run
 
     place, config = run / CALIBRATION, run / RUN_CONFIG
     if place.is_file() and data is None:
@@ -116,15 +116,13 @@ def _calibrate(generator: Generator, run: Path, data: str | None, seed: int) -> 
             return
     size = generator.sample(1).size
     if data is None:
-        if not config.is_file():
+        started_from = data_of_run(run)
+        if started_from is None:
             raise UsageError(
                 f"{shown(run)} does not say what the generator learnt from, and strengths are measured on those faces: "
                 "give them as --data, or the run folder."
             )
-        try:
-            data = str(tomllib.loads(config.read_text(encoding="utf-8"))["data"])
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise DataError(f"{shown(config)} is not that of a run: {error}.") from error
+        data = started_from[0]
 
     from augface.data import load_data
 

@@ -10,7 +10,8 @@ import numpy as np
 
 from augface.data.crops import has_celeba_shape
 from augface.data.dataset import FaceDataset
-from augface.data.images import MAX_BYTES, BadImage, decode_face, picture_size, quiet_decoding
+from augface.data.images import BadImage, decode_face, picture_size, quiet_decoding
+from augface.data.pictures import picture_files
 from augface.errors import DataError, UsageError
 
 if TYPE_CHECKING:
@@ -45,42 +46,32 @@ def invert(
 def load_photos(paths: Sequence[str | Path], size: int) -> FaceDataset:
     """Photos that are cropped to the face: the middle square, or CelebA's crop of pictures of that shape.
 
+    Folders and zips of photos are looked into.
+
     Raises:
         UsageError: there are none.
         DataError: one cannot be read, or is too small; says which and why.
     """
-    if not paths:
-        raise UsageError("Give at least one photo.")
-    faces = []
+    faces, names = [], []
     with quiet_decoding():
-        for path in map(Path, paths):
+        for name, content in picture_files(map(Path, paths)):
             try:
-                content = _content(path)
+                if isinstance(content, str):
+                    raise BadImage(content)
                 width, height = picture_size(content)
                 if min(width, height) < SMALLEST:
                     raise BadImage(f"{width} x {height} pixels show no face")
                 faces.append(decode_face(content, "celeba" if has_celeba_shape(width, height) else "centre", size))
             except BadImage as error:
-                raise DataError(f"The photo {path} cannot be used: {error}.") from error
-    return FaceDataset.from_arrays(np.stack(faces), names=_names(paths), spec="photos")
+                raise DataError(f"The photo {name} cannot be used: {error}.") from error
+            names.append(Path(name).name)
+    if not faces:
+        raise UsageError("Give at least one photo.")
+    return FaceDataset.from_arrays(np.stack(faces), names=_numbered(names), spec="photos")
 
 
-def _content(path: Path) -> bytes:
-    try:
-        if path.exists() and not path.is_file():
-            raise BadImage("it is not a file")
-        with path.open("rb") as file:
-            content = file.read(MAX_BYTES + 1)
-    except OSError as error:
-        raise BadImage(error.strerror or str(error)) from error
-    if len(content) > MAX_BYTES:
-        raise BadImage(f"longer than {MAX_BYTES:,} bytes")
-    return content
-
-
-def _names(paths: Sequence[str | Path]) -> list[str]:
-    """The files' names, numbered where several have the same."""
-    names = [Path(path).name for path in paths]
+def _numbered(names: Sequence[str]) -> list[str]:
+    """The names, numbered where several are the same."""
     return [
         name if names.count(name) == 1 else f"{Path(name).stem}-{row}{Path(name).suffix}"
         for row, name in enumerate(names)

@@ -135,11 +135,12 @@ def _shift(compared: Compared) -> Shift:
     noise = sum(float(side.var(axis=0).sum()) / (len(side) - 1) for side in (real, synthetic))
     context = compared.context
     faces = context.reference.select(np.sort(compared.match.reference[:DAMAGED]))
+    faces = replace(faces, originals=None)  # both before and after at the size of the data set
     before = context.features(faces, compared.space).mean(axis=0, dtype=np.float64)
     directions = []
     for kind in DAMAGE:
         images = damaged(np.asarray(faces.images), random_generator(context.seed, "damage", kind), (kind,))
-        changed = replace(faces, images=FaceDataset.from_arrays(images).images, originals=None)
+        changed = replace(faces, images=FaceDataset.from_arrays(images).images)
         directions.append(context.features(changed, compared.space).mean(axis=0, dtype=np.float64) - before)
     explained = explained_shift(direction, directions, noise)
     return Shift(direction, dict(zip(DAMAGE, map(float, explained), strict=True)))

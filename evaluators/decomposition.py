@@ -18,6 +18,7 @@ from augface.evaluators.base import Context, Evaluator, Findings, Suggestion, Ur
 from augface.metrics.decomposition import (
     CLUSTERS,
     COMPONENTS,
+    FEWEST_GROUPS,
     HALVES,
     LEAST,
     NULLS,
@@ -94,6 +95,10 @@ class DistanceParts(Evaluator):
             reason = f"{len(match)} faces on each side are too few for a mixture; at least {MINIMUM} are needed."
             return Findings(skipped=[self.skip(reason)])
         compared = Compared(self.name, context, context.spaces[0], match)
+        known = [people for people in (compared.reference_people, compared.other_people) if people is not None]
+        if min((len(np.unique(people)) for people in known), default=MINIMUM) < FEWEST_GROUPS:
+            reason = f"real faces of fewer than {FEWEST_GROUPS} people on a side do not say what is chance."
+            return Findings(skipped=[self.skip(reason)])
         synthetic_people = None if context.samples.identity is None else context.samples.identity[match.synthetic]
         parts = decompose(
             compared.reference,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -85,6 +86,16 @@ def test_a_shift_is_not_taken_for_modes_nor_modes_for_a_shift() -> None:
 def test_too_few_rows() -> None:
     with pytest.raises(DataError, match="59 fake features are too few"):
         decompose(modes(0), modes(1)[:59], modes(2), random=np.random.default_rng(0))
+
+
+def test_too_few_people(faces: FaceDataset, people: npt.NDArray[np.uint8]) -> None:
+    groups = np.arange(ROWS) % 19
+    with pytest.raises(DataError, match="fewer than 20 people"):
+        decompose(modes(0), modes(1), modes(2), real_groups=groups, random=np.random.default_rng(0))
+    context = context_of(faces, people)
+    alike = replace(context.reference, identity=np.arange(len(context.reference)) % 19)
+    findings = DistanceParts().evaluate(replace(context, reference=alike))
+    assert "fewer than 20 people" in findings.skipped[0].reason
 
 
 def test_mean_shift_is_in_standard_deviations() -> None:

@@ -132,6 +132,11 @@ def test_pictures_of_one_person_stay_together() -> None:
     assert together != alone
 
 
+def test_pictures_of_one_person_have_no_intervals() -> None:
+    found = with_intervals(MEASURES, normal(0), normal(1), real_groups=np.zeros(200), random=np.random.default_rng(0))
+    assert all(math.isnan(number.low) and number.value > 0.5 for number in found.values())
+
+
 def test_errors_are_for_people() -> None:
     distances = Neighbourhoods.of(normal(0, 5), normal(1, 9))
     with pytest.raises(DataError, match="5 features are too few: more than 5"):

@@ -22,6 +22,7 @@ from sklearn.cluster import KMeans
 from sklearn.decomposition import PCA
 
 from augface.arrays import Floats64, Integers
+from augface.errors import DataError
 from augface.metrics.arrays import feature_matrix
 from augface.metrics.intervals import (
     NORMAL,
@@ -47,6 +48,8 @@ HALVES = 12
 """Random halves of both sides that intervals are made of."""
 LEAST = 60
 """Rows of each side."""
+FEWEST_GROUPS = 20
+"""People on each side, with fewer of whom halves say nothing of each other."""
 
 Change = tuple[bool, bool, bool]
 """Whether the shift, the scale and the shares of the modes are undone."""
@@ -92,7 +95,7 @@ def decompose(
         random: draws the splits and the halves, and seeds the clustering.
 
     Raises:
-        DataError: fewer than `LEAST` rows on a side, unlike dimensions, NaN or infinity.
+        DataError: fewer than `LEAST` rows or `FEWEST_GROUPS` groups on a side, unlike dimensions, NaN or infinity.
     """
     sides = [feature_matrix(rows, name, LEAST) for rows, name in ((real, "real"), (fake, "fake"), (other, "other"))]
     x, y, z = sides
@@ -100,6 +103,8 @@ def decompose(
         _numbers(groups, len(rows))
         for groups, rows in zip((real_groups, fake_groups, other_groups), (x, y, z), strict=True)
     )
+    if min(int(groups.max()) + 1 for groups in (x_groups, y_groups, z_groups)) < FEWEST_GROUPS:
+        raise DataError(f"Pictures of fewer than {FEWEST_GROUPS} people on a side do not say what is chance.")
     mixture = Mixture.fit(z, int(random.integers(2**31)))
     pool = np.concatenate([x, z])
     pool_groups = np.concatenate([x_groups, z_groups + x_groups.max() + 1])

@@ -20,6 +20,8 @@ from augface.metrics.intervals import Interval, random_part, t_quantile
 
 HALVES = 20
 """Random halves that an interval is made of."""
+FEWEST = 10
+"""Rows of a half, with fewer of which, as where all pictures are of one person, there are no intervals."""
 ROUNDING = 1 + 1e-9
 """What a radius is enlarged by, so that what lies at it is inside in spite of rounding."""
 
@@ -103,6 +105,9 @@ def with_intervals(
         random: draws the halves.
         highest: what no measure exceeds.
 
+    Returns:
+        The ends are NaN where a half has fewer than `FEWEST` rows.
+
     Raises:
         DataError: too few rows, unlike dimensions, NaN or infinity.
     """
@@ -111,7 +116,10 @@ def with_intervals(
         np.arange(count) if groups is None else np.unique(np.asarray(groups), return_inverse=True)[1]
         for count, groups in zip(everything.between.shape, (real_groups, fake_groups), strict=True)
     ]
-    halves = [everything.part(*(random_part(side, 0.5, random) for side in numbers)) for _ in range(HALVES)]
+    kept = [[random_part(side, 0.5, random) for side in numbers] for _ in range(HALVES)]
+    if min(int(part.sum()) for parts in kept for part in parts) < FEWEST:
+        return {name: Interval(measure(everything), math.nan, math.nan) for name, measure in measures.items()}
+    halves = [everything.part(*parts) for parts in kept]
     intervals = {}
     for name, measure in measures.items():
         value = measure(everything)

@@ -1,4 +1,4 @@
-"""ONNX files of strangers: opened by onnxruntime, from their bytes alone.
+"""ONNX files of unknown origin: opened by onnxruntime, from their bytes alone.
 
 An ONNX file is a graph of known operators; opening and running it runs no other code. It may name other files for its
 weights, though, and not every onnxruntime checks which: so a file that names any is refused, which is read from its

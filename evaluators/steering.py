@@ -153,10 +153,11 @@ def _difference(context: Context, name: str) -> pd.DataFrame:
 
 def _span(context: Context, turned: _Turned) -> Measurement:
     change = _change(turned)[turned.attribute]
-    real = _difference(context, turned.attribute).loc[turned.attribute]
-    ratio = change.mean() / real["mean"]
-    error = np.sqrt(change.var() / len(change) + ratio**2 * real["variance"]) / abs(real["mean"])
-    interval = normal_interval(float(ratio), float(error))
+    real = _difference(context, turned.attribute)
+    mean, variance = (float(real[name][turned.attribute]) for name in ("mean", "variance"))
+    ratio = float(change.mean()) / mean
+    error = float(np.sqrt(float(change.var()) / len(change) + ratio**2 * variance)) / abs(mean)
+    interval = normal_interval(ratio, error)
     return _measurement(
         context,
         turned,

@@ -98,7 +98,7 @@ Plant = Callable[[World, Rows, int, np.random.Generator], Matrix]
 
 
 def unchanged(world: World, pool: Rows, count: int, random: np.random.Generator) -> Matrix:
-    return world.features[random.choice(pool, min(count, len(pool)), replace=False)]
+    return np.asarray(world.features[random.choice(pool, min(count, len(pool)), replace=False)])
 
 
 def shifted(length: float) -> Plant:
@@ -109,7 +109,7 @@ def shifted(length: float) -> Plant:
         directions = PCA(30, svd_solver="randomized", random_state=0).fit(rows).components_
         direction = random.standard_normal(30) @ directions
         spread = np.sqrt(rows.var(axis=0).sum())
-        return rows + length * spread * direction / np.linalg.norm(direction)
+        return np.asarray(rows + length * spread * direction / np.linalg.norm(direction))
 
     return plant
 
@@ -117,7 +117,7 @@ def shifted(length: float) -> Plant:
 def scaled(factor: float) -> Plant:
     def plant(world: World, pool: Rows, count: int, random: np.random.Generator) -> Matrix:
         rows = unchanged(world, pool, count, random)
-        return rows.mean(axis=0) + factor * (rows - rows.mean(axis=0))
+        return np.asarray(rows.mean(axis=0) + factor * (rows - rows.mean(axis=0)))
 
     return plant
 
@@ -125,7 +125,7 @@ def scaled(factor: float) -> Plant:
 def version(name: str) -> Plant:
     def plant(world: World, pool: Rows, count: int, random: np.random.Generator) -> Matrix:
         own = np.flatnonzero(np.isin(world.changed, pool))
-        return world.versions[name][random.choice(own, min(count, len(own)), replace=False)]
+        return np.asarray(world.versions[name][random.choice(own, min(count, len(own)), replace=False)])
 
     return plant
 

@@ -173,13 +173,13 @@ def mixture(random: np.random.Generator, means: Matrix, deviation: float, shares
 
 def sphere(random: np.random.Generator, dimension: int, radius: float) -> Matrix:
     rows = normal(random, dimension)
-    return radius * rows / np.linalg.norm(rows, axis=1, keepdims=True)
+    return np.asarray(radius * rows / np.linalg.norm(rows, axis=1, keepdims=True))
 
 
 def ball(random: np.random.Generator, dimension: int, radius: float, n: int) -> Matrix:
     rows = normal(random, dimension, n=n)
     lengths = radius * random.random((n, 1)) ** (1 / dimension)
-    return lengths * rows / np.linalg.norm(rows, axis=1, keepdims=True)
+    return np.asarray(lengths * rows / np.linalg.norm(rows, axis=1, keepdims=True))
 
 
 def torus(random: np.random.Generator, n: int) -> Matrix:
@@ -511,9 +511,9 @@ def tables(
             if pair in PEERS:
                 continue
             yield f"- **{label}**: " + "; ".join(
-                f"{name}: {', '.join(wrong)}"
+                f"{name}: {', '.join(cells)}"
                 for name, check in all_checks.items()
-                if (wrong := failures(check, found[name], pair, kind)[0])
+                if (cells := failures(check, found[name], pair, kind)[0])
             )
         yield "\n</details>"
 

@@ -174,8 +174,10 @@ class AdversarialGenerator(LatentGenerator):
             return Codes(noise, conditions, names, fingerprint, np.full(len(faces), -1))
         rows = zip(images, noise, conditions, strict=True)
         tuned = [
-            tune(self._network, *row, steps)
-            for row in progress(iterable=rows, total=len(faces), desc="tuning to faces", unit="faces")
+            tune(self._network, image, own_noise, condition, steps)
+            for image, own_noise, condition in progress(
+                iterable=rows, total=len(faces), desc="tuning to faces", unit="faces"
+            )
         ]
         return Codes(noise, conditions, names, fingerprint, np.arange(len(faces)), tuple(tuned))
 

@@ -258,7 +258,7 @@ def _reaches(dose: Dose) -> bool:
 
 def _companions(covariance: pd.DataFrame, name: str) -> dict[str, float]:
     """How much more often other attributes come with one: the slopes of regressions on it, the larger ones."""
-    slopes = covariance[name] / covariance.loc[name, name]
+    slopes = covariance[name] / float(covariance[name][name])
     return {str(other): float(slope) for other, slope in slopes.items() if other != name and abs(slope) >= 0.1}
 
 

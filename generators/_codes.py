@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -97,7 +98,11 @@ class Codes:
             weights: whether to keep the tuned weights, too. Without them a photo's codes give a face that is merely
                 like it; with them, nearly the photo itself. They take some megabytes for each photo.
         """
-        arrays = {"noise": self.noise, "conditions": self.conditions, "tuning": self.tuning}
+        arrays: dict[str, npt.NDArray[Any]] = {
+            "noise": self.noise,
+            "conditions": self.conditions,
+            "tuning": self.tuning,
+        }
         if weights:
             for number, tuned in enumerate(self.tuned):
                 arrays |= {f"tuned.{number}.{key}": array for key, array in tuned.items()}
@@ -140,9 +145,9 @@ class Codes:
     def _check(self) -> None:
         """Refuse shapes and kinds that codes cannot have."""
         shapes = (self.noise.ndim, self.conditions.ndim, self.tuning.ndim)
-        kinds = (self.noise.dtype, self.conditions.dtype, self.tuning.dtype)
+        kinds = [array.dtype.name for array in (self.noise, self.conditions, self.tuning)]
         counts = {len(self.noise), len(self.conditions), len(self.tuning), len(self.names)}
-        if shapes != (2, 2, 1) or kinds != (np.float32, np.float32, np.int64) or len(counts) > 1:
+        if shapes != (2, 2, 1) or kinds != ["float32", "float32", "int64"] or len(counts) > 1:
             raise ValueError("its arrays do not fit together")
         if len(self.tuning) and not -1 <= self.tuning.min() <= self.tuning.max() < max(len(self.tuned), 1):
             raise ValueError("it names weights that it does not have")

@@ -71,7 +71,7 @@ def tune(network: nn.Module, face: Pixels, noise: Floats32, condition: Floats32,
         for _ in range(steps):
             loss = (functional_call(network, weights, inputs) - target).abs().mean()
             optimiser.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()
             optimiser.step()
     return {name: weight.detach().numpy() for name, weight in weights.items()}
 

@@ -92,7 +92,7 @@ class TestInversion:
         self, cgan: Generator, photos: FaceDataset, codes: Codes
     ) -> None:
         def apart(faces: FaceDataset) -> np.ndarray[Any, Any]:
-            return np.abs(pixels(faces)[:, None] - pixels(photos)[None]).mean(axis=(2, 3, 4))
+            return np.asarray(np.abs(pixels(faces)[:, None] - pixels(photos)[None]).mean(axis=(2, 3, 4)))
 
         untuned, tuned = apart(cgan.render(cgan.codes(photos, steps=0))), apart(cgan.render(codes))
         assert (np.diag(tuned) < 0.9 * np.diag(untuned)).all()
@@ -276,7 +276,12 @@ class TestEdits:
         kept.save(tmp_path / "steering.json")
         assert Calibration.load(tmp_path / "steering.json") == kept
         content = json.loads((tmp_path / "steering.json").read_text())
-        for change in ({"format": 9}, {"doses": {"Nobody": content["doses"]["Smiling"]}}, {"doses": {"Smiling": {}}}):
+        changes: list[dict[str, Any]] = [
+            {"format": 9},
+            {"doses": {"Nobody": content["doses"]["Smiling"]}},
+            {"doses": {"Smiling": {}}},
+        ]
+        for change in changes:
             (tmp_path / "bad.json").write_text(json.dumps({**content, **change}))
             with pytest.raises(DataError, match="is no calibration"):
                 Calibration.load(tmp_path / "bad.json")

@@ -61,7 +61,7 @@ def test_a_given_size_is_that_of_all(faces: FaceDataset, tmp_path: Path) -> None
     real = write_images(tmp_path / "real", faces.images[:6])
     opened = open_faces(real, faces, train=np.asarray(faces.images), size=16)
     assert opened.train is not None
-    for side in opened:
+    for side in (opened.real, opened.synthetic, opened.train):
         assert side is not None
         assert side.size == 16
         assert side.originals is None

@@ -88,9 +88,8 @@ class TestOnnx:
 
         path = tmp_path / "other.onnx"
         value = [helper.make_tensor_value_info(name, kind, shape) for name in ("images", "vectors")]
-        graph = helper.make_graph(
-            [helper.make_node("Identity", ["images"], ["vectors"])], "other", *([each] for each in value)
-        )
+        node = helper.make_node("Identity", ["images"], ["vectors"])
+        graph = helper.make_graph([node], "other", value[:1], value[1:])
         model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)])
         model.ir_version = 8
         save(model, path)

@@ -56,7 +56,7 @@ def warnings(real: Any, synthetic: Any) -> str:
 
 def test_files_of_the_shape_of_celeba_are_cropped_alike(tmp_path: Path) -> None:
     faces = celeba(tmp_path / "set", pictures(20, height=109, width=89))
-    real, synthetic, _ = sides = open_faces(f"celeba:{faces}", f"folder:{faces / 'img_align_celeba'}", size=32)
+    real, synthetic, *_ = sides = open_faces(f"celeba:{faces}", f"folder:{faces / 'img_align_celeba'}", size=32)
     assert sides.train is None
     assert real.source.crop == synthetic.source.crop == "celeba"
     assert (np.asarray(real.images) == np.asarray(synthetic.images)).all()

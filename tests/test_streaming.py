@@ -67,9 +67,9 @@ def expected() -> dict[str, Any]:
 
 
 def feed(metric: Any, real: Tensor, fake: Tensor, size: int = 10) -> None:
-    for batch in real.split(size):
+    for batch in real.split(size):  # type: ignore[no-untyped-call]
         metric.update(batch, real=True)
-    for batch in fake.split(size) if len(fake) else ():
+    for batch in fake.split(size) if len(fake) else ():  # type: ignore[no-untyped-call]
         metric.update(batch, real=False)
 
 

@@ -41,7 +41,7 @@ def test_novelty_has_the_eigenvalues_of_the_block_matrix() -> None:
 
     def kernel(first: Matrix, second: Matrix) -> Matrix:
         squares = np.square(first[:, None] - second).sum(axis=2)
-        return np.exp(-squares / (2 * width**2)) / np.sqrt(len(first) * len(second))
+        return np.asarray(np.exp(-squares / (2 * width**2)) / np.sqrt(len(first) * len(second)))
 
     cross = kernel(fake, real) * np.sqrt(ratio)
     block = np.block([[kernel(fake, fake), cross], [-cross.T, -ratio * kernel(real, real)]])

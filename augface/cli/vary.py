@@ -59,6 +59,7 @@ def vary(
     from augface.generators import load_generator
     from augface.steering.output import write_steered
     from augface.steering.photos import load_photos
+    from augface.steering.variation import Person
     from augface.steering.variation import vary as vary_photo
 
     inner = generator_dir / "generator"
@@ -68,11 +69,12 @@ def vary(
     if dry_run:
         generator.codes(face, steps=0)
         return
-    person = "same" if same_person else "other" if other_person else "any"
+    person: Person = "same" if same_person else "other" if other_person else "any"
     with when_interrupted(f"nothing was written to {shown(out)}."):
         codes = generator.codes(face, steps=steps)
         faces = vary_photo(generator, face, codes, n, distance=distance, person=person, where=wanted, seed=seed)
         about = {"generator": generator.name, "made_from": "a photo", "seed": seed}
         factors = [] if faces.factors is None else faces.factors.to_dict("records")
-        table = write_steered(out, faces, [{**about, **row} for row in factors], of_photo=[True] * len(faces))
+        notes = [{**about, **{str(name): value for name, value in row.items()}} for row in factors]
+        table = write_steered(out, faces, notes, of_photo=[True] * len(faces))
     print_paths({"faces": out, "labels": table})

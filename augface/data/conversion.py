@@ -66,7 +66,8 @@ def as_photo(image: Any) -> Pixels:
     """One image of any shape, a PIL image, array or tensor, as uint8 (H, W, 3), RGB; its values as `as_pixels` says."""
     arrays = _as_arrays([image], several_sizes=False)
     black, white = _black_and_white(arrays, None)
-    return _rgb(_as_uint8(arrays[0], black, white))[0]
+    photo: Pixels = _rgb(_as_uint8(arrays[0], black, white))[0]
+    return photo
 
 
 def _as_arrays(images: Any, *, several_sizes: bool) -> list[npt.NDArray[Any]]:

@@ -185,7 +185,7 @@ class NamedTimmSpace(FeatureSpace):
             DataError: its weights are not here, or are those of another one.
         """
         import timm
-        from timm.data import resolve_model_data_config
+        from timm.data.config import resolve_model_data_config
 
         if not timm.is_model(architecture.partition(".")[0]):
             raise UnknownNameError("timm network", architecture, timm.list_models())
@@ -204,7 +204,7 @@ class NamedTimmSpace(FeatureSpace):
             raise DataError(f"timm cannot make {architecture}: {error}") from error
         load_into(network, read_weights(self.weights.path), self.weights.path)
         network.reset_classifier(0)
-        self._config = resolve_model_data_config(network)
+        self._config: dict[str, Any] = resolve_model_data_config(network)  # type: ignore[no-untyped-call]
         self.resolution: int = max(self._config["input_size"][1:])
         from augface.features.network import torch_function
 

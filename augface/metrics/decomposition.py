@@ -53,7 +53,7 @@ FEWEST_GROUPS = 20
 
 Change = tuple[bool, bool, bool]
 """Whether the shift, the scale and the shares of the modes are undone."""
-CHANGES: Sequence[Change] = tuple(itertools.product((False, True), repeat=3))
+CHANGES: Sequence[Change] = tuple(itertools.product((False, True), (False, True), (False, True)))
 
 
 @dataclass(frozen=True)
@@ -318,7 +318,8 @@ def _distances(x: Floats64, y: Floats64, mixture: Mixture) -> Floats64:
         for each in (equal, weights):
             within = each @ within_x @ each / (1 - each @ each)
             distances.append(2 * each @ apart - within - factor * mean_within_y)
-    return np.array(distances) / (within_x.sum() / (len(x) * (len(x) - 1)))
+    relative: Floats64 = np.array(distances) / (within_x.sum() / (len(x) * (len(x) - 1)))
+    return relative
 
 
 def _roots(squares: Floats64) -> Floats64:

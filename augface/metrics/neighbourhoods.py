@@ -49,10 +49,10 @@ class Neighbourhoods:
         first, second = (feature_matrix(side, name) for side, name in zip(float_pair(real, fake), SIDES, strict=True))
         centre = first.mean(axis=0)
         first, second = first - centre, second - centre
-        within = [_distances(side, side) for side in (first, second)]
-        for distances in within:
+        of_first, of_second = _distances(first, first), _distances(second, second)
+        for distances in (of_first, of_second):
             np.fill_diagonal(distances, np.inf)
-        return cls(*within, _distances(first, second))
+        return cls(of_first, of_second, _distances(first, second))
 
     def part(self, real: Booleans, fake: Booleans) -> Neighbourhoods:
         """Of some rows of both sides."""
@@ -133,4 +133,5 @@ def _distances(first: Floats64, second: Floats64) -> Floats64:
     squares = np.square(first).sum(axis=1)[:, None] + np.square(second).sum(axis=1) - 2 * first @ second.T
     smallest = 1e-13 * max(float(np.square(first).sum(axis=1).max()), math.ulp(0))
     squares[squares < smallest] = 0  # equal rows have the distance 0, in spite of rounding
-    return np.sqrt(squares)
+    distances: Floats64 = np.sqrt(squares)
+    return distances

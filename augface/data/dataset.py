@@ -100,9 +100,9 @@ class FaceDataset:
     >>> data.train
     FaceDataset(100 faces of 64 x 64 from toy:200; train 100; 24 attributes: Bald, Bangs, Black_Hair, …; 23 people)
     >>> data[-1].name, len(data[:10]), len(data[data.attributes["Bald"]])
-    ('000199.png', 10, 5)
+    ('000199.png', 10, 7)
     >>> sum(face.labels["Bald"] for face in data)
-    5
+    7
 
     Attributes:
         images: uint8, (N, H, W, 3), RGB.

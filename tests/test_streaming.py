@@ -67,10 +67,9 @@ def expected() -> dict[str, Any]:
 
 
 def feed(metric: Any, real: Tensor, fake: Tensor, size: int = 10) -> None:
-    for batch in real.split(size):  # type: ignore[no-untyped-call]
-        metric.update(batch, real=True)
-    for batch in fake.split(size) if len(fake) else ():  # type: ignore[no-untyped-call]
-        metric.update(batch, real=False)
+    for images_of_side, is_real in ((real, True), (fake, False)):
+        for start in range(0, len(images_of_side), size):
+            metric.update(images_of_side[start : start + size], real=is_real)
 
 
 def value(metric: Any) -> Any:

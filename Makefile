@@ -7,7 +7,6 @@
 PYTHON ?= python3
 VENV ?= .venv
 DEMO_OUT ?= runs/demo
-DEMO_BUDGET ?= 3m
 PYTEST_FLAGS ?= -n 2
 
 BIN := $(VENV)/bin
@@ -17,7 +16,7 @@ BIN := $(VENV)/bin
 
 # A run that was interrupted goes on; one that is finished shows its results again. DEMO_OUT=runs/another starts anew.
 demo: $(VENV)/.installed
-	$(BIN)/augface demo --budget $(DEMO_BUDGET) --out $(DEMO_OUT)
+	$(BIN)/augface demo --out $(DEMO_OUT)
 	@echo "Open the report in a browser: $(DEMO_OUT)/report.html"
 
 test: $(VENV)/.installed-test

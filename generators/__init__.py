@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from augface.generators.base import Generator
 
 DEFAULT_GENERATOR = "cgan"
+DEMO_GENERATOR = "composite"
+"""That of `augface demo`, which has no time for a training."""
 
 GENERATORS: Registry[type[Generator]] = Registry("generator", "augface.generators")
 GENERATORS.register(

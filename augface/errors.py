@@ -10,7 +10,15 @@ T = TypeVar("T")
 
 
 class AugfaceError(Exception):
-    """Any error that a user can act on. The command line prints its text alone, without a traceback."""
+    """Any error that a user can act on. The command line prints its text alone, without a traceback.
+
+    Example::
+
+        try:
+            augface.load_data("folder:nowhere")
+        except augface.AugfaceError as error:
+            print(error, error.exit_code)
+    """
 
     exit_code = 1
 

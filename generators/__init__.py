@@ -60,6 +60,12 @@ def create_generator(name: str, **config: Any) -> Generator:
     Raises:
         UnknownNameError: no such generator, or no such setting.
         UsageError: a setting has a value that it cannot have.
+
+    Example::
+
+        generator = augface.create_generator("composite")
+        generator.fit(augface.load_data("toy:100", size=32))
+        print(generator.sample(5, where={"Eyeglasses": True}))
     """
     return GENERATORS.get(name).from_config(config)
 
@@ -69,6 +75,11 @@ def load_generator(directory: str | Path) -> Generator:
 
     Raises:
         DataError: there is none, or its files are damaged.
+
+    Example::
+
+        generator = augface.load_generator("run/generator")
+        print(generator.sample(3, seed=1))
     """
     from augface.generators.base import saved_name
 

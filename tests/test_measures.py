@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import json
 import pickle
-import re
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -13,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from test_examples import examples
 
 import augface
 from augface.arrays import Floats32, Pixels
@@ -185,12 +185,6 @@ def test_cmmd_is_that_of_its_authors_formula() -> None:
     without_y = [cmmd_estimate(x, np.delete(y, row, axis=0)).value for row in range(40)]
     error = np.sqrt(np.var(without) * 49 + np.var(without_y) * 39)
     assert estimate.standard_error == pytest.approx(error, rel=0.1)
-
-
-def examples(text: str) -> list[str]:
-    """The blocks of code after `Example::` in a docstring."""
-    blocks = re.findall(r"^ *Example::\n\n((?: +.*\n|\n)+)", text + "\n", flags=re.MULTILINE)
-    return [re.sub(r"^ {8}|^ {4}", "", block, flags=re.MULTILINE) for block in blocks]
 
 
 @pytest.mark.usefixtures("small_spaces")

@@ -66,6 +66,11 @@ def align(
     Raises:
         UsageError: points for several photos, or points that cannot be those of a face.
         DataError: there is no such run, or its faces are not found as faces.
+
+    Example::
+
+        found = augface.align(["photo.png"], like="celeba", size=64)
+        print(len(found.faces), found.refused)
     """
     template, result = template_like(like), Alignment()
     with quiet_decoding():

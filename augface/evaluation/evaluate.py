@@ -85,6 +85,11 @@ def evaluate(
     Raises:
         AugfaceError: one side cannot be read, a name is unknown, or the weights of a space that was asked for are
             missing.
+
+    Example::
+
+        evaluation = augface.evaluate("real", "synthetic", evaluators=["prdc"], spaces=["pixels"])
+        print(evaluation.verdict, evaluation.measurements[:3])
     """
     names = _evaluator_names(evaluators)
     chosen, missing = choose_spaces(spaces)

@@ -200,6 +200,11 @@ def rebalance(
 
     Raises:
         AugfaceError: the attribute, the strategy, the data or the folder do not allow it; says why before any work.
+
+    Example::
+
+        outcome = augface.rebalance("toy:300", attr="Male", generator="composite", downstream="off", run_dir="balanced")
+        print(outcome.evaluation.verdict, outcome.dataset_dir)
     """
     if run_dir is None and resume:
         raise UsageError("A run is resumed in its folder. Say which: run_dir=….")

@@ -63,7 +63,13 @@ class Baseline(_Record):
 
 
 class Measurement(_Record):
-    """One number with everything that is needed to believe it or not."""
+    """One number with everything that is needed to believe it or not.
+
+    Example::
+
+        for measurement in augface.Evaluation.from_json("run/results.json").measurements:
+            print(measurement.name, measurement.value, measurement.low, measurement.high, measurement.verdict)
+    """
 
     evaluator: str
     name: str
@@ -233,7 +239,14 @@ class Verdict(_Record):
 
 
 class Evaluation(_Record):
-    """All that was measured of one synthetic set: the content of `results.json`."""
+    """All that was measured of one synthetic set: the content of `results.json`.
+
+    Example::
+
+        evaluation = augface.Evaluation.from_json("run/results.json")
+        print(evaluation.verdict.decision, [advice.title for advice in evaluation.advice])
+        evaluation.to_html("report.html")
+    """
 
     schema_version: Literal[2] = Field(default=2, alias="schema")
     verdict: Verdict

@@ -37,6 +37,12 @@ def invert(
     Raises:
         UsageError: the generator is not `latent`, or was saved without its encoder.
         DataError: a file cannot be read, or is no face; says which.
+
+    Example::
+
+        generator = augface.load_generator("run/generator")
+        codes = augface.invert(generator, ["photo.png"])
+        print(generator.render(codes.vary(0.4, 16)))
     """
     if not isinstance(photos, FaceDataset):
         photos = load_photos([photos] if isinstance(photos, str | Path) else photos, generator.sample(1).size)

@@ -368,6 +368,18 @@ class TestCommands:
         loaded = load_photos([photo, tmp_path / "other" / "ada.png"], 16)
         assert loaded.names.tolist() == ["ada-0.png", "ada-1.png"]
 
+    def test_a_photo_of_any_kind_is_aligned_first(self, tmp_path: Path) -> None:
+        drawn = Image.fromarray(np.asarray(load_toyfaces(10, 96, seed=3).images)[2])
+        photo = Image.new("RGB", (300, 220), "grey")
+        photo.paste(drawn.rotate(20, fillcolor="grey"), (150, 60))
+        photo.save(tmp_path / "photo.png")
+        found = load_photos([tmp_path / "photo.png"], 32, like="celeba")
+        wanted = augface.align(tmp_path / "photo.png", size=32)
+        assert np.array_equal(np.asarray(found.images), wanted.images)
+        Image.new("RGB", (300, 220), "grey").save(tmp_path / "empty.png")
+        with pytest.raises(DataError, match=r"photo .*empty\.png cannot be used: .*[Nn]o face"):
+            load_photos([tmp_path / "empty.png"], 32, like="celeba")
+
     def test_a_source_column_survives(self, photos: FaceDataset, tmp_path: Path) -> None:
         write_steered(tmp_path / "out", photos, [{}] * 3, of_photo=[False, True, False])
         factors = load_data(tmp_path / "out", size=16).factors

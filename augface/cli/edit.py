@@ -27,6 +27,7 @@ def edit(
     strength: Annotated[str, Parameter(allow_leading_hyphen=True)] = "-1,0,1",
     out: Path,
     data: str | None = None,
+    like: str | None = None,
     steps: int = 50,
     seed: int = 0,
     dry_run: bool = False,
@@ -39,13 +40,15 @@ def edit(
 
     Args:
         run: The run folder of a training or rebalancing, or the folder of a generator (with --data).
-        photos: Pictures that are cropped to the face as the training faces are. Where none is given, faces are
-            generated.
+        photos: Pictures that are cropped to the face as the training faces are; any photos of people with --like.
+            Where none is given, faces are generated.
         n: How many faces to generate where no photos are given.
         attr: The attribute.
         strength: How much: numbers with commas between, such as -1,0,1.
         out: The folder for the faces.
         data: The faces that the generator learnt from, where the run folder does not name them.
+        like: The folder of a run, or celeba: find the faces, turn them upright and crop them like its training faces,
+            as augface align does.
         steps: Of the tuning to each photo.
         seed: Of the generated faces and of the measuring.
         dry_run: Say what would be done, and stop.
@@ -69,7 +72,7 @@ def edit(
     inner = run / "generator"
     generator = load_generator(inner if inner.is_dir() else run)
     size = generator.sample(1).size
-    faces = load_photos(photos, size) if photos else generator.sample(n, seed=seed)
+    faces = load_photos(photos, size, like=like) if photos else generator.sample(n, seed=seed)
     if generator.labels is not None and len(generator.labels.columns):
         attr = spelled("attribute", attr, generator.labels.columns)
     listed = ", ".join(f"{one:g}" for one in strengths)

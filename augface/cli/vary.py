@@ -22,6 +22,7 @@ def vary(
     same_person: bool = False,
     other_person: bool = False,
     where: list[str] | None = None,
+    like: str | None = None,
     steps: int = 50,
     seed: int = 0,
     dry_run: bool = False,
@@ -33,7 +34,7 @@ def vary(
 
     Args:
         generator_dir: The folder of a trained generator, or the run folder that holds one.
-        photo: A picture that is cropped to the face as the training faces are.
+        photo: A picture that is cropped to the face as the training faces are; any photo of somebody with --like.
         n: How many variations.
         out: The folder for the faces.
         distance: How far from the photo, from 0 (the same face) to 1 (any face with its attributes).
@@ -41,6 +42,8 @@ def vary(
             (augface[identity]).
         other_person: Keep only those that it takes for somebody else: a stand-in for the person.
         where: Attribute values that all faces are to have, such as Smiling=1. Repeat it, or put commas between.
+        like: The folder of a run, or celeba: find the face, turn it upright and crop it like its training faces, as
+            augface align does.
         steps: Of the tuning to the photo: more make the faces more like it and less free to change.
         seed: The same seed gives the same faces.
         dry_run: Say what would be done, and stop.
@@ -64,7 +67,7 @@ def vary(
 
     inner = generator_dir / "generator"
     generator = load_generator(inner if inner.is_dir() else generator_dir)
-    face = load_photos([photo], generator.sample(1).size)
+    face = load_photos([photo], generator.sample(1).size, like=like)
     say(f"Generate {n:,} variations of {shown(photo)} at distance {distance:g}, {face.size} x {face.size} pixels.")
     if dry_run:
         generator.codes(face, steps=0)

@@ -201,6 +201,14 @@ def test_another_generator_does_not_inherit_the_settings_of_this_one() -> None:
     assert advice[1].command == f"{COMMAND} --generator parts"
 
 
+def test_what_is_not_trained_is_not_to_be_trained_longer() -> None:
+    found = healthy()
+    undertrained(found)
+    numbers = list(found.values())
+    assert "Train" in advise(numbers, decide(numbers), COMMAND)[0].title
+    assert not any("rain" in one.title for one in advise(numbers, decide(numbers), COMMAND, trainable=False))
+
+
 def test_the_same_command_is_given_once() -> None:
     def several(found: dict[str, Measurement]) -> None:
         undertrained(found)

@@ -20,6 +20,7 @@ def advise(
     *,
     longer: str = "",
     effort: str = "",
+    trainable: bool = True,
     suggestions: Sequence[Suggestion] = (),
 ) -> list[Advice]:
     """At most five things to do, the most urgent first.
@@ -30,6 +31,7 @@ def advise(
         command: the command line that made these results; where it is not known, advice has no commands.
         longer: a budget for a longer training, for suggestions that ask for one; empty where nothing was trained.
         effort: what the longer training takes, in a sentence; added to the first suggestion that asks for one.
+        trainable: whether a longer training is possible at all; if not, suggestions that ask for one are left out.
         suggestions: what to consider besides those of the evaluators.
     """
     found = list(suggestions)
@@ -40,7 +42,7 @@ def advise(
         title = "Ask whether the faces help: name an attribute (--attr) that both sides have labels of"
         reason = "How good the faces are was measured, and not whether they help a classifier."
         found.append(Suggestion(Urgency.FINE, title, reason))
-    found.sort(key=lambda one: one.urgency)
+    found = sorted((one for one in found if trainable or not one.train_longer), key=lambda one: one.urgency)
     advice: list[Advice] = []
     for one in found:
         options = {**one.options, **({"--budget": longer} if one.train_longer and longer else {})}

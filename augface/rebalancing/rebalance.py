@@ -557,6 +557,7 @@ def _measured(
             plan.command,
             longer=longer,
             effort=effort,
+            trainable="trainable" in generator.capabilities,
             suggestions=suggested,
         ),
         measurements=[*own, *findings.measurements],

@@ -93,6 +93,7 @@ def stand_ins(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, faces: FaceDatase
     evaluators.register("fidelity", "nowhere:Nothing", "a stand-in")
     evaluators.register("downstream", "nowhere:Nothing", "a stand-in")
     generator = found.generator = SimpleNamespace(
+        source="synthetic",
         name="cgan",
         capabilities=frozenset({"trainable"}),
         fit=found.note("fit"),
@@ -299,7 +300,7 @@ def test_rebalance_hands_on_every_option(stand_ins: StandIns, capsys: pytest.Cap
         "allow_identity_overlap": True,
     }
     (carried_out,) = [(args[1:], kwargs) for name, args, kwargs in stand_ins.calls if name == "carry_out"]
-    assert carried_out == ((Path("here"),), {"resume": False, "real_images": False})
+    assert carried_out == ((Path("here"),), {"resume": False, "real_images": False, "anyway": False, "loggers": ()})
     output = capsys.readouterr().out
     assert output.index("THE PLAN") < output.index("THE SUMMARY") < output.index("runs/x/dataset")
     assert os.path.join("runs", "x", "report.html") in output
@@ -317,7 +318,7 @@ def test_rebalance_has_defaults_for_all_but_the_attribute(stand_ins: StandIns) -
     (carried_out,) = [(args[1:], kwargs) for name, args, kwargs in stand_ins.calls if name == "carry_out"]
     assert carried_out == (
         (Path("runs/rebalance-Eyeglasses-within-Male"),),
-        {"resume": False, "real_images": True},
+        {"resume": False, "real_images": True, "anyway": False, "loggers": ()},
     )
 
 
@@ -408,7 +409,7 @@ def test_train_fits_on_the_train_split(stand_ins: StandIns) -> None:
     assert generator is stand_ins.generator
     assert len(learnt) == 5
     assert folder == Path("here")
-    assert stand_ins.called("train_run") == {"budget": "90s", "resume": False, "seed": 3}
+    assert stand_ins.called("train_run") == {"budget": "90s", "resume": False, "seed": 3, "loggers": ()}
 
 
 def test_sample_writes_faces_and_their_labels(stand_ins: StandIns, tmp_path: Path, faces: FaceDataset) -> None:

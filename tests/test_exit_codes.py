@@ -51,6 +51,8 @@ CASES = [
     ("evaluate faces nowhere --spaces pixels --out o", 3),
     ("evaluate faces taken --spaces pixels --out o", 3),
     ("evaluate faces faces --spaces pixels --out taken", 4),
+    ("fid faces", 2),
+    ("fid faces nowhere --metric kernel_distance --space pixels", 3),
     ("report", 2),
     ("report results --page o.html", 2),
     ("report nowhere", 3),
@@ -69,6 +71,9 @@ CASES = [
     ("check results --fail-if copied>0", 3),
     ("check results --fail-if effect<0 --junit taken", 4),
     ("check results --fail-if effect<9", 5),
+    ("align --out o", 2),
+    ("align nowhere.png --out o", 3),
+    ("align faces/0.png --out taken", 4),
     ("detect faces/0.png --detector faces --prior 7", 2),
     ("detect --detector faces", 2),
     ("detect faces/0.png --detector nowhere", 3),
@@ -123,20 +128,8 @@ def test_what_is_wrong_is_an_exit_code_and_one_line(
 
 def test_every_command_is_tried_with_every_class_of_error_that_it_can_meet() -> None:
     met = {name: {code for words, code in CASES if words.split()[0] == name} for name in [*COMMANDS, "data"]}
-    reading = {
-        "rebalance",
-        "train",
-        "sample",
-        "vary",
-        "edit",
-        "evaluate",
-        "report",
-        "compare",
-        "check",
-        "detect",
-        "data",
-    }
-    writing = {"demo", "rebalance", "train", "sample", "vary", "edit", "evaluate", "report", "compare", "check"}
+    both = {"rebalance", "train", "sample", "vary", "edit", "evaluate", "report", "compare", "check", "align"}
+    reading, writing = both | {"fid", "detect", "data"}, both | {"demo"}
     codes = {name: {2, *[3] * (name in reading), *[4] * (name in writing), *[5] * (name == "check")} for name in met}
     assert met == codes
 

@@ -64,6 +64,12 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(module, "create_feature_space", lambda name="": PixelSpace())
 
 
+@pytest.fixture
+def few_evaluators(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One evaluator, where it does not matter what is measured."""
+    monkeypatch.setattr(rebalancing, "EVALUATORS", ("fidelity",))
+
+
 @pytest.fixture(scope="module")
 def faces() -> FaceDataset:
     data = load_data("toy:400", size=32)
@@ -137,6 +143,7 @@ class TestWholeJob:
         sections = {artifact.section for artifact in outcome.evaluation.artifacts}
         assert {"balance", "samples", "training"} <= sections
 
+    @pytest.mark.usefixtures("few_evaluators")
     def test_each_made_face_is_known(self, faces: FaceDataset, tmp_path: Path) -> None:
         run(faces, tmp_path / "run", generator=tiny_gan())
         table = pd.read_parquet(tmp_path / "run" / "dataset" / "celeba" / "metadata.parquet")
@@ -173,6 +180,7 @@ class TestWholeJob:
         with pytest.raises(UsageError, match="resumed in its folder"):
             run(faces, None, resume=True)
 
+    @pytest.mark.usefixtures("few_evaluators")
     def test_the_same_seed_gives_the_same_faces(self, faces: FaceDataset, tmp_path: Path) -> None:
         first, second, other = (
             run(faces, tmp_path / name, generator=tiny_gan(), budget="64", seed=seed)
@@ -182,6 +190,7 @@ class TestWholeJob:
         assert first.evaluation.measurements == second.evaluation.measurements
         assert content(first.run_dir / "dataset") != content(other.run_dir / "dataset")
 
+    @pytest.mark.usefixtures("few_evaluators")
     def test_a_generator_that_cannot_be_asked_is_picked_from(self, faces: FaceDataset, tmp_path: Path) -> None:
         dcgan = create_generator("dcgan", channels=4, latent=8, batch_size=16)
         outcome = run(faces, tmp_path / "run", attr="Mouth_Slightly_Open", generator=dcgan, budget="64", max_draws=40)
@@ -192,6 +201,7 @@ class TestWholeJob:
         assert made["Mouth_Slightly_Open"].all()
         assert made["Male"].isna().all(), "what was not asked for is not known"
 
+    @pytest.mark.usefixtures("few_evaluators")
     def test_a_generator_named_alone_is_trained_with_its_own_settings(self, faces: FaceDataset, tmp_path: Path) -> None:
         """Those that are left to the data have no value, and so no place in TOML."""
         for resume in (False, True):
@@ -201,6 +211,7 @@ class TestWholeJob:
         assert "channels" not in config["generator"]
         assert "--set" not in outcome.evaluation.provenance["command"]
 
+    @pytest.mark.usefixtures("few_evaluators")
     def test_joint_kinds_within_strata(self, faces: FaceDataset, tmp_path: Path) -> None:
         run(faces, tmp_path / "run", within="Male", attr="Smiling")
         table = pd.read_parquet(tmp_path / "run" / "dataset" / "celeba" / "metadata.parquet")
@@ -208,6 +219,7 @@ class TestWholeJob:
             assert stratum["Smiling"].mean() == 0.5
 
 
+@pytest.mark.usefixtures("few_evaluators")
 class TestUntrained:
     """Faces of a generator that has hardly been trained."""
 
@@ -249,6 +261,7 @@ def test_a_generator_whose_faces_hardly_ever_pass_is_given_up_on() -> None:
     assert not _is_hopeless(0, 1000, 10_000)
 
 
+@pytest.mark.usefixtures("few_evaluators")
 class TestWarnings:
     def test_few_training_faces_are_warned_of(
         self, faces: FaceDataset, tmp_path: Path, caplog: pytest.LogCaptureFixture
@@ -287,6 +300,7 @@ class TestWarnings:
         assert (tmp_path / "run" / "report.html").exists()
 
 
+@pytest.mark.usefixtures("few_evaluators")
 class TestResume:
     def test_stopped_before_the_data_set(
         self, faces: FaceDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -441,6 +455,7 @@ class TestRefusals:
             run(faces.select(faces.split != "test"), tmp_path / "run")
 
 
+@pytest.mark.usefixtures("few_evaluators")
 def test_data_without_splits_get_some(faces: FaceDataset, tmp_path: Path) -> None:
     bare = FaceDataset.from_arrays(faces.images, faces.attributes, identity=faces.identity, spec="bare")
     outcome = run(bare, tmp_path / "run")

@@ -40,7 +40,7 @@ def edit(
 
     Args:
         run: The run folder of a training or rebalancing, or the folder of a generator (with --data).
-        photos: Pictures that are cropped to the face as the training faces are; any photos of people with --like.
+        photos: Pictures that are cropped to the face as the training faces are; with `like`, any photos of people.
             Where none is given, faces are generated.
         n: How many faces to generate where no photos are given.
         attr: The attribute.

@@ -34,7 +34,7 @@ def vary(
 
     Args:
         generator_dir: The folder of a trained generator, or the run folder that holds one.
-        photo: A picture that is cropped to the face as the training faces are; any photo of somebody with --like.
+        photo: A picture that is cropped to the face as the training faces are; with `like`, any photo of somebody.
         n: How many variations.
         out: The folder for the faces.
         distance: How far from the photo, from 0 (the same face) to 1 (any face with its attributes).

@@ -43,4 +43,4 @@ def requests_elsewhere(folder: Path) -> list[str]:
 
 
 if __name__ == "__main__":
-    sys.exit("\n".join(requests_elsewhere(Path(sys.argv[1]))))
+    sys.exit("\n".join(requests_elsewhere(Path(sys.argv[1]))) or 0)

@@ -20,7 +20,7 @@ from augface.alignment.template import CELEBA, Template
 from augface.alignment.warp import crop, fit_similarity, move, scale
 from augface.arrays import Floats64
 from augface.cli import main
-from augface.data.export.png import encode_png
+from augface.data.export.png import TYPES, encode_png, marked_source
 from augface.data.toyfaces import load_toyfaces
 from augface.errors import DataError, UsageError
 
@@ -180,6 +180,13 @@ def test_the_template_of_a_run_is_that_of_its_training_faces(tmp_path: Path, mon
         template_like(run)
     with pytest.raises(DataError, match="0 of 3 faces"):
         template_like(augface.FaceDataset.from_arrays(np.full((3, 32, 32, 3), 99, np.uint8)))
+
+
+@pytest.mark.parametrize("source", [*TYPES, "real", "resampled"])
+def test_a_mark_survives_the_way_through_a_file(source: str, photo: Image.Image) -> None:
+    written = encode_png(np.asarray(photo), {}, source=source)
+    assert marked_source(written) == (source if source in TYPES else "real")
+    assert marked_source("it cannot be read") == "real"
 
 
 def test_the_command_writes_faces_and_refuses_the_rest(

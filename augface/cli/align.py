@@ -101,9 +101,9 @@ def _numbers(points: str) -> list[float]:
 def _write(faces: list[AlignedFace], name: str, content: bytes | str, like: str, folder: Path) -> list[dict[str, Any]]:
     """Write the faces of a photo as PNG files; return their rows of the table.
 
-    The faces of a photo that says of itself that a model generated it say so, too.
+    The faces of a photo that says of itself that it is none of the real world as it was taken say so, too.
     """
-    from augface.data.export.png import encode_png, is_marked
+    from augface.data.export.png import encode_png, marked_source
 
     rows = []
     for number, face in enumerate(faces, 1):
@@ -111,7 +111,7 @@ def _write(faces: list[AlignedFace], name: str, content: bytes | str, like: str,
         file = next(file for file in _file_names(stem) if not (folder / file).exists())
         points = face.points.round(1)
         note = {"photo": Path(name).name, "like": like, "points": points.tolist()}
-        (folder / file).write_bytes(encode_png(face.pixels, note, source="synthetic" if is_marked(content) else "real"))
+        (folder / file).write_bytes(encode_png(face.pixels, note, source=marked_source(content)))
         places = {
             f"{point}_{axis}": value
             for point, pair in zip(POINTS, points, strict=True)

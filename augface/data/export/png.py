@@ -53,6 +53,8 @@ def encode_png(pixels: Pixels, note: Mapping[str, Any], *, source: str) -> bytes
     return buffer.getvalue()
 
 
-def is_marked(content: bytes | str) -> bool:
-    """Whether the bytes of an image file say anywhere that it is no photo of the real world as it was taken."""
-    return isinstance(content, bytes) and any(mark.encode() in content for mark in TYPES.values())
+def marked_source(content: bytes | str) -> str:
+    """What the bytes of an image file say anywhere that it is: one of `TYPES`, or `real` where they say nothing."""
+    if isinstance(content, str):
+        return "real"
+    return next((source for source, mark in TYPES.items() if mark.encode() in content), "real")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import ClassVar
 
 import numpy as np
@@ -113,17 +114,7 @@ class Prdc(Evaluator):
 
 def precision_recall_density_coverage(compared: Compared) -> list[Measurement]:
     """All four, each beside that of other real faces, of any number of faces."""
-    numbers, nulls = (
-        prdc_intervals(
-            compared.reference,
-            side,
-            K,
-            real_groups=compared.reference_people,
-            fake_groups=people,
-            random=random_generator(compared.context.seed, "prdc groups"),
-        )
-        for side, people in ((compared.synthetic, None), (compared.other, compared.other_people))
-    )
+    numbers, nulls = _beside_real(compared, partial(prdc_intervals, k=K), "prdc groups")
     halves = f"{REPLICATES} random halves of the people where known, else of the faces"
     return [
         _measurement(compared, name, name.capitalize(), number, nulls[name], {"k": K, "interval": halves})
@@ -133,17 +124,7 @@ def precision_recall_density_coverage(compared: Compared) -> list[Measurement]:
 
 def _measure_distances(compared: Compared) -> list[Measurement]:
     """The measures that look at all distances at once."""
-    numbers, nulls = (
-        with_intervals(
-            MEASURES,
-            compared.reference,
-            side,
-            real_groups=compared.reference_people,
-            fake_groups=people,
-            random=random_generator(compared.context.seed, "neighbourhoods"),
-        )
-        for side, people in ((compared.synthetic, None), (compared.other, compared.other_people))
-    )
+    numbers, nulls = _beside_real(compared, partial(with_intervals, MEASURES), "neighbourhoods")
     halves = f"{HALVES} random halves of the people where known, else of the faces"
     return [
         _measurement(
@@ -156,6 +137,20 @@ def _measure_distances(compared: Compared) -> list[Measurement]:
         )
         for name, number in numbers.items()
     ]
+
+
+def _beside_real(
+    compared: Compared, measure: Callable[..., dict[str, Interval]], stream: str
+) -> Iterator[dict[str, Interval]]:
+    """The measures of the synthetic faces, and of the other real ones; each from the random stream of this name."""
+    for side, people in ((compared.synthetic, None), (compared.other, compared.other_people)):
+        yield measure(
+            compared.reference,
+            side,
+            real_groups=compared.reference_people,
+            fake_groups=people,
+            random=random_generator(compared.context.seed, stream),
+        )
 
 
 def _measurement(

@@ -23,7 +23,9 @@ from augface.seeds import random_generator
 RELATIVES = 20
 """A host is one of so many faces whose labels come nearest to those of a face that has the wanted attributes."""
 DONORS = 40
-"""So many faces are looked at as donors, and their mirror images; one of the best tenth is taken."""
+"""So many faces are looked at as donors, and their mirror images."""
+BEST = 8
+"""One of so many of these twice as many pictures is taken: those whose surroundings of the part fit best."""
 COMPARED = 2000
 """Faces with an attribute, and without it, from which its part is learnt."""
 SMALL = 16
@@ -155,7 +157,7 @@ class Composite(Generator):
     ) -> tuple[Integers, Booleans]:
         """A training face with each of the values, whose surroundings of the part fit; and whether it is mirrored."""
         draws = stream.random((CHUNK, DONORS))[: len(hosts)]
-        picks = stream.integers(0, max(1, 2 * DONORS // 10), CHUNK)[: len(hosts)]
+        picks = stream.integers(0, BEST, CHUNK)[: len(hosts)]
         candidates = np.empty(draws.shape, dtype=np.int64)
         for value in (True, False):
             pool, asked = (

@@ -44,6 +44,12 @@ class Columns:
     factors: pd.DataFrame | None
     warnings: list[str]
 
+    @property
+    def described(self) -> str:
+        """The attributes in a few words."""
+        found = some(map(str, self.attributes), 10)
+        return f"attributes {found}" if self.attributes.shape[1] else "without labels"
+
 
 def read_columns(cells: pd.DataFrame, images: Sequence[str], where: str) -> Columns:
     """Tell the columns of a table apart.

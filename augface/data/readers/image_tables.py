@@ -92,11 +92,9 @@ def read_image_tables(path: Path) -> Listing:
     warnings = [*columns.warnings]
     if container.unread:
         warnings.append(f"{path}: the columns {some(container.unread)} are neither labels nor texts, and are left out.")
-    found = some(map(str, columns.attributes), 10) if columns.attributes.shape[1] else ""
     listing = Listing(
         spec=f"hf:{path}",
-        description=f"{len(members):,} images in {len(container.tables):,} tables in {path}, "
-        + (f"attributes {found}" if found else "without labels"),
+        description=f"{len(members):,} images in {len(container.tables):,} tables in {path}, " + columns.described,
         container=container,
         members=members,
         names=_face_names(names, container.paths),

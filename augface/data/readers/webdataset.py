@@ -70,11 +70,9 @@ def read_webdataset(path: Path) -> Listing:
     words = [container.word(member) for member in members.tolist()]
     split, said = resolve_splits(np.array(words, dtype=np.str_), where) if any(words) else (None, "")
     warnings = [*left_out(container), *_unread(container, samples, keys), *columns.warnings, *([said] if said else [])]
-    found = some(map(str, columns.attributes), 10) if columns.attributes.shape[1] else ""
     listing = Listing(
         spec=f"wds:{path}",
-        description=f"{len(members):,} images in {len(container.words):,} tar files in {path}, "
-        + (f"attributes {found}" if found else "without labels"),
+        description=f"{len(members):,} images in {len(container.words):,} tar files in {path}, " + columns.described,
         container=container,
         members=members,
         names=np.array([container.short_name(member) for member in members.tolist()], dtype=np.str_),

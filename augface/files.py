@@ -20,6 +20,8 @@ LOCK = ".lock"
 """The file of `augface.locks` in a folder, which counts for nothing."""
 RUN_CONFIG = "config.toml"
 """The settings of a run, in its folder; without it a folder is no run."""
+RUN_GENERATOR = "generator"
+"""Where a run folder holds its generator."""
 
 
 def cache_dir() -> Path:

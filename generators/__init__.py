@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from augface.files import RUN_GENERATOR
 from augface.registry import Registry
 
 if TYPE_CHECKING:
@@ -70,17 +71,24 @@ def create_generator(name: str, **config: Any) -> Generator:
     return GENERATORS.get(name).from_config(config)
 
 
+def find_generator(place: str | Path) -> Path | None:
+    """The folder that `Generator.save` wrote: this one, or that in a run folder; None where there is none."""
+    folder = Path(place).expanduser()
+    return next((one for one in (folder, folder / RUN_GENERATOR) if (one / "weights.safetensors").is_file()), None)
+
+
 def load_generator(directory: str | Path) -> Generator:
-    """The generator that `Generator.save` wrote into `directory`.
+    """The generator that `Generator.save` wrote into `directory`, or that the run folder `directory` holds.
 
     Raises:
         DataError: there is none, or its files are damaged.
 
     Example::
 
-        generator = augface.load_generator("run/generator")
+        generator = augface.load_generator("run")
         print(generator.sample(3, seed=1))
     """
     from augface.generators.base import saved_name
 
-    return GENERATORS.get(saved_name(Path(directory))).load(Path(directory))
+    folder = find_generator(directory) or Path(directory)
+    return GENERATORS.get(saved_name(folder)).load(folder)

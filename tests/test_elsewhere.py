@@ -37,6 +37,7 @@ from augface.generators.base import CHUNK, Generator, check_generator
 from augface.rebalancing import rebalance as rebalancing
 from augface.rebalancing.drawing import draw_accepted
 from augface.rebalancing.filters import Filters
+from augface.rebalancing.generator import generator_for
 from augface.rebalancing.strategy import SubgroupPlan
 
 SIZE, LATENT = 32, 8
@@ -858,7 +859,7 @@ class TestRebalancing:
 def test_a_generator_with_settings_of_its_own_takes_no_others(faces: FaceDataset, tmp_path: Path) -> None:
     generator = create_generator("resample")
     with pytest.raises(UsageError, match="has its own already"):
-        rebalancing._create(generator, [], {"balance": "Male"})
+        generator_for(generator, [], {"balance": "Male"})
 
 
 def test_settings_in_lists_may_be_texts() -> None:

@@ -36,7 +36,7 @@ def edit(
 
     Strength 1 is as much more as real faces with the attribute differ from those without. The first edit of a run
     measures, on its training faces, what that takes, which needs a minute or two; the run folder keeps it
-    (steering.json). Edited photos are marked as composites.
+    (steering.json). Edited photos are marked as made from a photo.
 
     Args:
         run: The run folder of a training or rebalancing, or the folder of a generator (with --data).
@@ -69,8 +69,7 @@ def edit(
     from augface.steering.output import write_steered
     from augface.steering.photos import load_photos
 
-    inner = run / "generator"
-    generator = load_generator(inner if inner.is_dir() else run)
+    generator = load_generator(run)
     size = generator.sample(1).size
     faces = load_photos(photos, size, like=like) if photos else generator.sample(n, seed=seed)
     if generator.labels is not None and len(generator.labels.columns):
@@ -81,7 +80,7 @@ def edit(
     if dry_run:
         return
     with when_interrupted(f"nothing was written to {shown(out)}."):
-        _calibrate(generator, run, data, seed)
+        _calibrate(generator, run, data, size, seed)
         codes = generator.codes(faces, steps=steps)
         parts: list[FaceDataset] = []
         notes: list[dict[str, str | float]] = []
@@ -107,7 +106,7 @@ def _numbers(text: str) -> list[float]:
     return numbers
 
 
-def _calibrate(generator: Generator, run: Path, data: str | None, seed: int) -> None:
+def _calibrate(generator: Generator, run: Path, data: str | None, size: int, seed: int) -> None:
     """Give the generator its calibration: that which the run folder keeps, or one that is measured now and kept."""
     from augface.generators._calibration import Calibration
     from augface.runs import data_of_run
@@ -117,7 +116,6 @@ def _calibrate(generator: Generator, run: Path, data: str | None, seed: int) -> 
         generator.calibration = Calibration.load(place)
         if generator.calibration.generator == generator.fingerprint:
             return
-    size = generator.sample(1).size
     if data is None:
         started_from = data_of_run(run)
         if started_from is None:

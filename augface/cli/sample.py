@@ -63,8 +63,7 @@ def sample(
     from augface.progress import progress
     from augface.text import csv_text
 
-    inner = generator_dir / "generator"
-    generator = load_generator(inner if inner.is_dir() else generator_dir)
+    generator = load_generator(generator_dir)
 
     def make(count: int) -> Iterator[FaceDataset]:
         for part in generator.iter_samples(count, where=wanted, seed=seed, psi=psi):

@@ -27,7 +27,7 @@ def vary(
     seed: int = 0,
     dry_run: bool = False,
 ) -> None:
-    """Generate variations of a photo, as PNG files and a metadata.csv. They are marked as composites.
+    """Generate variations of a photo, as PNG files and a metadata.csv. They are marked as made from a photo.
 
     The generator finds the face in its own terms and is tuned to the photo. A photo that is no face such as it learnt
     from is refused. Use it on photos of people who agree to it.
@@ -65,8 +65,7 @@ def vary(
     from augface.steering.variation import Person
     from augface.steering.variation import vary as vary_photo
 
-    inner = generator_dir / "generator"
-    generator = load_generator(inner if inner.is_dir() else generator_dir)
+    generator = load_generator(generator_dir)
     face = load_photos([photo], generator.sample(1).size, like=like)
     say(f"Generate {n:,} variations of {shown(photo)} at distance {distance:g}, {face.size} x {face.size} pixels.")
     if dry_run:

@@ -15,7 +15,7 @@ from augface.data import DEFAULT_SIZE, SizedIndexable, load_data, preview_data, 
 from augface.data.dataset import FaceDataset, resized
 from augface.data.sources import REAL, SYNTHETIC, of_source
 from augface.errors import DataError
-from augface.generators import load_generator
+from augface.generators import find_generator, load_generator
 from augface.generators.base import Generator
 from augface.runs import data_of_run
 from augface.seeds import derive_seed
@@ -69,20 +69,24 @@ def open_faces(
     """
     real, synthetic, train = _in_memory(real), _in_memory(synthetic), None if train is None else _in_memory(train)
     sides = [side for side in (real, synthetic, train) if side is not None]
+    folder = _generator_folder(synthetic)
+    generator = None if folder is None else load_generator(folder)
+    known = (_known_size(side, generator if side is synthetic else None) for side in sides)
     opening = _Opening(
-        size=size or next((known for side in sides if (known := _known_size(side))), DEFAULT_SIZE),
+        size=size or next(filter(None, known), DEFAULT_SIZE),
         originals=size is None and all(_is_folder(side) for side in sides),
         beside="celeba" if any(_is_celeba(side) for side in sides) else "",
         look=look,
     )
     real_faces = opening.real(real)
-    generated = opening.synthetic(synthetic, len(held_out(real_faces)), seed)
+    if generator is None:
+        generated = opening.synthetic(synthetic)
+    else:
+        generated = opening.samples(generator, len(held_out(real_faces)), seed)
     opened = [real_faces, generated, *([] if train is None else [opening.real(train)])]
     if any(faces.originals is None for faces in opened):  # files in their own size on one side only are no match
         opened = [replace(faces, originals=None) for faces in opened]
-    folder = _generator_folder(synthetic)
-    generator = None if folder is None or not look else load_generator(folder)
-    return Opened(opened[0], opened[1], opened[2] if len(opened) > 2 else None, generator)
+    return Opened(opened[0], opened[1], opened[2] if len(opened) > 2 else None, generator if look else None)
 
 
 @dataclass(frozen=True)
@@ -99,14 +103,14 @@ class _Opening:
         run = _run_settings(side)
         return of_source(self._open(side if run is None else run[0]), REAL)
 
-    def synthetic(self, side: _Side, count: int, seed: int) -> FaceDataset:
-        """The synthetic faces of a side; of a generator, unfiltered samples."""
-        folder = _generator_folder(side)
-        if folder is None:
-            return of_source(self._open(side), SYNTHETIC)
-        generator = load_generator(folder)
+    def synthetic(self, side: _Side) -> FaceDataset:
+        """The synthetic faces of a side."""
+        return of_source(self._open(side), SYNTHETIC)
+
+    def samples(self, generator: Generator, count: int, seed: int) -> FaceDataset:
+        """Faces as they come out of a generator, unfiltered."""
         count = min(count, MOST_SAMPLES, generator.available())
-        log.info(f"{folder} holds the generator {generator.name}: {count:,} faces are drawn, unfiltered.")
+        log.info(f"{count:,} faces are drawn from the generator {generator.name}, unfiltered.")
         samples = generator.sample(count if self.look else 1, seed=derive_seed(seed, "evaluate"))
         return resized(samples if self.look else samples.select(np.zeros(count, dtype=np.int64)), self.size)
 
@@ -154,10 +158,7 @@ def _is_celeba(side: _Side) -> bool:
 
 def _generator_folder(side: _Side) -> Path | None:
     """Where the generator is that a run or generator folder holds."""
-    if isinstance(side, FaceDataset):
-        return None
-    folder = Path(side).expanduser()
-    return next((place for place in (folder, folder / "generator") if (place / "weights.safetensors").is_file()), None)
+    return None if isinstance(side, FaceDataset) else find_generator(side)
 
 
 def _run_settings(side: _Side) -> tuple[str, int] | None:
@@ -172,12 +173,10 @@ def _is_folder(side: _Side) -> bool:
     return recognise(side).kind == "folder"
 
 
-def _known_size(side: _Side) -> int | None:
-    """The size that this side has and cannot do without."""
+def _known_size(side: _Side, generator: Generator | None) -> int | None:
+    """The size that this side, or the generator that it holds, has and cannot do without."""
     if isinstance(side, FaceDataset):
         return side.size
     if (run := _run_settings(side)) is not None:
         return run[1]
-    if (folder := _generator_folder(side)) is not None:
-        return load_generator(folder).sample(1).size
-    return None
+    return None if generator is None else generator.sample(1).size

@@ -16,10 +16,11 @@ from augface.arrays import Pixels
 from augface.data.dataset import FaceDataset
 from augface.data.groups import Subgroup
 from augface.errors import DataError, UsageError
-from augface.generators import DEFAULT_GENERATOR, GENERATORS, create_generator
+from augface.generators import DEFAULT_GENERATOR
 from augface.generators.base import Generator
 from augface.rebalancing.drawing import draw_accepted
 from augface.rebalancing.filters import Filters
+from augface.rebalancing.generator import generator_for
 from augface.rebalancing.settings import MAX_DRAWS
 from augface.rebalancing.strategy import SubgroupPlan, given_total, wanted_faces
 from augface.seeds import derive_seed
@@ -133,11 +134,7 @@ class FaceOverSampler(BaseEstimator):  # type: ignore[misc]  # scikit-learn is n
         return wanted_faces(counts, LABELS.get(strategy, strategy) if isinstance(strategy, str) else strategy)
 
     def _fitted(self, data: FaceDataset, attributes: list[str], seed: int) -> Generator:
-        if isinstance(self.generator, Generator):
-            generator = self.generator
-        else:
-            rare = {"balance": attributes} if "balance" in GENERATORS.get(self.generator).Config.model_fields else {}
-            generator = create_generator(self.generator, **{**rare, **(self.generator_settings or {})})
+        generator = generator_for(self.generator, attributes, self.generator_settings or {})
         if not self.filters and "conditional" not in generator.capabilities:
             raise UsageError(
                 f"The {generator.name} generator cannot be asked for a class: only the filters find its faces. Leave "

@@ -31,12 +31,13 @@ from augface.evaluation.provenance import describe_data, environment, short_name
 from augface.evaluation.verdict import decide
 from augface.evaluators import EVALUATORS, loaded_evaluators
 from augface.evaluators.base import Context
-from augface.files import human_bytes
-from augface.generators import DEFAULT_GENERATOR, GENERATORS, create_generator
+from augface.files import RUN_GENERATOR, human_bytes
+from augface.generators import DEFAULT_GENERATOR, GENERATORS
 from augface.generators.base import Generator
 from augface.progress import in_words
 from augface.rebalancing.drawing import FEWEST, Accepted, draw_accepted
 from augface.rebalancing.filters import Filters
+from augface.rebalancing.generator import generator_for
 from augface.rebalancing.results import (
     BALANCE,
     FILTERS,
@@ -254,7 +255,7 @@ def plan_rebalance(
     """What `rebalance` with these arguments would do, with rough costs; checks the arguments on the way."""
     data = load_data(data)
     refuse_photo_based(data)
-    data = _create(generator, [], generator_settings or {}).prepared(with_splits(data, seed))
+    data = generator_for(generator, [], generator_settings or {}).prepared(with_splits(data, seed))
     external_test = None if external_test is None else load_data(external_test)
     attributes, strata = ([data.attribute_name(name) for name in _names(names)] for names in (attr, within))
     asked = DownstreamSettings(
@@ -264,7 +265,7 @@ def plan_rebalance(
         allow_identity_overlap=allow_identity_overlap,
     )
     _check_downstream(asked, data, attributes, external_test)
-    created = _create(generator, attributes + strata, generator_settings or {})
+    created = generator_for(generator, attributes + strata, generator_settings or {})
     composed = "composes" in created.capabilities
     subgroups = plan_subgroups(require(data.train), attributes, strata, sampling_strategy, composed=composed)
     settings = RebalanceSettings(
@@ -368,16 +369,6 @@ def _check_downstream(
             )
 
 
-def _create(generator: str | Generator, attributes: list[str], settings: Mapping[str, Any]) -> Generator:
-    """The generator; one that can show rare classes more often gets their names."""
-    if isinstance(generator, Generator):
-        if settings:
-            raise UsageError("Settings are for a generator that is given by its name; this one has its own already.")
-        return generator
-    rare = {"balance": attributes} if "balance" in GENERATORS.get(generator).Config.model_fields else {}
-    return create_generator(generator, **{**rare, **settings})
-
-
 def _estimated_seconds(settings: RebalanceSettings, generator: Generator, data: FaceDataset, wanted: int) -> float:
     budget = parse_budget(settings.budget)
     training = budget.amount if budget.unit == "seconds" else budget.amount / TRAINED_IMAGES_PER_SECOND
@@ -422,7 +413,7 @@ def _generator(plan: Plan, run: Run) -> Generator:
         )
         plan.generator.save(place)
 
-    return type(plan.generator).load(run.stage("generator", "training the generator", train))
+    return type(plan.generator).load(run.stage(RUN_GENERATOR, "training the generator", train))
 
 
 def _useless(context: Context) -> str:

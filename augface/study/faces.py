@@ -21,7 +21,7 @@ from augface.data.readers.folder import read_folder
 from augface.data.readers.listing import Listing
 from augface.data.sources import REAL, SYNTHETIC
 from augface.errors import DataError
-from augface.generators import load_generator
+from augface.generators import find_generator, load_generator
 from augface.seeds import derive_seed, random_generator
 
 LOOKED_AT = 64
@@ -147,13 +147,12 @@ def open_source(spec: str, *, real: bool, most: int, crop: Crop | None = None, s
         AugfaceError: there is nothing that can be used.
     """
     folder = Path(spec).expanduser()
-    for place in (folder, folder / "generator"):
-        if not real and (place / "weights.safetensors").is_file():
-            generator = load_generator(place)
-            count = min(most, generator.available())
-            log.info("%s holds the generator %s: %d faces are drawn.", spec, generator.name, count)
-            drawn = generator.sample(count, seed=derive_seed(seed, "study"))
-            return _Array(np.asarray(drawn.images), drawn.names, name=folder.name, spec=spec)
+    if not real and find_generator(folder) is not None:
+        generator = load_generator(folder)
+        count = min(most, generator.available())
+        log.info("%s holds the generator %s: %d faces are drawn.", spec, generator.name, count)
+        drawn = generator.sample(count, seed=derive_seed(seed, "study"))
+        return _Array(np.asarray(drawn.images), drawn.names, name=folder.name, spec=spec)
     place_found = recognise(spec)
     if place_found.kind == "toy":
         toy = load_data(f"toy:{place_found.faces or TOY_FACES}", size=TOY_SIZE)

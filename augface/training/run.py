@@ -8,14 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from augface.data.dataset import FaceDataset
+from augface.files import RUN_GENERATOR
 from augface.processes import is_main_process
 from augface.runs import Run, RunSettings, open_run
 from augface.training.loggers import Loggers
 
 if TYPE_CHECKING:
     from augface.generators.base import Generator
-
-GENERATOR = "generator"
 
 
 def train_run(
@@ -54,13 +53,13 @@ def train_run(
         seed=seed,
     )
     if not is_main_process():
-        if not Run(folder, settings, resume).has(GENERATOR):
+        if not Run(folder, settings, resume).has(RUN_GENERATOR):
             generator.fit(data, budget=budget, run_dir=folder, resume=resume, seed=seed)
-        return folder / GENERATOR
+        return folder / RUN_GENERATOR
     with open_run(folder, settings, resume=resume) as run, Loggers(loggers, folder, settings.to_dict()):
 
         def fit(place: Path) -> None:
             generator.fit(data, budget=budget, run_dir=folder, resume=run.resumed, seed=seed)
             generator.save(place)
 
-        return run.stage(GENERATOR, "training the generator", fit)
+        return run.stage(RUN_GENERATOR, "training the generator", fit)

@@ -255,8 +255,12 @@ def summary(draws: list[list[Fold]], people: int) -> tuple[str, dict[str, dict[s
     """A table of all arms over all draws and folds, in words and in numbers."""
 
     def over(pair: Callable[[Fold], tuple[str, str]]) -> Effect:
-        """One arm minus another: the mean over folds and seeds; the interval is over draws and people."""
-        each = np.array([np.mean([_difference(fold, *pair(fold)) for fold in folds], axis=0) for folds in draws])
+        """One arm minus another: the mean over folds and seeds; the interval is over draws and people.
+
+        Of a single draw it is over its seeds and people, and knows nothing of other draws.
+        """
+        of_seeds = [np.mean([_differences(fold, *pair(fold)) for fold in folds], axis=0) for folds in draws]
+        each = of_seeds[0] if len(draws) == 1 else np.mean(of_seeds, axis=1)
         return paired_effect(each[:, 0], each[:, 1:], people)
 
     def beyond_plain(name: str) -> Effect:
@@ -287,10 +291,9 @@ def summary(draws: list[list[Fold]], people: int) -> tuple[str, dict[str, dict[s
     return "\n".join(lines), numbers
 
 
-def _difference(fold: Fold, ours: str, theirs: str) -> Array:
-    """(1 + B,) mean over seeds of the difference of two arms."""
-    mean: Array = (fold.precisions[ours] - fold.precisions[theirs]).mean(axis=0)
-    return mean
+def _differences(fold: Fold, ours: str, theirs: str) -> Array:
+    """(S, 1 + B) differences of two arms, by seed."""
+    return fold.precisions[ours] - fold.precisions[theirs]
 
 
 def _text(effect: Effect) -> str:

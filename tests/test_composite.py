@@ -119,6 +119,13 @@ def test_a_combination_that_the_data_lack_is_composed() -> None:
     assert faces.attributes[["Band", "Light"]].all(axis=None)
 
 
+def test_hosts_are_like_those_who_have_what_is_requested() -> None:
+    generator = create_generator("composite")
+    generator.fit(planted(absent=True))
+    hosts = generator.sample(CHUNK, where={"Band": True}, seed=3).attributes
+    assert not hosts["Light"].any(), "all who wear the band are dark"
+
+
 def test_without_a_donor_or_an_attribute_the_reason_is_given() -> None:
     real = planted()
     generator = create_generator("composite")

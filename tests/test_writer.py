@@ -19,7 +19,7 @@ from augface.data import load_data
 from augface.data.dataset import FaceDataset
 from augface.data.export import layout, writer
 from augface.data.export.naming import class_names, safe_names
-from augface.data.export.png import TYPES
+from augface.data.export.png import TYPES, encode_png
 from augface.data.export.writer import Manifest, write_dataset
 from augface.data.readers.celeba import CITATION, TERMS
 from augface.errors import DataError, OutputError, UnknownNameError
@@ -256,6 +256,18 @@ def test_faces_of_the_control_are_not_marked_as_made(real: FaceDataset, made: Fa
     path = manifest.directory / manifest.table["path"].iloc[30]
     assert b"trainedAlgorithmicMedia" not in path.read_bytes()
     assert note(path)["source"] == manifest.table["source"].iloc[30] == "resampled"
+
+
+def test_each_source_of_a_face_has_its_news_code() -> None:
+    codes = {
+        "synthetic": "trainedAlgorithmicMedia",
+        "photo-based": "compositeWithTrainedAlgorithmicMedia",
+        "composed": "compositeCapture",
+    }
+    black = np.zeros((2, 2, 3), np.uint8)
+    for source, code in codes.items():
+        assert f"digitalsourcetype/{code}".encode() in encode_png(black, {}, source=source)
+    assert b"digitalsourcetype" not in encode_png(black, {}, source="real")
 
 
 def test_metadata_leaves_blank_what_is_not_known(written: Manifest) -> None:

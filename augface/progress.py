@@ -59,12 +59,6 @@ class LogBar(Bar):
             self.said = elapsed
             log.info(self.line())
 
-    def close(self) -> None:
-        """End, with a last line where nobody could know the end beforehand and a line was logged."""
-        if not self.total and self.said and not self.disable:
-            log.info(self.line())
-        super().close()
-
     def line(self) -> str:
         """What has been done, in words."""
         state = self.format_dict
@@ -76,7 +70,9 @@ class LogBar(Bar):
         return f"{self.desc.removesuffix(': ')}: {done / self.total:.0%}{left}"
 
     def close(self) -> None:
-        """Nothing to tidy up, for nothing was drawn."""
+        """End, with a last line where nobody could know the end beforehand and a line was logged."""
+        if not self.total and self.said and not self.disable:
+            log.info(self.line())
         self.disable = True
 
 

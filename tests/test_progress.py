@@ -22,6 +22,7 @@ def often(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> 
 
 
 def test_a_log_gets_a_line_now_and_then(caplog: pytest.LogCaptureFixture) -> None:
+    started = time.perf_counter()
     with progress(total=200, desc="counting", unit="img") as bar:
         assert isinstance(bar, LogBar)
         for _ in range(200):
@@ -29,7 +30,7 @@ def test_a_log_gets_a_line_now_and_then(caplog: pytest.LogCaptureFixture) -> Non
             bar.update()
             bar.set_postfix(loss="0.1")
     said = lines(caplog)
-    assert 1 <= len(said) <= 8, "not a line a step"
+    assert 1 <= len(said) <= 1 + (time.perf_counter() - started) / module.SECONDS, "not a line a step"
     assert all(line.startswith("counting: ") and line.endswith(" left") for line in said)
     assert " 100%" not in said[-1]
 

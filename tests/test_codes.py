@@ -316,6 +316,9 @@ class TestCommands:
         assert faces.attribute("Smiling").all()
         with pytest.raises(UsageError, match=r"3 of 3 faces of .* were made from photos of people"):
             refuse_photo_based(faces)
+        (tmp_path / "a" / "metadata.csv").unlink()
+        with pytest.raises(UsageError, match=r"3 of 3 faces of .* were made from photos of people"):
+            refuse_photo_based(load_data(tmp_path / "a", size=16))
 
     def test_edit_uses_what_the_run_folder_keeps(self, run: Path, tmp_path: Path, photo: Path, cgan: Generator) -> None:
         calibration(cgan).save(run / "steering.json")

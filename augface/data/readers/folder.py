@@ -6,8 +6,10 @@ import re
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from augface.arrays import Booleans, Strings
+from augface.data.export.png import marked_source
 from augface.data.readers.celeba import ATTRIBUTES, find_labels
 from augface.data.readers.columns import Columns, read_columns
 from augface.data.readers.containers import SYSTEM, Container, image_names, is_image, open_container, some
@@ -26,6 +28,8 @@ ABOUT_LABELS = re.compile(
     re.IGNORECASE,
 )
 """What other files are called that may."""
+MARKED = 2048
+"""Bytes at the start of a PNG file, in which the mark of its source lies if it has one."""
 
 
 def read_folder(path: Path) -> Listing:
@@ -71,7 +75,7 @@ def read_folder(path: Path) -> Listing:
         attributes=columns.attributes if labelled else classes.attributes(),
         identity=classes.persons() if columns.identity is None else columns.identity,
         split=split,
-        factors=columns.factors,
+        factors=_with_sources(columns.factors, container, members),
         crop="centre",
         warnings=[*warnings, *_above(path, metadata)],
         notes=_hidden(container),
@@ -83,6 +87,27 @@ def _says(metadata: Metadata, classes: Classes, counted: Booleans) -> bool:
     """Whether a column of the tables says the class folder of every image."""
     given = counted & metadata.given
     return any((column.to_numpy()[given] == classes.folder[given]).all() for _, column in metadata.cells.items())
+
+
+def _with_sources(factors: pd.DataFrame | None, container: Container, members: Strings) -> pd.DataFrame | None:
+    """The factors, with the sources that the files themselves name where no table does and any of them is not real."""
+    if factors is not None and "source" in factors:
+        return factors
+    sources = np.array([_source(container, name) for name in members.tolist()], dtype=object)
+    if (sources == "real").all():
+        return factors
+    return (pd.DataFrame(index=range(len(members))) if factors is None else factors).assign(source=sources)
+
+
+def _source(container: Container, name: str) -> str:
+    """What an image is by the mark that augface writes into its PNG files before the pixels."""
+    if not name.lower().endswith(".png"):
+        return "real"
+    try:
+        with container.open(name) as file:
+            return marked_source(file.read(MARKED))
+    except Exception:  # as in `Zip.read`; what cannot be read is reported when its pixels are
+        return "real"
 
 
 def _short_names(members: Strings) -> Strings:

@@ -405,7 +405,8 @@ def uses_bf16(precision: Literal["auto", "bf16", "fp32"] = "auto") -> bool:
         return precision == "bf16"
     if compute_device().type == "cuda":
         return bool(torch.cuda.is_bf16_supported())
-    return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
+    known = (getattr(torch.cpu, name, bool) for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported"))
+    return any(supported() for supported in known)  # older versions of torch do not tell
 
 
 def _batch(settings: TrainingSettings, processes: int) -> int:

@@ -18,10 +18,11 @@ import pytest
 import uvicorn
 from study_example import small_study
 
+from augface.loopback import listening_socket
 from augface.study.answers import Answers
 from augface.study.exchange import export_pages, import_answers
 from augface.study.folder import ANSWERS, Study
-from augface.study.server import create_app, listening_socket
+from augface.study.server import create_app
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed")

@@ -18,11 +18,12 @@ import pytest
 from starlette.testclient import TestClient
 from study_example import small_study
 
+from augface import loopback
 from augface.errors import OutputError
-from augface.study import server
+from augface.loopback import MOST_BYTES, listening_socket
 from augface.study.answers import Answers
 from augface.study.folder import ANSWERS, Study
-from augface.study.server import MOST_BYTES, create_app, listening_socket, only_server
+from augface.study.server import create_app, only_server
 
 ADDRESS = "http://127.0.0.1:8000"
 
@@ -216,8 +217,8 @@ def test_long_and_odd_requests_are_refused(client: TestClient, study: Study) -> 
 
 
 def test_too_many_requests_have_to_wait(study: Study, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server, "BURST", 5.0)
-    monkeypatch.setattr(server, "EACH_SECOND", 1e-6)
+    monkeypatch.setattr(loopback, "BURST", 5.0)
+    monkeypatch.setattr(loopback, "EACH_SECOND", 1e-6)
     answers = Answers(study)
     with TestClient(app_of(study, answers), base_url=ADDRESS) as opened:
         codes = [opened.get("/api/masks/0", headers=as_rater(study, 5)).status_code for _ in range(7)]
@@ -228,8 +229,8 @@ def test_too_many_requests_have_to_wait(study: Study, monkeypatch: pytest.Monkey
 
 def test_whoever_waited_may_ask_again(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 0.0
-    monkeypatch.setattr("augface.study.server.time.monotonic", lambda: now)
-    buckets = server.Buckets(burst=2.0, each_second=0.5)
+    monkeypatch.setattr("augface.loopback.time.monotonic", lambda: now)
+    buckets = loopback.Buckets(burst=2.0, each_second=0.5)
     assert [buckets.allows("a") for _ in range(3)] == [True, True, False]
     now = 2.0
     assert [buckets.allows("a") for _ in range(2)] == [True, False]

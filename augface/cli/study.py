@@ -111,16 +111,15 @@ def serve(folder: Path, /, *, port: int = 8000, allow_lan: bool = False) -> None
     if not 1 <= port <= 65535:
         raise UsageError(f"--port is from 1 to 65535, not {port}.")
     from augface.files import atomic_write
+    from augface.loopback import listening_socket, run_server
     from augface.study.answers import Answers
     from augface.study.folder import Study
     from augface.study.server import (
         admin_link,
         create_app,
         lan_address,
-        listening_socket,
         only_server,
         rater_link,
-        run_server,
     )
 
     study = Study.open(folder)
@@ -152,12 +151,8 @@ def serve(folder: Path, /, *, port: int = 8000, allow_lan: bool = False) -> None
         say("\nCtrl-C ends the server. Every answer is kept at once.")
         try:
             run_server(create_app(study, answers, address=address, hosts=hosts), listener)
-        except KeyboardInterrupt as interrupt:
-            if type(interrupt) is not KeyboardInterrupt:  # asked to end by SIGTERM: whoever asked wants to know
-                raise
         finally:
             answers.close()
-            listener.close()
     say(f"\nEnded. Next: augface study report {shown(study.folder)}")
 
 

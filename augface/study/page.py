@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import hashlib
 import json
 from collections.abc import Mapping
 from functools import cache
@@ -13,6 +12,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from augface.content_policy import inline_policy
 from augface.study.folder import Study
 
 STATIC = Path(__file__).parent / "static"
@@ -24,11 +24,6 @@ SERVED = {
     "jspsych-LICENSE.txt": "text/plain",
 }
 """What a server gives to everybody, and of which type it is."""
-POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; "
-    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-)
-"""Nothing from elsewhere, and nothing inline."""
 
 
 @cache
@@ -100,17 +95,5 @@ def _rendered(template: str, study: Study, config: Mapping[str, Any], *, inline:
         inline=inline,
         style=Markup(style),
         scripts=[Markup(script) for script in scripts],
-        policy=_inline_policy(style, scripts) if inline else "",
-    )
-
-
-def _inline_policy(style: str, scripts: list[str]) -> str:
-    """The style sheet and the scripts of the page, pictures inside it, and nothing else."""
-
-    def allowed(text: str) -> str:
-        return "'sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() + "'"
-
-    return (
-        f"default-src 'none'; script-src {' '.join(map(allowed, scripts))}; style-src {allowed(style)}; "
-        "img-src data:; base-uri 'none'; form-action 'none'"
+        policy=inline_policy(style, scripts) if inline else "",
     )

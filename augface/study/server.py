@@ -7,149 +7,32 @@ hand are given out.
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import ipaddress
-import json
-import logging
 import re
 import socket
 import sqlite3
 import threading
-import time
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import uvicorn
-from starlette.applications import Starlette
-from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp
 
-from augface.errors import AugfaceError, DataError, OutputError
+from augface.errors import DataError, OutputError
+from augface.loopback import Buckets, client_address, get, guarded, post
 from augface.study.answers import Answers
 from augface.study.folder import Study, Token
-from augface.study.page import POLICY, SERVED, admin_page, asset, served_page
+from augface.study.page import SERVED, admin_page, asset, served_page
 from augface.study.session import Session, check_answer
 
-LOOPBACK = "127.0.0.1"
-EVERYWHERE = "0.0.0.0"
-MOST_BYTES = 16_384
-"""Of a request's body."""
-BURST, EACH_SECOND = 240.0, 60.0
-"""Requests that one secret, or one address without any, may make at once, and go on making."""
 WRONG_BURST, WRONG_EACH_SECOND = 10.0, 0.2
 """Wrong secrets from one address."""
 MOST_LINKS = 1_000
-MOST_CONNECTIONS = 500
-HEADERS = {
-    "cache-control": "no-store",
-    "content-security-policy": POLICY,
-    "cross-origin-opener-policy": "same-origin",
-    "cross-origin-resource-policy": "same-origin",
-    "permissions-policy": "camera=(), microphone=(), geolocation=()",
-    "referrer-policy": "no-referrer",
-    "x-content-type-options": "nosniff",
-    "x-frame-options": "DENY",
-}
-
-log = logging.getLogger("augface")
-
-
-@dataclass
-class Buckets:
-    """How many more requests each may make just now (token buckets)."""
-
-    burst: float
-    each_second: float
-    _left: dict[str, tuple[float, float]] = field(default_factory=dict)
-
-    def allows(self, who: str) -> bool:
-        """Whether `who` may make one more, which is then counted."""
-        now = time.monotonic()
-        if len(self._left) > 10_000:  # those who have been silent for long have all of it again
-            full = self.burst / self.each_second
-            self._left = {name: (left, then) for name, (left, then) in self._left.items() if now - then < full}
-        left, then = self._left.get(who, (self.burst, now))
-        left = min(self.burst, left + (now - then) * self.each_second)
-        self._left[who] = (left - 1 if left >= 1 else left, now)
-        return left >= 1
-
-
-class Guard:
-    """What every request has to pass: a known host, the own origin, a short body, not too many; and headers for all."""
-
-    def __init__(self, app: ASGIApp, hosts: Sequence[str]) -> None:
-        self.app = app
-        self.hosts = frozenset(host.lower() for host in hosts)
-        self._buckets = Buckets(BURST, EACH_SECOND)
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Hand a request on, or refuse it in one line."""
-        if scope["type"] != "http":
-            await self.app(scope, receive, send)
-            return
-
-        async def send_with_headers(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                own = [(name.encode(), value.encode()) for name, value in HEADERS.items()]
-                message = {**message, "headers": [*message.get("headers", []), *own]}
-            await send(message)
-
-        request = Request(scope, receive)
-        refused = self._refusal(request)
-        content = b""
-        if refused is None and request.method == "POST":
-            content, whole = await _body(receive)
-            refused = None if whole else (413, "The request is too long.")
-        if refused is not None:
-            await PlainTextResponse(refused[1], refused[0])(scope, receive, send_with_headers)
-            return
-
-        async def receive_again() -> Message:
-            return {"type": "http.request", "body": content, "more_body": False}
-
-        await self.app(scope, receive_again if request.method == "POST" else receive, send_with_headers)
-
-    def _refusal(self, request: Request) -> tuple[int, str] | None:
-        host = request.headers.get("host", "").lower()
-        if host not in self.hosts:
-            return 421, "This server does not answer to that name."
-        if request.method not in ("GET", "HEAD", "POST"):
-            return 405, "Only GET and POST are known here."
-        if request.method == "POST":
-            if request.headers.get("origin", "").lower() != f"http://{host}":
-                return 403, "Only the page of the study itself may send this."
-            length = request.headers.get("content-length", "")
-            if length.isdigit() and int(length) > MOST_BYTES:
-                return 413, "The request is too long."
-        who = request.headers.get("authorization") or _address(request)
-        if not self._buckets.allows(who[:100]):
-            return 429, "Too many requests. Wait a moment."
-        return None
-
-
-async def _body(receive: Receive) -> tuple[bytes, bool]:
-    """The body of a request, and whether it was short enough to be read to its end."""
-    parts, length = [], 0
-    while True:
-        message = await receive()
-        if message["type"] != "http.request":
-            return b"", True  # the other side has gone
-        parts.append(message.get("body", b""))
-        length += len(parts[-1])
-        if length > MOST_BYTES:
-            return b"", False
-        if not message.get("more_body", False):
-            return b"".join(parts), True
-
-
-def _address(request: Request) -> str:
-    return request.client.host if request.client else "unknown"
 
 
 @dataclass
@@ -186,19 +69,6 @@ class _Routes:
         self._page, self._admin_page = served_page(study), admin_page(study)
 
     def routes(self) -> list[Route]:
-        def post(path: str, work: Callable[[Request, dict[str, Any]], Any]) -> Route:
-            async def endpoint(request: Request) -> Response:
-                content = await _json(request)
-                return await _told(work, request, content)
-
-            return Route(path, endpoint, methods=["POST"])
-
-        def get(path: str, work: Callable[[Request], Any]) -> Route:
-            async def endpoint(request: Request) -> Response:
-                return await _told(work, request)
-
-            return Route(path, endpoint, methods=["GET"])
-
         return [
             get("/", lambda request: Response(self._page, media_type="text/html; charset=utf-8")),
             get("/admin", lambda request: Response(self._admin_page, media_type="text/html; charset=utf-8")),
@@ -307,7 +177,7 @@ class _Routes:
 
     def _refuse(self, request: Request) -> None:
         """Count a wrong secret; who tries too many has to wait."""
-        if not self._wrong.allows(_address(request)):
+        if not self._wrong.allows(client_address(request)):
             raise HTTPException(429, "Too many wrong links. Wait a minute.")
 
     # The organiser
@@ -373,36 +243,6 @@ def _device(content: object) -> dict[str, Any]:
     return {**numbers, "touch": known.get("touch") is True}
 
 
-async def _json(request: Request) -> dict[str, Any]:
-    if request.headers.get("content-type", "").split(";")[0].strip() != "application/json":
-        raise HTTPException(415, "Only JSON is taken.")
-    try:
-        content = json.loads(await request.body())
-    except (ValueError, RecursionError) as error:
-        raise HTTPException(400, "The request is not JSON.") from error
-    if not isinstance(content, dict):
-        raise HTTPException(400, "The request is not a JSON object.")
-    return content
-
-
-async def _told(work: Callable[..., Any], *arguments: Any) -> Response:
-    """What `work` gives, run beside the event loop; errors for people as one line."""
-    try:
-        result = await run_in_threadpool(work, *arguments)
-    except OutputError as error:
-        log.error("%s", error)
-        return PlainTextResponse(str(error), 507)
-    except AugfaceError as error:
-        return PlainTextResponse(str(error), 400)
-    return result if isinstance(result, Response) else JSONResponse(result)
-
-
-async def _plain(request: Request, error: Exception) -> Response:
-    """Refusals in one line of plain text."""
-    status, detail = (error.status_code, error.detail) if isinstance(error, HTTPException) else (500, "A bug.")
-    return PlainTextResponse(detail, status)
-
-
 def create_app(study: Study, answers: Answers, *, address: str, hosts: Sequence[str]) -> ASGIApp:
     """The application.
 
@@ -412,9 +252,7 @@ def create_app(study: Study, answers: Answers, *, address: str, hosts: Sequence[
         address: what links begin with, such as `http://127.0.0.1:8000`.
         hosts: the names, with the port, that requests may be addressed to.
     """
-    routes = _Routes(study, answers, address).routes()
-    handlers: dict[Any, Callable[[Request, Exception], Awaitable[Response]]] = {HTTPException: _plain}
-    return Guard(Starlette(routes=routes, exception_handlers=handlers), hosts)
+    return guarded(_Routes(study, answers, address).routes(), hosts)
 
 
 def rater_link(study: Study, address: str, slot: int) -> str:
@@ -451,22 +289,6 @@ def only_server(study: Study) -> Iterator[None]:
         yield
 
 
-def listening_socket(port: int, *, lan: bool) -> socket.socket:
-    """A socket on this machine's own address, or on all of them.
-
-    Raises:
-        OutputError: the port is taken, or not allowed.
-    """
-    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((EVERYWHERE if lan else LOOPBACK, port))
-    except OSError as error:
-        listener.close()
-        raise OutputError(f"Port {port} cannot be used: {error.strerror}. Choose another with --port.") from error
-    return listener
-
-
 def lan_address() -> str:
     """The address of this machine in its local network.
 
@@ -482,21 +304,3 @@ def lan_address() -> str:
     if ipaddress.ip_address(address).is_loopback:
         raise DataError("This machine is in no network that others could reach it by.")
     return address
-
-
-def run_server(app: ASGIApp, listener: socket.socket) -> None:
-    """Serve until Ctrl-C or SIGTERM."""
-    config = uvicorn.Config(
-        app,
-        log_level="warning",
-        access_log=False,
-        server_header=False,
-        proxy_headers=False,
-        limit_concurrency=MOST_CONNECTIONS,
-        timeout_keep_alive=30,
-        timeout_graceful_shutdown=3,
-        h11_max_incomplete_event_size=MOST_BYTES,
-        lifespan="off",
-        ws="none",
-    )
-    asyncio.run(uvicorn.Server(config).serve(sockets=[listener]))

@@ -1,0 +1,25 @@
+"""What a page may load and run: what lies inside it or comes from its own server, and nothing from elsewhere."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Sequence
+
+SERVED = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+"""Of a page that a server of ours gives: nothing from elsewhere, and nothing inline."""
+
+
+def inline_policy(style: str, scripts: Sequence[str]) -> str:
+    """Of a page that is one file: its style sheet and its scripts, pictures inside it, and nothing else."""
+
+    def allowed(text: str) -> str:
+        return "'sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() + "'"
+
+    return (
+        f"default-src 'none'; script-src {' '.join(map(allowed, scripts))}; style-src {allowed(style)}; "
+        "img-src data:; base-uri 'none'; form-action 'none'"
+    )

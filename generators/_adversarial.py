@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -226,7 +226,7 @@ class AdversarialGenerator(LatentGenerator):
         labels = (seen > 0).astype("boolean").mask(seen.abs() < SURE)
         return self._faces(np.stack(images), labels, codes.names, pd.DataFrame({"of_photo": codes.is_of_photo}))
 
-    def calibrate(self, data: FaceDataset, *, seed: int = 0) -> None:
+    def calibrate(self, data: FaceDataset, *, attributes: Collection[str] | None = None, seed: int = 0) -> None:
         """See `Generator.calibrate`."""
         data = self.prepared(data)
         if self.labels is None or list(data.attributes.columns) != list(self.labels.columns):
@@ -238,7 +238,7 @@ class AdversarialGenerator(LatentGenerator):
         some_faces = replace(draw_rows(data, 3 * TUNED, seed), factors=None)
         tuned = self.codes(some_faces.select(np.flatnonzero(self._scores(some_faces) >= 0)[:TUNED]))
         faces = Faces(self._look, lambda images: self._scores(FaceDataset.from_arrays(images)) < 0)
-        self.calibration = calibrate(self.fingerprint, data, generated, tuned, faces, seed=seed)
+        self.calibration = calibrate(self.fingerprint, data, generated, tuned, faces, chosen=attributes, seed=seed)
 
     def edit(self, codes: Codes, strengths: Mapping[str, float]) -> Codes:
         """See `Generator.edit`."""
@@ -269,12 +269,12 @@ class AdversarialGenerator(LatentGenerator):
     def _look(self, codes: Codes) -> Pixels:
         """Faces (N, H, W, 3) of codes, where their last bits are of no matter: those of the same weights at once."""
         pictures: dict[int, Pixels] = {}
-        for tuning in np.unique(codes.tuning):
-            same = np.flatnonzero(codes.tuning == tuning)
+        for tuning, kept in sorted(set(zip(codes.tuning.tolist(), codes.kept.tolist(), strict=True))):
+            same = np.flatnonzero((codes.tuning == tuning) & (codes.kept == np.float32(kept)))
             weights = None if tuning < 0 else codes.tuned[tuning]
             for start in range(0, len(same), CHUNK):
                 rows = same[start : start + CHUNK]
-                drawn = render(self._network, codes.noise[rows], codes.conditions[rows], weights)
+                drawn = render(self._network, codes.noise[rows], codes.conditions[rows], weights, kept)
                 pictures |= dict(zip(rows.tolist(), drawn, strict=True))
         return np.stack([pictures[row] for row in range(len(codes))])
 

@@ -9,7 +9,7 @@ generator was tuned, since those answer less.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -29,13 +29,15 @@ from augface.seeds import derive_seed, random_generator
 if TYPE_CHECKING:
     from augface.classifiers.attributes import AttributeClassifier
 
-FORMAT = 1
+FORMAT = 2
 GRID = (-3.0, -2.0, -1.0, 0.0, 1.0, 2.0, 3.0)
 """Conditions at which faces are looked at, or steps along a direction of the noise."""
 IMAGES = 15_000
 """Images that the classifier is shown in all."""
-GENERATED, TUNED, DRAWN = 32, 12, 1000
+GENERATED, TUNED, DRAWN = 32, 20, 1000
 """Faces that doses are measured on: generated ones, training faces tuned to, and those that directions are found in."""
+BEYOND = 100.0
+"""A strength that no face reaches."""
 FEWEST = 10
 """Held-out faces of either kind, below which an attribute's unit is not known."""
 DAMAGED = 0.1
@@ -53,6 +55,7 @@ class Dose:
         answers: mean log-odds of generated faces at each point of `GRID`, never falling.
         photo_answers: those of faces that the generator was tuned to.
         low, high: the least and the greatest safe points, from -3 to 3.
+        photo_low, photo_high: those of faces that the generator was tuned to.
         companions: how much other conditions move with that of the attribute, for each 1 of it.
         direction: of the noise, where there are no conditions; of length 1.
     """
@@ -62,8 +65,16 @@ class Dose:
     photo_answers: list[float]
     low: float
     high: float
+    photo_low: float
+    photo_high: float
     companions: dict[str, float]
     direction: list[float]
+
+    @property
+    def reach(self) -> float:
+        """How many strengths lie between the ends of what is safe."""
+        low, high = np.interp([self.low, self.high], GRID, self.answers)
+        return float(high - low) / self.unit
 
     def point(self, start: float, strength: float, *, photo: bool) -> tuple[float, float]:
         """Where on the grid a face has to be that is at `start`, and the strength that is reached there."""
@@ -73,7 +84,8 @@ class Dose:
         # np.interp wants rising values, and a flat part has no inverse
         rising = np.array(answers) + 1e-6 * np.arange(len(answers))
         wanted = float(np.interp(before + strength * self.unit, rising, GRID))
-        low, high = min(self.low, start), max(self.high, start)
+        low, high = (self.photo_low, self.photo_high) if photo else (self.low, self.high)
+        low, high = min(low, start), max(high, start)
         point = start if strength == 0 else float(np.clip(wanted, low, high))
         return point, (float(np.interp(point, GRID, answers)) - before) / self.unit
 
@@ -94,6 +106,14 @@ class Calibration:
         pairs = zip(self._starts(codes, attribute).tolist(), codes.is_of_photo.tolist(), strict=True)
         points = np.array([dose.point(start, strength, photo=photo) for start, photo in pairs])
         return (codes if strength == 0 else self.moved(codes, attribute, points[:, 0])), points[:, 1]
+
+    def ends(self, codes: Codes, attribute: str) -> Floats64:
+        """(N, 2) the least and the greatest strength that each face can be given within what is safe."""
+        dose = self.doses[attribute]
+        pairs = zip(self._starts(codes, attribute).tolist(), codes.is_of_photo.tolist(), strict=True)
+        return np.array(
+            [[dose.point(start, end, photo=photo)[1] for end in (-BEYOND, BEYOND)] for start, photo in pairs]
+        )
 
     def moved(self, codes: Codes, attribute: str, points: Floats64) -> Codes:
         """The codes with each face brought to a point (N,) of an attribute's grid."""
@@ -132,7 +152,8 @@ class Calibration:
             doses = {str(name): Dose(**dose) for name, dose in content["doses"].items()}
             loaded = cls(str(content["generator"]), [str(name) for name in content["attributes"]], doses)
             for dose in doses.values():
-                values = [dose.unit, dose.low, dose.high, *dose.answers, *dose.photo_answers, *dose.direction]
+                ends = [dose.low, dose.high, dose.photo_low, dose.photo_high]
+                values = [dose.unit, *ends, *dose.answers, *dose.photo_answers, *dose.direction]
                 if not np.isfinite([*values, *dose.companions.values()]).all() or dose.unit <= 0:
                     raise ValueError("it holds numbers that mean nothing")
                 if {len(dose.answers), len(dose.photo_answers)} != {len(GRID)}:
@@ -156,7 +177,14 @@ class Faces:
 
 
 def calibrate(
-    fingerprint: str, data: FaceDataset, generated: Codes, tuned: Codes, faces: Faces, *, seed: int
+    fingerprint: str,
+    data: FaceDataset,
+    generated: Codes,
+    tuned: Codes,
+    faces: Faces,
+    *,
+    chosen: Collection[str] | None,
+    seed: int,
 ) -> Calibration:
     """Measure doses.
 
@@ -166,6 +194,7 @@ def calibrate(
         generated: codes of `GENERATED` faces or, where the generator has no conditions, of `DRAWN`.
         tuned: codes of training faces that the generator was tuned to.
         faces: how to look at codes.
+        chosen: the attributes to measure; all where not given.
         seed: of the classifier, and of the fold of people that it does not learn from.
 
     Raises:
@@ -179,6 +208,7 @@ def calibrate(
     )
     inner = data.select(held_out)
     units = _units(judge.log_odds(inner.images), inner.attributes)
+    units = {name: unit for name, unit in units.items() if chosen is None or name in chosen}
     if not units:
         raise UsageError(
             f"{data.source.spec}: no attribute has {FEWEST} faces with it and {FEWEST} without among those held out, "
@@ -206,7 +236,7 @@ def calibrate(
 
 
 def _bare(unit: float) -> Dose:
-    return Dose(unit, [0.0] * len(GRID), [0.0] * len(GRID), GRID[0], GRID[-1], {}, [])
+    return Dose(unit, [0.0] * len(GRID), [0.0] * len(GRID), GRID[0], GRID[-1], GRID[0], GRID[-1], {}, [])
 
 
 def _units(log_odds: Floats32, labels: pd.DataFrame) -> dict[str, float]:
@@ -227,18 +257,24 @@ def _measured(
     """The dose of one attribute, with the companions or the direction that it has so far."""
     column = judge.column(name)
     answers: list[list[float]] = []
-    damaged: list[float] = []
+    ends: list[tuple[float, float]] = []
     for codes in (generated, tuned):
         everywhere = concatenate_codes([_at(calibration, codes, name, point) for point in GRID])
         pictures = faces.look(everywhere)
         seen = judge.log_odds(pictures)[:, column].reshape(len(GRID), len(codes)).mean(axis=1)
         answers.append(np.maximum.accumulate(seen).tolist())
-        if codes is generated:
-            damaged = faces.damaged(pictures).reshape(len(GRID), len(codes)).mean(axis=1).tolist()
+        ends.append(_safe(faces.damaged(pictures).reshape(len(GRID), len(codes)).mean(axis=1).tolist()))
+    (low, high), (photo_low, photo_high) = ends
+    measured = replace(calibration.doses[name], answers=answers[0], photo_answers=answers[1], low=low, high=high)
+    return replace(measured, photo_low=photo_low, photo_high=photo_high)
+
+
+def _safe(damaged: list[float]) -> tuple[float, float]:
+    """The ends of the grid's part in which not many more faces are damaged than at its middle."""
     allowed = damaged[GRID.index(0.0)] + DAMAGED
     low = min(point for point in GRID if point <= 0 and max(_between(damaged, point, 0.0)) <= allowed)
     high = max(point for point in GRID if point >= 0 and max(_between(damaged, 0.0, point)) <= allowed)
-    return replace(calibration.doses[name], answers=answers[0], photo_answers=answers[1], low=low, high=high)
+    return low, high
 
 
 def _at(calibration: Calibration, codes: Codes, name: str, point: float) -> Codes:

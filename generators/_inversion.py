@@ -29,6 +29,8 @@ from augface.seeds import random_generator
 STEPS = 50
 """Tuning steps, where not said otherwise: most of the likeness, in a second or two."""
 RATE = 1e-3
+ENTRANCES = {"stem", "modulation"}
+"""Parts of the network that noise and conditions enter by."""
 FACES = 2000
 """Training faces that the check of faces learns from, at most."""
 REFUSED = 0.02
@@ -62,10 +64,12 @@ def tune(network: nn.Module, face: Pixels, noise: Floats32, condition: Floats32,
         face: uint8 (H, W, 3).
         noise: (latent,) that was found in it.
         condition: (C,) likewise.
-        steps: of Adam on the mean absolute difference; averages of the batch normalisation stay.
+        steps: of Adam on the mean absolute difference; averages of the batch normalisation stay, and so do the parts
+            that noise and conditions enter by, so that the face goes on answering to them.
     """
-    weights = {name: weight.detach().clone().requires_grad_() for name, weight in network.named_parameters()}
-    optimiser = torch.optim.Adam(list(weights.values()), RATE, betas=(0.9, 0.99))
+    weights = {name: weight.detach().clone() for name, weight in network.named_parameters()}
+    tuned = [weight.requires_grad_() for name, weight in weights.items() if not set(name.split(".")) & ENTRANCES]
+    optimiser = torch.optim.Adam(tuned, RATE, betas=(0.9, 0.99))
     target, inputs = _scaled(face[None]), (torch.from_numpy(noise[None]), torch.from_numpy(condition[None]))
     with torch.enable_grad():
         for _ in range(steps):
@@ -77,12 +81,17 @@ def tune(network: nn.Module, face: Pixels, noise: Floats32, condition: Floats32,
 
 
 @torch.no_grad()
-def render(network: nn.Module, noise: Floats32, conditions: Floats32, weights: Arrays | None) -> Pixels:
-    """Faces, uint8 (N, H, W, 3), of noise (N, latent) and conditions (N, C), perhaps with tuned weights."""
+def render(
+    network: nn.Module, noise: Floats32, conditions: Floats32, weights: Arrays | None, kept: float = 1.0
+) -> Pixels:
+    """Faces, uint8 (N, H, W, 3), of noise (N, latent) and conditions (N, C), perhaps with a share of tuned weights."""
     inputs = (torch.from_numpy(noise), torch.from_numpy(conditions))
-    if weights is None:
+    if weights is None or kept == 0:
         return to_pixels(network(*inputs))
-    return to_pixels(functional_call(network, {key: torch.from_numpy(array) for key, array in weights.items()}, inputs))
+    tuned = {key: torch.from_numpy(array) for key, array in weights.items()}
+    if kept < 1:
+        tuned = {key: torch.lerp(weight, tuned[key], kept) for key, weight in network.named_parameters()}
+    return to_pixels(functional_call(network, tuned, inputs))
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ import pandas as pd
 from augface.arrays import Floats32, Integers, Pixels
 from augface.data.dataset import FaceDataset, signed_labels
 from augface.errors import UsageError
+from augface.generators._codes import along_the_sphere
 from augface.generators.base import CHUNK, Generator
 
 Plan = tuple[pd.DataFrame, pd.DataFrame, list[str]]
@@ -70,7 +71,7 @@ class LatentGenerator(Generator):
         )
         shares, count = np.linspace(0, 1, steps), len(first)
         noise, other_noise = self._latents(factors), self._latents(other_factors)
-        ways = np.stack([_on_the_way(noise, other_noise, share) for share in shares], axis=1)
+        ways = np.stack([along_the_sphere(noise, other_noise, share) for share in shares], axis=1)
         conditions, other_conditions = self._conditions(labels), self._conditions(other_labels)
         mixed = np.stack([(1 - share) * conditions + share * other_conditions for share in shares], axis=1)
         # the two ends stand where they stood when they were first made, those between wherever there is room
@@ -149,23 +150,3 @@ class LatentGenerator(Generator):
 def _places(factors: pd.DataFrame) -> Integers:
     """(N,) where in its chunk each face stands."""
     return (factors["number"] % CHUNK).to_numpy(dtype=np.int64)
-
-
-def _on_the_way(first: Floats32, second: Floats32, share: float) -> Floats32:
-    """Noise (N, ...) a share of the way from one to another: along the sphere (White 2016, arXiv:1609.04468).
-
-    On a straight line the middle would be shorter than noise ever is, and its face a duller one. Straight nevertheless
-    where both lie in the same direction, or one of them has none. At 0 and 1 it is exactly the first and the second.
-    """
-    flat = [each.reshape(len(each), -1).astype(np.float64) for each in (first, second)]
-    lengths = np.prod([np.linalg.norm(each, axis=1) for each in flat], axis=0)
-    cosine = np.divide((flat[0] * flat[1]).sum(axis=1), lengths, out=np.ones(len(first)), where=lengths > 0)
-    angle = np.arccos(cosine.clip(-1, 1))
-    sine = np.sin(angle)
-    bent = sine > 1e-6
-    safe = np.where(bent, sine, 1.0)
-    weights = [
-        np.where(bent, np.sin(part * angle) / safe, part).reshape(-1, *[1] * (first.ndim - 1))
-        for part in (1 - share, share)
-    ]
-    return np.asarray(weights[0] * first + weights[1] * second, dtype=np.float32)

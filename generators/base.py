@@ -8,7 +8,7 @@ import sys
 import tempfile
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, Self, get_origin
 
@@ -259,10 +259,15 @@ class Generator(ABC):
         """
         self._refuse_steering()
 
-    def calibrate(self, data: FaceDataset, *, seed: int = 0) -> None:
+    def calibrate(self, data: FaceDataset, *, attributes: Collection[str] | None = None, seed: int = 0) -> None:
         """Measure, on training faces, what conditions have to be for an edit of a given strength; see `edit`.
 
         A classifier learns from `data` how sure one can be of each attribute; the generator never saw it.
+
+        Args:
+            data: the faces that the generator learnt from.
+            attributes: those to measure; all where not given.
+            seed: of the classifier, and of the faces looked at.
         """
         self._refuse_steering()
 

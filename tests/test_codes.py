@@ -75,7 +75,7 @@ def pixels(faces: FaceDataset) -> np.ndarray[Any, Any]:
 
 def calibration(generator: Generator, **changes: Any) -> Calibration:
     """One whose numbers are known: two log-odds a unit of condition, strength 1 is 2 of them."""
-    dose = Dose(4.0, [2 * p for p in GRID], list(GRID), -3.0, 2.0, {}, [])
+    dose = Dose(4.0, [2 * p for p in GRID], list(GRID), -3.0, 2.0, -3.0, 2.0, {}, [])
     attributes = list(map(str, generator.labels.columns)) if generator.labels is not None else []
     return Calibration(generator.fingerprint, attributes, {"Smiling": dataclasses.replace(dose, **changes)})
 

@@ -16,7 +16,7 @@ from augface.data.dataset import FaceDataset
 from augface.data.toyfaces import load_toyfaces
 from augface.errors import UnknownNameError, UsageError
 from augface.generators import create_generator
-from augface.generators._latent import _on_the_way
+from augface.generators._codes import along_the_sphere
 from augface.generators.base import CHUNK, Generator
 
 TINY: dict[str, Any] = {"channels": 4, "latent": 8, "batch_size": 8}
@@ -144,20 +144,20 @@ class TestInterpolation:
         assert np.abs(np.diff(ends, axis=0)).mean(axis=(1, 2, 3)).max() <= np.abs(ends[-1] - ends[0]).mean() + 0.5
         assert np.array_equal(pixels(cgan.interpolate(first, first, 3)), pixels(first)[[0, 0, 0]])
 
-    def test_noise_keeps_its_length_on_the_way(self) -> None:
+    def test_noise_keeps_its_lengthalong_the_sphere(self) -> None:
         random = np.random.default_rng(0)
         first, second = random.standard_normal((2, 50, 64)).astype(np.float32)
         second *= np.linalg.norm(first, axis=1, keepdims=True) / np.linalg.norm(second, axis=1, keepdims=True)
         for share in (0.25, 0.5):
-            middle = _on_the_way(first, second, share)
+            middle = along_the_sphere(first, second, share)
             np.testing.assert_allclose(np.linalg.norm(middle, axis=1), np.linalg.norm(first, axis=1), rtol=1e-5)
         for share, end in ((0.0, first), (1.0, second)):
-            assert np.array_equal(_on_the_way(first, second, share), end)
+            assert np.array_equal(along_the_sphere(first, second, share), end)
 
     def test_opposite_or_no_noise_has_a_way_too(self) -> None:
         noise = np.ones((1, 4), np.float32)
-        assert np.isfinite(_on_the_way(noise, -noise, 0.3)).all()
-        np.testing.assert_allclose(_on_the_way(noise, 0 * noise, 0.25), 0.75 * noise)
+        assert np.isfinite(along_the_sphere(noise, -noise, 0.3)).all()
+        np.testing.assert_allclose(along_the_sphere(noise, 0 * noise, 0.25), 0.75 * noise)
 
     def test_what_cannot_be_paired_is_refused(self, cgan: Generator) -> None:
         faces = cgan.sample(3)

@@ -20,6 +20,7 @@ from augface.cli.edit import edit
 from augface.cli.evaluate import evaluate
 from augface.cli.fid import fid
 from augface.cli.listing import list_names
+from augface.cli.play import play
 from augface.cli.rebalance import rebalance
 from augface.cli.report import report
 from augface.cli.sample import sample
@@ -53,6 +54,7 @@ COMMANDS: dict[str, Callable[..., object]] = {
     "sample": sample,
     "vary": vary,
     "edit": edit,
+    "play": play,
     "evaluate": evaluate,
     "fid": fid,
     "report": report,

@@ -11,6 +11,7 @@ import os
 import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -178,6 +179,17 @@ def check_output(folder: Path, *, resume: bool | None = None) -> Path:
         go_on = "Go on with what is there by --resume, or choose" if resume is False else "Choose"
         raise OutputError(f"The output folder {shown(folder)} is not empty. {go_on} another with --out.")
     return folder
+
+
+def need_server() -> None:
+    """Say what to install where the packages of servers are missing.
+
+    Raises:
+        UsageError: they are.
+    """
+    missing = [name for name in ("starlette", "uvicorn") if find_spec(name) is None]
+    if missing:
+        raise UsageError(f"The server needs {' and '.join(missing)}: pip install augface[study]")
 
 
 def shown(path: Path) -> str:

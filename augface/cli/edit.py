@@ -9,13 +9,9 @@ from cyclopts import Parameter
 
 from augface.cli.console import check_output, print_paths, run_name, say, shown, split_names, when_interrupted
 from augface.errors import UsageError, spelled
-from augface.files import RUN_CONFIG
 
 if TYPE_CHECKING:
     from augface.data.dataset import FaceDataset
-    from augface.generators.base import Generator
-
-CALIBRATION = "steering.json"
 
 
 def edit(
@@ -66,6 +62,7 @@ def edit(
 
     from augface.data.dataset import concatenate
     from augface.generators import load_generator
+    from augface.steering.calibrated import calibrate_run
     from augface.steering.output import write_steered
     from augface.steering.photos import load_photos
 
@@ -80,7 +77,7 @@ def edit(
     if dry_run:
         return
     with when_interrupted(f"nothing was written to {shown(out)}."):
-        _calibrate(generator, run, data, size, seed)
+        calibrate_run(generator, run, data=data, size=size, seed=seed)
         codes = generator.codes(faces, steps=steps)
         parts: list[FaceDataset] = []
         notes: list[dict[str, str | float]] = []
@@ -104,31 +101,3 @@ def _numbers(text: str) -> list[float]:
             f"--strength takes different numbers from -10 to 10 with commas between, such as -1,0,1, not {text!r}."
         )
     return numbers
-
-
-def _calibrate(generator: Generator, run: Path, data: str | None, size: int, seed: int) -> None:
-    """Give the generator its calibration: that which the run folder keeps, or one that is measured now and kept."""
-    from augface.generators._calibration import Calibration
-    from augface.runs import data_of_run
-
-    place, config = run / CALIBRATION, run / RUN_CONFIG
-    if place.is_file() and data is None:
-        generator.calibration = Calibration.load(place)
-        if generator.calibration.generator == generator.fingerprint:
-            return
-    if data is None:
-        started_from = data_of_run(run)
-        if started_from is None:
-            raise UsageError(
-                f"{shown(run)} does not say what the generator learnt from, and strengths are measured on those faces: "
-                "give them as --data, or the run folder."
-            )
-        data = started_from[0]
-
-    from augface.data import load_data
-
-    faces = load_data(data, size=size)
-    say("Measuring what edits take, once for this generator …")
-    generator.calibrate(faces.train if faces.train is not None else faces, seed=seed)
-    if generator.calibration is not None and config.is_file():
-        generator.calibration.save(place)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import sys
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import App, Parameter
 
-from augface.cli.console import check_output, print_paths, say, shown, split_names
+from augface.cli.console import check_output, need_server, print_paths, say, shown, split_names
 from augface.errors import UnknownNameError, UsageError
 
 if TYPE_CHECKING:
@@ -107,7 +106,7 @@ def serve(folder: Path, /, *, port: int = 8000, allow_lan: bool = False) -> None
         allow_lan: Let other devices in your network take part, not this machine alone. Plain HTTP is not encrypted:
             whoever can listen in the network can read pictures and answers.
     """
-    _need_server()
+    need_server()
     if not 1 <= port <= 65535:
         raise UsageError(f"--port is from 1 to 65535, not {port}.")
     from augface.files import atomic_write
@@ -271,10 +270,3 @@ def report(
     evaluation.to_html(paths["report"], real_images=real_images)
     say(f"{terminal_summary(evaluation, in_full=True)}\n")
     print_paths(paths)
-
-
-def _need_server() -> None:
-    """Say what to install where the server's packages are missing."""
-    missing = [name for name in ("starlette", "uvicorn") if find_spec(name) is None]
-    if missing:
-        raise UsageError(f"The server needs {' and '.join(missing)}: pip install augface[study]")

@@ -18,7 +18,7 @@ def vary(
     *,
     n: Annotated[int, Parameter(name="-n")] = 16,
     out: Path,
-    distance: float = 0.4,
+    distance: float | None = None,
     same_person: bool = False,
     other_person: bool = False,
     where: list[str] | None = None,
@@ -37,10 +37,11 @@ def vary(
         photo: A picture that is cropped to the face as the training faces are; with `like`, any photo of somebody.
         n: How many variations.
         out: The folder for the faces.
-        distance: How far from the photo, from 0 (the same face) to 1 (any face with its attributes).
-        same_person: Keep only those that a face recognition network takes for the person of the photo
-            (augface[identity]).
-        other_person: Keep only those that it takes for somebody else: a stand-in for the person.
+        distance: How far from the photo, from 0 (the same face) to 1 (any face with its attributes). Where not given it
+            is 0.4 or, with one of the next two, the one at which nearly all variations do what they say.
+        same_person: Faces that a face recognition network takes for the person of the photo (augface[identity]), as far
+            from it as that allows.
+        other_person: Faces that it takes for somebody else, as near as that allows: a stand-in for the person.
         where: Attribute values that all faces are to have, such as Smiling=1. Repeat it, or put commas between.
         like: The folder of a run, or celeba: find the face, turn it upright and crop it like its training faces, as
             augface align does.
@@ -52,7 +53,7 @@ def vary(
         raise UsageError("--same-person and --other-person exclude each other.")
     if n < 1:
         raise UsageError(f"-n takes a number of faces from 1 up, not {n}.")
-    if not 0 <= distance <= 1:
+    if distance is not None and not 0 <= distance <= 1:
         raise UsageError(f"--distance is from 0 (the same face) to 1 (any face), not {distance:g}.")
     if not 0 <= steps <= 10_000:
         raise UsageError(f"--steps is from 0 to 10,000, not {steps}.")
@@ -62,16 +63,19 @@ def vary(
     from augface.generators import load_generator
     from augface.steering.output import write_steered
     from augface.steering.photos import load_photos
-    from augface.steering.variation import Person
+    from augface.steering.variation import DISTANCE, Person
     from augface.steering.variation import vary as vary_photo
 
     generator = load_generator(generator_dir)
     face = load_photos([photo], generator.sample(1).size, like=like)
-    say(f"Generate {n:,} variations of {shown(photo)} at distance {distance:g}, {face.size} x {face.size} pixels.")
+    person: Person = "same" if same_person else "other" if other_person else "any"
+    if distance is None and person == "any":
+        distance = DISTANCE
+    far = f"of {'the same' if same_person else 'another'} person" if distance is None else f"at distance {distance:g}"
+    say(f"Generate {n:,} variations of {shown(photo)} {far}, {face.size} x {face.size} pixels.")
     if dry_run:
         generator.codes(face, steps=0)
         return
-    person: Person = "same" if same_person else "other" if other_person else "any"
     with when_interrupted(f"nothing was written to {shown(out)}."):
         codes = generator.codes(face, steps=steps)
         faces = vary_photo(generator, face, codes, n, distance=distance, person=person, where=wanted, seed=seed)

@@ -46,11 +46,20 @@ def encode_png(pixels: Pixels, note: Mapping[str, Any], *, source: str) -> bytes
 
     chunks = PngInfo()
     if source in TYPES:
-        chunks.add_itxt("XML:com.adobe.xmp", XMP.replace("TYPE", TYPES[source]))
+        chunks.add_itxt("XML:com.adobe.xmp", xmp_mark(source))
     chunks.add_text("augface", json.dumps(note, separators=(",", ":")))
     buffer = io.BytesIO()
     Image.fromarray(pixels).save(buffer, "PNG", pnginfo=chunks, **COMPRESSION)
     return buffer.getvalue()
+
+
+def xmp_mark(source: str) -> str:
+    """The XMP packet that says what a face is, for files of any format.
+
+    Args:
+        source: one of those in `TYPES`.
+    """
+    return XMP.replace("TYPE", TYPES[source])
 
 
 def marked_source(content: bytes | str) -> str:

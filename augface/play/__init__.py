@@ -1,0 +1,1 @@
+"""A page to play with a generator: sliders for attributes and noise, served on this machine or as one file."""

@@ -3,10 +3,10 @@
     python experiments/steering.py RUN --work DIR [--faces 200] [--persons 60] [--out grids.webp]
 
 RUN is the folder of a `cgan` training on labelled faces with identities (CelebA). Judges: dlib's identity network
-(augface[identity]), and an attribute classifier of the train split, of another seed than the calibration's. DIR keeps
-the classifier, the calibration and what was measured of each face: the same command goes on with it after a stop, and
-prints the tables of docs/steering.md of what there is. `--out` writes grids of generated faces; no photo of anybody is
-in them.
+(augface[identity]), and an attribute classifier of the train split. Strengths are calibrated by another classifier, on
+one half of the held-out people, and everything is measured on the other half. DIR keeps the classifiers, the
+calibration and what was measured of each face: the same command goes on with it after a stop, and prints the tables of
+docs/steering.md. `--out` writes grids of generated faces; no photo of anybody is in them.
 """
 
 from __future__ import annotations
@@ -28,9 +28,11 @@ from augface.checked_arrays import read_arrays, write_arrays
 from augface.classifiers.attributes import AttributeClassifier
 from augface.data import load_data
 from augface.data.dataset import FaceDataset
-from augface.errors import DataError, require
+from augface.data.splits import inner_fold
+from augface.errors import require
 from augface.features import create_feature_space
 from augface.generators import load_generator
+from augface.generators._adversarial import AdversarialGenerator
 from augface.generators._calibration import Calibration
 from augface.generators._codes import Codes, concatenate_codes
 from augface.generators.base import Generator
@@ -45,7 +47,8 @@ BATCH = 20
 """Faces that are measured, and kept, at a time."""
 FRESH = 6
 """Variations of each photo at the distance that was chosen for a person."""
-JUDGE_SEED, JUDGE_IMAGES = 22, 60_000
+SEEDS, IMAGES = {"calibrator": 11, "judge": 22}, 60_000
+"""Of the two attribute classifiers."""
 Record = dict[str, Any]
 
 
@@ -75,7 +78,9 @@ def main() -> None:
     options.work.mkdir(parents=True, exist_ok=True)
     data = load_data(tomllib.loads((options.run / "config.toml").read_text())["data"])
     train, held_out = require(data.train), require(data.valid)
-    bench = prepared(options.run, options.work, train)
+    half = inner_fold(held_out, 0.5, 0)  # of the people
+    bench = prepared(options.run, options.work, train, held_out.select(half))
+    held_out = held_out.select(~half)
     rows = np.sort(random_generator(0, "steering photos").permutation(len(held_out))[: options.faces])
     photos = replace(held_out.select(rows), factors=None)
     check(bench.generator, photos, options.work / "refusals.json")
@@ -98,20 +103,21 @@ def main() -> None:
         picture(bench.generator, bench.generator.codes(generated.select(np.arange(10))), options.out)
 
 
-def prepared(run: Path, work: Path, train: FaceDataset) -> Bench:
-    """The generator with its calibration, and the judge; both are kept."""
+def prepared(run: Path, work: Path, train: FaceDataset, others: FaceDataset) -> Bench:
+    """The generator with its calibration on `others`, and the judge; all are kept."""
     generator, attributes = load_generator(run), list(map(str, train.attributes.columns))
-    if not (work / "judge").exists():
-        judge = AttributeClassifier.train(train, seed=JUDGE_SEED, images=JUDGE_IMAGES)
-        write_arrays(work / "judge", judge.arrays(), {})
+    classifiers = {}
+    for name, seed in SEEDS.items():
+        if not (work / name).exists():
+            write_arrays(work / name, AttributeClassifier.train(train, seed=seed, images=IMAGES).arrays())
+        classifiers[name] = AttributeClassifier.of_arrays(attributes, read_arrays(work / name), {})
     if not (work / "steering.json").exists():
         started = time.process_time()
-        generator.calibrate(train, attributes=ATTRIBUTES)
+        generator.calibrate(others, attributes=ATTRIBUTES, classifier=classifiers["calibrator"])
         print(f"calibration: {time.process_time() - started:.0f} CPU-s", flush=True)
         require(generator.calibration).save(work / "steering.json")
     generator.calibration = Calibration.load(work / "steering.json")
-    judge = AttributeClassifier.of_arrays(attributes, read_arrays(work / "judge"), {})
-    return Bench(generator, judge, create_feature_space("identity"))
+    return Bench(generator, classifiers["judge"], create_feature_space("identity"))
 
 
 def records(path: Path) -> Iterator[Record]:
@@ -272,14 +278,9 @@ def apart(first: Floats64, second: Floats64) -> Floats64:
 
 def refused(generator: Generator, faces: FaceDataset | Pixels) -> Booleans:
     """(N,) which pictures are refused as no faces."""
-    faces = FaceDataset.from_arrays(faces) if isinstance(faces, np.ndarray) else replace(faces, factors=None)
-    found = np.zeros(len(faces), dtype=np.bool_)
-    for row in range(len(faces)):
-        try:
-            generator.codes(faces.select([row]), steps=0)
-        except DataError:
-            found[row] = True
-    return found
+    assert isinstance(generator, AdversarialGenerator)
+    faces = FaceDataset.from_arrays(faces) if isinstance(faces, np.ndarray) else faces
+    return np.asarray(generator._scores(faces) < 0)
 
 
 def no_faces(photos: FaceDataset) -> dict[str, Pixels]:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Mapping
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -33,6 +33,9 @@ from augface.progress import in_notebook, progress
 from augface.seeds import derive_seed, random_generator
 from augface.training.budget import parse_budget
 from augface.training.loop import Batches, TrainingSettings, train
+
+if TYPE_CHECKING:
+    from augface.classifiers.attributes import AttributeClassifier
 
 FEW = 200
 """Training faces below which a warning is given."""
@@ -226,7 +229,14 @@ class AdversarialGenerator(LatentGenerator):
         labels = (seen > 0).astype("boolean").mask(seen.abs() < SURE)
         return self._faces(np.stack(images), labels, codes.names, pd.DataFrame({"of_photo": codes.is_of_photo}))
 
-    def calibrate(self, data: FaceDataset, *, attributes: Collection[str] | None = None, seed: int = 0) -> None:
+    def calibrate(
+        self,
+        data: FaceDataset,
+        *,
+        attributes: Collection[str] | None = None,
+        classifier: AttributeClassifier | None = None,
+        seed: int = 0,
+    ) -> None:
         """See `Generator.calibrate`."""
         data = self.prepared(data)
         if self.labels is None or list(data.attributes.columns) != list(self.labels.columns):
@@ -238,7 +248,9 @@ class AdversarialGenerator(LatentGenerator):
         some_faces = replace(draw_rows(data, 3 * TUNED, seed), factors=None)
         tuned = self.codes(some_faces.select(np.flatnonzero(self._scores(some_faces) >= 0)[:TUNED]))
         faces = Faces(self._look, lambda images: self._scores(FaceDataset.from_arrays(images)) < 0)
-        self.calibration = calibrate(self.fingerprint, data, generated, tuned, faces, chosen=attributes, seed=seed)
+        self.calibration = calibrate(
+            self.fingerprint, data, generated, tuned, faces, chosen=attributes, classifier=classifier, seed=seed
+        )
 
     def edit(self, codes: Codes, strengths: Mapping[str, float]) -> Codes:
         """See `Generator.edit`."""

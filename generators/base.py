@@ -26,6 +26,7 @@ from augface.seeds import random_generator
 from augface.text import counted
 
 if TYPE_CHECKING:
+    from augface.classifiers.attributes import AttributeClassifier
     from augface.generators._calibration import Calibration
     from augface.generators._codes import Codes
 
@@ -259,14 +260,23 @@ class Generator(ABC):
         """
         self._refuse_steering()
 
-    def calibrate(self, data: FaceDataset, *, attributes: Collection[str] | None = None, seed: int = 0) -> None:
+    def calibrate(
+        self,
+        data: FaceDataset,
+        *,
+        attributes: Collection[str] | None = None,
+        classifier: AttributeClassifier | None = None,
+        seed: int = 0,
+    ) -> None:
         """Measure, on training faces, what conditions have to be for an edit of a given strength; see `edit`.
 
-        A classifier learns from `data` how sure one can be of each attribute; the generator never saw it.
+        A classifier learns from four fifths of the people of `data` how sure one can be of each attribute; the
+        generator never saw it.
 
         Args:
-            data: the faces that the generator learnt from.
+            data: labelled faces, such as those that the generator learnt from.
             attributes: those to measure; all where not given.
+            classifier: one that learnt already, from other people than those of `data`.
             seed: of the classifier, and of the faces looked at.
         """
         self._refuse_steering()

@@ -16,6 +16,7 @@ from augface.features import clusters
 from augface.features.clusters import cluster_names, with_clusters
 from augface.features.pixels import PixelSpace
 from augface.generators import create_generator
+from augface.play.player import Player, Recipe
 from augface.rebalancing.rebalance import plan_rebalance
 from augface.training.augmentation import mirror
 from augface.training.loop import TrainingSettings
@@ -75,6 +76,24 @@ def test_images_without_labels_can_be_balanced_and_requested(kinds: FaceDataset,
     assert len(generator.sample(4, where={"Cluster_2": True})) == 4
     generator.save(tmp_path / "saved")
     assert generators.load_generator(tmp_path / "saved").conditionable == set(cluster_names(3))
+
+
+def test_pseudo_attributes_are_edited_by_strength(kinds: FaceDataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {"IMAGES": 6000, "GENERATED": 8, "TUNED": 2}.items():
+        monkeypatch.setattr(f"augface.generators._calibration.{name}", value)
+    generator = create_generator("cgan", clusters=3, channels=4, latent=4, batch_size=8)
+    learnt = kinds.select(np.arange(300))
+    generator.fit(learnt, budget="1k")
+    generator.calibrate(learnt)
+    assert generator.calibration is not None
+    assert generator.calibration.doses
+    assert set(generator.calibration.doses) <= set(cluster_names(3))
+    name = next(iter(generator.calibration.doses))
+    codes = generator.request(generator.codes(generator.sample(4)), {name: False})
+    before, after = (np.asarray(generator.render(one).images) for one in (codes, generator.edit(codes, {name: 0.5})))
+    assert (before != after).any(axis=(1, 2, 3)).all()
+    player = Player(generator, attributes=(name,))
+    assert player.show(Recipe(first=0)).answers[name].low < player.show(Recipe(first=0)).answers[name].high
 
 
 def test_a_conditional_generator_needs_no_labels(kinds: FaceDataset) -> None:

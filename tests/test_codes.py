@@ -5,6 +5,9 @@ from __future__ import annotations
 import dataclasses
 import json
 import logging
+import struct
+import zlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +17,7 @@ from PIL import Image
 from safetensors.numpy import load_file, save_file
 
 import augface
+from augface.checked_arrays import about, read_arrays, write_arrays
 from augface.cli import main
 from augface.data import load_data
 from augface.data.dataset import FaceDataset
@@ -25,8 +29,10 @@ from augface.generators import create_generator, load_generator
 from augface.generators._calibration import GRID, Calibration, Dose, _directions
 from augface.generators._codes import Codes, concatenate_codes
 from augface.generators.base import Generator
+from augface.steering import variation
 from augface.steering.output import write_steered
 from augface.steering.photos import load_photos
+from augface.steering.variation import distance_for
 
 TINY: dict[str, Any] = {"channels": 4, "latent": 8, "batch_size": 8}
 STEPS = 30
@@ -67,6 +73,20 @@ def codes(cgan: Generator, photos: FaceDataset) -> Codes:
 def photo(tmp_path: Path, photos: FaceDataset) -> Path:
     Image.fromarray(photos.images[0]).save(tmp_path / "ada.png")
     return tmp_path / "ada.png"
+
+
+@pytest.fixture(scope="module")
+def unsteerable(toy: FaceDataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    generator = create_generator("resample")
+    generator.fit(toy)
+    generator.save(tmp_path_factory.mktemp("other") / "generator")
+    return tmp_path_factory.getbasetemp() / "other0"
+
+
+def header_of_png(width: int, height: int) -> bytes:
+    """The beginning of a PNG file that says it is of this size."""
+    chunk = b"IHDR" + struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + chunk + struct.pack(">I", zlib.crc32(chunk))
 
 
 def pixels(faces: FaceDataset) -> np.ndarray[Any, Any]:
@@ -182,6 +202,35 @@ class TestCodes:
         with pytest.raises(UsageError, match=r"from 0 .* to 1"):
             codes.vary(distance, 2)
 
+    def test_what_was_tuned_fades_with_the_distance(self, cgan: Generator, codes: Codes) -> None:
+        far = codes.vary(1.0, 1, seed=3)
+        untuned = dataclasses.replace(far, tuning=np.full(len(far), -1), tuned=())
+        assert np.array_equal(pixels(cgan.render(far)), pixels(cgan.render(untuned)))
+        half = codes.vary(0.6, 1, seed=3)
+        assert half.kept == pytest.approx([0.8] * 3)
+        assert codes.vary(0.6, 1).vary(0.6, 1).kept == pytest.approx([0.64] * 3)
+
+    def test_between_two_faces_the_tuning_fades_or_comes_up(self, cgan: Generator, codes: Codes) -> None:
+        generated = cgan.codes(cgan.sample(3, seed=2))
+        there, back = codes.towards(generated, 0.25), generated.towards(codes, 0.75)
+        assert there.kept == pytest.approx([0.75] * 3)
+        assert np.abs(pixels(cgan.render(there)) - pixels(cgan.render(back))).max() <= 1
+        ends = [pixels(cgan.render(codes.towards(generated, share))) for share in (0, 1)]
+        assert np.abs(ends[0] - pixels(cgan.render(codes))).max() <= 1
+        assert np.abs(ends[1] - pixels(cgan.render(generated))).max() <= 1
+        with pytest.raises(UsageError, match="from 0"):
+            codes.towards(generated, 1.5)
+        with pytest.raises(UsageError, match="one to one"):
+            codes.towards(generated.select([0]), 0.5)
+
+    def test_codes_saved_before_keep_all_of_their_tuning(self, codes: Codes, tmp_path: Path) -> None:
+        codes.save(tmp_path / "codes", weights=True)
+        arrays, told = read_arrays(tmp_path / "codes"), about((tmp_path / "codes").read_bytes())
+        header = json.loads(told["codes"]) | {"format": 1}
+        del arrays["kept"]
+        write_arrays(tmp_path / "old", arrays, {"codes": json.dumps(header)})
+        assert Codes.load(tmp_path / "old").kept.tolist() == [1, 1, 1]
+
     def test_a_file_keeps_tuned_weights_only_when_asked(self, cgan: Generator, codes: Codes, tmp_path: Path) -> None:
         codes.save(tmp_path / "all", weights=True)
         assert np.array_equal(pixels(cgan.render(Codes.load(tmp_path / "all"))), pixels(cgan.render(codes)))
@@ -214,6 +263,56 @@ class TestCodes:
         assert np.array_equal(pixels(cgan.render(joined))[[0, 2]], expected[[1, 0]])
 
 
+class TestPerson:
+    """The distance that is chosen for a person, where identity is known: it rises in a straight line with it."""
+
+    @pytest.fixture
+    def straight(self, monkeypatch: pytest.MonkeyPatch) -> Callable[[float, float], None]:
+        def identity(slope: float, noise: float) -> None:
+            random = np.random.default_rng(0)
+
+            class Straight:
+                def __init__(self, photo: FaceDataset) -> None: ...
+
+                def apart(self, faces: tuple[float, int]) -> np.ndarray[Any, Any]:
+                    distance, count = faces
+                    return 0.2 + slope * distance + noise * random.standard_normal(count)
+
+            monkeypatch.setattr(variation, "Identity", Straight)
+
+        return identity
+
+    @pytest.mark.parametrize("person", ["same", "other"])
+    def test_it_is_as_far_or_as_near_as_the_spread_allows(
+        self, person: Any, straight: Callable[[float, float], None], codes: Codes
+    ) -> None:
+        straight(0.6, 0.01)  # 0.6 is crossed at 2/3, and two standard deviations are 1/30 of the distance
+        found = distance_for(person, Rendered(), codes.select([0]), variation.Identity(None))  # type: ignore[arg-type]
+        assert found == pytest.approx(2 / 3 - 1 / 30 if person == "same" else 2 / 3 + 1 / 30, abs=0.05)
+
+    @pytest.mark.parametrize(("person", "slope", "wanted"), [("same", 0.1, 1), ("other", 0.1, 1), ("same", 9, 0.03)])
+    def test_ends(
+        self, person: Any, slope: float, wanted: float, straight: Callable[[float, float], None], codes: Codes
+    ) -> None:
+        straight(slope, 0.001)
+        found = distance_for(person, Rendered(), codes.select([0]), variation.Identity(None))  # type: ignore[arg-type]
+        assert found == pytest.approx(wanted, abs=0.02)
+
+    def test_what_shows_no_human_face_has_no_identity(
+        self, cgan: Generator, photos: FaceDataset, codes: Codes, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(variation, "find_faces", lambda photo: [])
+        with pytest.raises(DataError, match=f"No human face is found in {photos.names[0]}"):
+            variation.vary(cgan, photos.select([0]), codes.select([0]), 2, person="same")
+
+
+class Rendered:
+    """A generator whose faces are how far they are from the first, and how many."""
+
+    def render(self, codes: Codes) -> tuple[float, int]:
+        return float(np.sqrt(1 - codes.kept[0] ** 2)), len(codes)
+
+
 class TestEdits:
     def test_strength_moves_the_condition_as_far_as_was_measured(
         self, cgan: Generator, caplog: pytest.LogCaptureFixture
@@ -235,6 +334,13 @@ class TestEdits:
         with caplog.at_level(logging.WARNING, logger="augface"):
             assert cgan.edit(codes, {"Smiling": 2.0}).conditions[:, column] == pytest.approx([2.0, 2.0])
         assert "strength 2 is beyond what is safe for 2 of 2 faces; they get 1.5" in caplog.text
+
+    def test_photos_have_safe_ranges_of_their_own(self, cgan: Generator, codes: Codes) -> None:
+        cgan.calibration = calibration(cgan, photo_high=0.5)
+        column = cgan.calibration.attributes.index("Smiling")
+        start = cgan.request(codes, {"Smiling": False})
+        assert cgan.calibration.edit(start, "Smiling", 2.0)[0].conditions[:, column] == pytest.approx([0.5] * 3)
+        assert cgan.calibration.ends(start, "Smiling")[:, 1] == pytest.approx([0.375] * 3)
 
     def test_photos_have_doses_of_their_own(self, cgan: Generator, codes: Codes) -> None:
         cgan.calibration = calibration(cgan)
@@ -339,6 +445,10 @@ class TestCommands:
             (["vary", "RUN", "nobody.png"], 3, "nobody.png cannot be used: No such file"),
             (["vary", "RUN", "DOT"], 3, "1 x 1 pixels show no face"),
             (["vary", "RUN", "FLAT"], 3, "flat.png is no face such as the generator learnt from"),
+            (["vary", "RUN", "TWO"], 3, "two.png is no face such as the generator learnt from"),
+            (["vary", "RUN", "HUGE"], 3, "huge.png cannot be used"),
+            (["vary", "OTHER", "PHOTO"], 2, "cannot be steered"),
+            (["edit", "OTHER", "--attr", "Male"], 2, "cannot be steered"),
             (["vary", "PHOTO", "PHOTO"], 3, "holds no generator"),
             (["edit", "RUN", "--attr", "Nothing"], 2, "no attribute named 'Nothing'"),
             (["edit", "RUN", "--attr", "Smiling", "--strength", "lots"], 2, "--strength takes different numbers"),
@@ -352,12 +462,17 @@ class TestCommands:
         said: str,
         run: Path,
         photo: Path,
+        photos: FaceDataset,
+        unsteerable: Path,
         tmp_path: Path,
         capsys: pytest.CaptureFixture[str],
     ) -> None:
         Image.new("RGB", (1, 1)).save(tmp_path / "dot.png")
         Image.new("RGB", (40, 40), "grey").save(tmp_path / "flat.png")
-        places = {"PHOTO": photo, "DOT": tmp_path / "dot.png", "FLAT": tmp_path / "flat.png", "RUN": run}
+        Image.fromarray(np.concatenate(photos.images[:2], axis=1)).save(tmp_path / "two.png")
+        (tmp_path / "huge.png").write_bytes(header_of_png(10_000, 10_001))
+        places = {word: tmp_path / f"{word.lower()}.png" for word in ("DOT", "FLAT", "TWO", "HUGE")}
+        places |= {"PHOTO": photo, "RUN": run, "OTHER": unsteerable}
         filled = [str(places.get(word, word)).replace("RUN/", f"{run}/") for word in words]
         assert main([*filled, "--out", str(tmp_path / "out")]) == code
         lines = [line for line in capsys.readouterr().err.splitlines() if "error:" in line]

@@ -31,7 +31,7 @@ def edit(
     """Give faces more or less of an attribute, as PNG files and a metadata.csv.
 
     Strength 1 is as much more as real faces with the attribute differ from those without. The first edit of a run
-    measures, on its training faces, what that takes, which needs a minute or two; the run folder keeps it
+    measures, on its training faces, what that takes, which needs some minutes; the run folder keeps it
     (steering.json). Edited photos are marked as made from a photo.
 
     Args:

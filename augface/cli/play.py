@@ -37,7 +37,7 @@ def play(
 
     The page is for this machine alone; Ctrl-C ends it. With `export` it becomes one file with faces made beforehand,
     which needs no server and asks nothing of anybody. Strengths are those of `augface edit`: the first time, they are
-    measured, which needs a minute or two.
+    measured, which needs some minutes.
 
     Args:
         run: The run folder of a training or rebalancing, or the folder of a generator.

@@ -18,7 +18,7 @@ log = logging.getLogger("augface")
 
 
 def calibrate_run(generator: Generator, run: Path, *, data: str | None = None, size: int, seed: int = 0) -> None:
-    """Give a generator its calibration, which strengths of edits need; it takes a minute or two where it is measured.
+    """Give a generator its calibration, which strengths of edits need; it takes some minutes where it is measured.
 
     Args:
         generator: a `latent` one.

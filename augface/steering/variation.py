@@ -106,8 +106,8 @@ class Identity:
         """
         if not find_faces(Image.fromarray(np.asarray(photo.images)[0])):
             raise DataError(
-                f"No human face is found in {photo.names[0]}, so nothing says whether variations are of the same person "
-                "or of another: leave out --same-person and --other-person, and give --distance."
+                f"No human face is found in {photo.names[0]}, so nothing says whether variations are of the person "
+                "or of another one: leave out --same-person and --other-person, and give --distance."
             )
         self._space = create_feature_space("identity")
         self._own = self._space.extract(np.asarray(photo.images))

@@ -43,7 +43,7 @@ from augface.steering.variation import SAME_PERSON, Identity, distance_for
 ATTRIBUTES = ("Smiling", "Eyeglasses", "Male", "Young")
 DISTANCES = (0.2, 0.4, 0.6, 0.8, 1.0)
 STRENGTHS = (0.5, 1.0)
-BATCH = 20
+BATCH = 10
 """Faces that are measured, and kept, at a time."""
 FRESH = 6
 """Variations of each photo at the distance that was chosen for a person."""

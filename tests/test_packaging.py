@@ -67,7 +67,12 @@ def test_the_wheel_holds_every_file_of_the_packages_once(wheel: Path) -> None:
         for name, folder in package_folders().items()
         for path in folder.glob("*.py")
     }
-    for data in ("augface/alignment/weights", "augface/report/templates", "augface/study/static"):
+    for data in (
+        "augface/alignment/weights",
+        "augface/play/static",
+        "augface/report/templates",
+        "augface/study/static",
+    ):
         expected |= {f"{data}/{path.name}" for path in (ROOT / data).iterdir() if path.is_file()}
     expected |= {"augface/py.typed"}
     with zipfile.ZipFile(wheel) as archive:

@@ -137,7 +137,7 @@ class Player:
     @property
     def size(self) -> int:
         """Height and width of the faces, in pixels."""
-        return self._pixels(self._codes(0)).shape[1]
+        return int(self._pixels(self._codes(0)).shape[1])
 
     def show(self, recipe: Recipe) -> Shown:
         """The face of a recipe.

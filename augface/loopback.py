@@ -25,8 +25,8 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from augface import content_policy
 from augface.errors import AugfaceError, OutputError
+from augface.pages import SERVED_POLICY
 
 LOOPBACK = "127.0.0.1"
 EVERYWHERE = "0.0.0.0"
@@ -37,7 +37,7 @@ BURST, EACH_SECOND = 240.0, 60.0
 MOST_CONNECTIONS = 500
 HEADERS = {
     "cache-control": "no-store",
-    "content-security-policy": content_policy.SERVED,
+    "content-security-policy": SERVED_POLICY,
     "cross-origin-opener-policy": "same-origin",
     "cross-origin-resource-policy": "same-origin",
     "permissions-policy": "camera=(), microphone=(), geolocation=()",

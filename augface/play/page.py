@@ -8,10 +8,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from augface.content_policy import inline_policy
+from augface.pages import inline_policy, templates
 from augface.play.player import PHOTO, Player
 
 STATIC = Path(__file__).parent / "static"
@@ -46,26 +45,23 @@ def _rendered(player: Player, subject: str, strengths_note: str, prepared: Mappi
         "frames": frames,
         "prepared": prepared,
     }
-    environment = Environment(
-        loader=FileSystemLoader(STATIC),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     style, script = asset("play.css"), asset("play.js")
-    html = environment.get_template("page.html.j2").render(
-        subject=subject,
-        strengths_note=strengths_note,
-        size=size,
-        inline=prepared is not None,
-        has_sliders=bool(config["sliders"]),
-        has_frames=bool(frames if prepared is None else prepared["frames"]),
-        has_turned=bool(player.requestable),
-        has_photo=player.photo is not None,
-        config=Markup(json.dumps(config, ensure_ascii=False).replace("<", "\\u003c")),  # no text ends the element
-        style=Markup(style),
-        script=Markup(script),
-        policy=inline_policy(style, [script]) if prepared is not None else "",
+    html = (
+        templates(STATIC)
+        .get_template("page.html.j2")
+        .render(
+            subject=subject,
+            strengths_note=strengths_note,
+            size=size,
+            inline=prepared is not None,
+            has_sliders=bool(config["sliders"]),
+            has_frames=bool(frames if prepared is None else prepared["frames"]),
+            has_turned=bool(player.requestable),
+            has_photo=player.photo is not None,
+            config=Markup(json.dumps(config, ensure_ascii=False).replace("<", "\\u003c")),  # no text ends the element
+            style=Markup(style),
+            script=Markup(script),
+            policy=inline_policy(style, [script]) if prepared is not None else "",
+        )
     )
     return html.encode("utf-8", "replace").decode()

@@ -9,10 +9,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from augface.content_policy import inline_policy
+from augface.pages import inline_policy, templates
 from augface.study.folder import Study
 
 STATIC = Path(__file__).parent / "static"
@@ -78,22 +77,19 @@ def _address(content: bytes) -> str:
 
 
 def _rendered(template: str, study: Study, config: Mapping[str, Any], *, inline: bool) -> str:
-    environment = Environment(
-        loader=FileSystemLoader(STATIC),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     data = json.dumps(config, ensure_ascii=False).replace("<", "\\u003c")  # no text may end the script element
     style = asset("study.css")
     scripts = [asset(name) for name in SCRIPTS] if inline else list(SCRIPTS)
-    return environment.get_template(template).render(
-        texts=study.texts,
-        title=study.plan.title,
-        config=Markup(data),
-        inline=inline,
-        style=Markup(style),
-        scripts=[Markup(script) for script in scripts],
-        policy=inline_policy(style, scripts) if inline else "",
+    return (
+        templates(STATIC)
+        .get_template(template)
+        .render(
+            texts=study.texts,
+            title=study.plan.title,
+            config=Markup(data),
+            inline=inline,
+            style=Markup(style),
+            scripts=[Markup(script) for script in scripts],
+            policy=inline_policy(style, scripts) if inline else "",
+        )
     )

@@ -1,6 +1,6 @@
 """How far faces can be steered: inversion, variations, edits and refusals, on photos of held-out people.
 
-    python experiments/steering.py RUN --work DIR [--faces 200] [--persons 60] [--out grids.webp]
+    python experiments/steering.py RUN --work DIR [--faces 200] [--persons 20] [--tables] [--out grids.webp]
 
 RUN is the folder of a `cgan` training on labelled faces with identities (CelebA). Judges: dlib's identity network
 (augface[identity]), and an attribute classifier of the train split. Strengths are calibrated by another classifier, on
@@ -72,7 +72,8 @@ def main() -> None:
     parser.add_argument("run", type=Path)
     parser.add_argument("--work", type=Path, required=True, help="the folder that keeps what was measured")
     parser.add_argument("--faces", type=int, default=200, help="photos, and generated faces")
-    parser.add_argument("--persons", type=int, default=60, help="photos that distances for a person are chosen for")
+    parser.add_argument("--persons", type=int, default=20, help="photos that distances for a person are chosen for")
+    parser.add_argument("--tables", action="store_true", help="measure nothing, and print what there is")
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     options.work.mkdir(parents=True, exist_ok=True)
@@ -88,7 +89,7 @@ def main() -> None:
     generated = bench.generator.sample(options.faces, seed=1)
     kept = {(one["kind"], one["face"]): one for one in records(options.work / "faces.jsonl")}
     with (options.work / "faces.jsonl").open("a", encoding="utf-8") as file:
-        for start in range(0, options.faces, BATCH):
+        for start in () if options.tables else range(0, options.faces, BATCH):
             for kind, faces in (("photos", photos), ("generated", generated)):
                 names = list(map(str, faces.names[start : start + BATCH]))
                 if not names or all((kind, name) in kept for name in names):

@@ -234,7 +234,7 @@ def report(bench: Bench, held_out: FaceDataset, photos: FaceDataset, found: Sequ
         values = np.array([one["apart"] for one in chosen])
         print(
             f"| {person} | {mean(np.array([one['distance'] for one in chosen]))} | {mean(values.mean(axis=1))} | "
-            f"{mean(100 * (values < SAME_PERSON).mean(axis=1))} % of {values.size} of {len(chosen)} photos |"
+            f"{photo_share(values < SAME_PERSON)} of {values.size} of {len(chosen)} photos |"
         )
     print("\n## Edits\n")
     print(
@@ -323,6 +323,13 @@ def share(values: Sequence[bool] | Booleans) -> str:
     """A share with its 95 % interval."""
     interval = proportion_interval(int(np.sum(values)), len(values))
     return f"{interval.value:.0%} [{interval.low:.0%}, {interval.high:.0%}] of {len(values)}"
+
+
+def photo_share(found: Booleans) -> str:
+    """A share of variations (photos, variations), with a 95 % interval over photos."""
+    each = found.mean(axis=1)
+    interval = normal_interval(float(each.mean()), float(each.std(ddof=1) / np.sqrt(len(each))))
+    return f"{interval.value:.0%} [{max(interval.low, 0):.0%}, {min(interval.high, 1):.0%}]"
 
 
 def distances(values: Floats64) -> str:

@@ -23,8 +23,10 @@ from augface.results import Artifact, Baseline, Measurement, Section
 from augface.results.artifacts import series, table
 from augface.seeds import random_generator
 
-MINIMUM = 50
-"""People of either kind, below which low false positive rates mean nothing."""
+MINIMUM = {"training": membership.LEAST, "held-out": 50}
+"""People of either kind: with fewer held-out ones low false positive rates mean nothing."""
+SAMPLES = 50
+"""Synthetic faces, below which they show too little of a generator."""
 MOST = 2_000
 """Faces of training and of held-out people each, and synthetic ones, whose distances are all looked at."""
 ALPHA = 0.05
@@ -83,11 +85,12 @@ class Membership(Evaluator):
         """Test whether training people score higher than held-out ones, by all scores in all spaces at once."""
         people = _people(context)
         counts = {"training": int(people.member.sum()), "held-out": int((~people.member).sum())}
-        if short := [f"{count} {kind}" for kind, count in counts.items() if count < MINIMUM]:
-            reason = f"{' and '.join(short)} people are too few to say what is chance; {MINIMUM} of each are needed."
+        if short := [f"{count} {kind}" for kind, count in counts.items() if count < MINIMUM[kind]]:
+            needed = " and ".join(f"{least} {kind}" for kind, least in MINIMUM.items())
+            reason = f"{' and '.join(short)} people are too few to say what is chance; {needed} ones are needed."
             return Findings(skipped=[self.skip(reason)])
-        if len(context.samples) < MINIMUM:
-            reason = f"{len(context.samples)} synthetic faces show too little of a generator; {MINIMUM} are needed."
+        if len(context.samples) < SAMPLES:
+            reason = f"{len(context.samples)} synthetic faces show too little of a generator; {SAMPLES} are needed."
             return Findings(skipped=[self.skip(reason)])
         scores = _scores(context, people)
         random = random_generator(context.seed, "membership")

@@ -35,8 +35,8 @@ REFERENCE = 1_000
 SAMPLES = 1_000
 LOOKED_AT = 2_000
 """Training faces that are looked at, where there are more."""
-POWER_PEOPLE = 20
-"""Training people of each repeat that power is told for: as many as 50 faces have."""
+POWER_PEOPLE, POWER_REPEATS = 20, 50
+"""Training people of each repeat that power is told for, and repeats."""
 
 
 def people_in_order(faces: FaceDataset) -> Rows:
@@ -75,7 +75,7 @@ def line(name: str, scores: dict[str, npt.NDArray[np.float64]], member: npt.NDAr
     found = [found_at(rate, test.joined[member], test.joined[~member], random) for rate in (0.01, 0.05)]
     auc, _ = auc_interval(test.joined[~member], test.joined[member])
     each = ", ".join(f"{key} {auc_interval(one[~member], one[member])[0].value:.2f}" for key, one in scores.items())
-    power = np.mean([_power(scores, member, repeat) for repeat in range(100)])
+    power = np.mean([_power(scores, member, repeat) for repeat in range(POWER_REPEATS)])
     cells = [name, f"{member.sum()}", f"{test.p_value:.4f}", shown(auc), *map(shown, found), each, f"{power:.2f}"]
     return f"| {' | '.join(cells)} |"
 
@@ -118,6 +118,24 @@ def main() -> None:
         return features_of(drawn.sample(SAMPLES, seed=1), space)
 
     reference = samples(generator("dcgan", np.sort(order[-REFERENCE:]), "dcgan-reference"))
+    rejected, called = [], []
+    for repeat in trange(options.repeats, disable=not sys.stderr.isatty()):
+        random = np.random.default_rng(repeat)
+        names = random.choice(np.unique(held_out.identity), 200, replace=False)
+        chosen = np.flatnonzero(np.isin(held_out.identity, names))
+        unique, people = np.unique(held_out.identity[chosen], return_inverse=True)
+        drawn = reference[random.choice(len(reference), 500, replace=False)]
+        scores = scores_of(held_features[chosen], people, drawn, [], repeat)
+        member = random.permutation(len(unique)) < len(unique) // 2
+        test = membership_test(scores, member, random)
+        rejected.append(test.p_value <= 0.05)
+        called.append(np.mean(test.person_p_values[member] <= 0.05))
+    ends = stats.binomtest(int(np.sum(rejected)), len(rejected)).proportion_ci(method="exact")
+    print(
+        f"Nothing learnt: alarm in {np.mean(rejected):.3f} ({ends.low:.3f} to {ends.high:.3f}) of {len(rejected):,} "
+        f"splits; people called training people at 5 %: {np.mean(called):.4f}.\n",
+        flush=True,
+    )
     print("| generator | people | p | AUC | found at 1 % | found at 5 % | AUC of each score | power with 20 people |")
     print("|---|---|---|---|---|---|---|---|", flush=True)
     for name in ("dcgan", "resample"):
@@ -133,24 +151,6 @@ def main() -> None:
                 scores = scores_of(real, people, synthetic, others, 0, model.realness(images))
                 member = np.isin(names, train.identity[some])
                 print(line(f"{name}, {count:,} faces{label}", scores, member), flush=True)
-
-    rejected, called = [], []
-    for repeat in trange(options.repeats, disable=not sys.stderr.isatty()):
-        random = np.random.default_rng(repeat)
-        names = random.choice(np.unique(held_out.identity), 200, replace=False)
-        chosen = np.flatnonzero(np.isin(held_out.identity, names))
-        unique, people = np.unique(held_out.identity[chosen], return_inverse=True)
-        drawn = reference[random.choice(len(reference), 500, replace=False)]
-        scores = scores_of(held_features[chosen], people, drawn, [], repeat)
-        member = random.permutation(len(unique)) < len(unique) // 2
-        test = membership_test(scores, member, random)
-        rejected.append(test.p_value <= 0.05)
-        called.append(np.mean(test.person_p_values[member] <= 0.05))
-    ends = stats.binomtest(int(np.sum(rejected)), len(rejected)).proportion_ci(method="exact")
-    print(
-        f"\nNothing learnt: alarm in {np.mean(rejected):.3f} ({ends.low:.3f} to {ends.high:.3f}) of {len(rejected):,} "
-        f"splits; people called training people at 5 %: {np.mean(called):.4f}."
-    )
 
 
 if __name__ == "__main__":

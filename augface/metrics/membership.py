@@ -139,7 +139,7 @@ class MembershipTest:
     Attributes:
         p_value: of the hypothesis that training people are as held-out ones, over all scores.
         p_values: of each score by name, corrected for their number.
-        joined: (P,) one score a person of all scores: the highest of their ranks among all people, from 0 to 1.
+        joined: (P,) one score a person of all scores, from 0 to 1: the largest share of held-out people who are below.
         person_p_values: (P,) for each training person the share of held-out people whose joined score is as high, for
             the hypothesis that this person's photos were not in the training set; NaN for held-out people.
     """
@@ -182,15 +182,20 @@ def membership_test(scores: Mapping[str, Floats64], member: Booleans, random: np
     null = (drawn.astype(np.float64) @ parts).max(axis=1)
     observed = (member @ parts).reshape(len(scores), -1).max(axis=1)
     p_values = (1 + (null >= observed[:, None] - 1e-9).sum(axis=1)) / (1 + RESAMPLES)
-    joined = np.max(list(ranks.values()), axis=0)
-    held_out = np.sort(joined[~member])
-    as_high = len(held_out) - np.searchsorted(held_out, joined, "left")
+    joined = 1 - np.min([_shares_as_high(values, member) for values in scores.values()], axis=0)
     return MembershipTest(
         float(p_values.min()),
         dict(zip(scores, map(float, p_values), strict=True)),
         joined,
-        np.where(member, (1 + as_high) / (1 + len(held_out)), np.nan),
+        np.where(member, _shares_as_high(joined, member), np.nan),
     )
+
+
+def _shares_as_high(values: Floats64, member: Booleans) -> Floats64:
+    """(P,) the share of held-out people, and of oneself, who have such a score or a higher one."""
+    held_out = np.sort(values[~member])
+    as_high = len(held_out) - np.searchsorted(held_out, values, "left")
+    return np.asarray((member + as_high) / (member + len(held_out)), dtype=np.float64)
 
 
 def _ranks(values: Floats64) -> Floats64:

@@ -73,7 +73,10 @@ def overrepresented_mode(
         clustered_variance(_centred(values, half), side)
         for values, half, side in ((in_real, first, groups[0]), (in_fake, second, groups[1]))
     )
-    return Overrepresented(normal_interval(float(in_fake.mean() - in_real.mean()), float(np.sqrt(variance))), in_fake)
+    # each half has a mode of its own, which adds to the error where the two differ by more than their rows scatter
+    halves = [in_fake[fakes].mean() - in_real[reals].mean() for reals, fakes in ((first, second), (~first, ~second))]
+    error = max(float(variance) ** 0.5, abs(float(halves[0] - halves[1])) / 2)
+    return Overrepresented(normal_interval(float(in_fake.mean() - in_real.mean()), error), in_fake)
 
 
 def _centred(values: Floats64, half: Booleans) -> Floats64:
@@ -82,8 +85,7 @@ def _centred(values: Floats64, half: Booleans) -> Floats64:
 
 
 def _kernel(first: Floats64, second: Floats64, bandwidth: float) -> Floats64:
-    kernel: Floats64 = np.exp(-np.square(cdist(first, second)) / (2 * bandwidth**2))
-    return kernel
+    return np.asarray(np.exp(-np.square(cdist(first, second)) / (2 * bandwidth**2)), dtype=np.float64)
 
 
 def _leading_mode(real: Floats64, fake: Floats64, bandwidth: float) -> tuple[Floats64, Floats64]:

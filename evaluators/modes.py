@@ -144,7 +144,8 @@ class Modes(Evaluator):
         findings.measurements.append(_coverage_ratio(spaces[0], faces))
         modes, overmade = _variety(spaces[0], faces)
         findings.measurements.extend(modes)
-        findings.artifacts.append(_overmade_faces(spaces[0], overmade))
+        if modes[1].verdict != "pass":
+            findings.artifacts.append(_overmade_faces(spaces[0], overmade))
         findings.artifacts.extend([*_vanished(spaces[0], test.spaces[0]), _bins_table(spaces[0], test.spaces[0])])
         if groups is not None:
             findings.measurements.extend(_group_measurements(spaces[0], faces, groups, test))

@@ -81,7 +81,8 @@ def overrepresented_mode(
 
 def _centred(values: Floats64, half: Booleans) -> Floats64:
     """Without the means of the two halves, which are of two modes."""
-    return values - np.where(half, values[half].mean(), values[~half].mean())
+    means: Floats64 = np.where(half, values[half].mean(), values[~half].mean())
+    return values - means
 
 
 def _kernel(first: Floats64, second: Floats64, bandwidth: float) -> Floats64:

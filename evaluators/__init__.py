@@ -32,6 +32,11 @@ EVALUATORS.register(
     "memorisation", "augface.evaluators.memorisation:Memorisation", "whether the generator repeats its training faces"
 )
 EVALUATORS.register(
+    "membership",
+    "augface.evaluators.membership:Membership",
+    "whether it can be told who was in the training set",
+)
+EVALUATORS.register(
     "real_vs_fake",
     "augface.evaluators.real_vs_fake:RealVsFake",
     "how well a classifier distinguishes synthetic faces from real ones",

@@ -49,6 +49,8 @@ class Context:
     """How the downstream question is asked."""
     generator: Generator | None = None
     """The generator, where it is at hand and not only its samples."""
+    references: tuple[FaceDataset, ...] = ()
+    """Faces of generators that learnt from other people than this one."""
     copies_on_purpose: bool = False
     """Whether the generator repeats training faces and says so (capability `copies`)."""
     seed: int = 0

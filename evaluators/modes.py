@@ -21,9 +21,11 @@ from augface.metrics import bin_shares, duplicates
 from augface.metrics.bin_shares import Chance, ShareTest, SpaceShares, share_ratio, share_test
 from augface.metrics.duplicates import DuplicateTest, duplicate_test, support_size
 from augface.metrics.intervals import NORMAL, Interval, clustered_variance, normal_interval
+from augface.metrics.kernel_entropy import SHARE, default_bandwidth, mode_count
 from augface.metrics.manifolds import REPLICATES, prdc_intervals
 from augface.metrics.multiple_testing import weighted_bonferroni
 from augface.metrics.neighbours import k_nearest
+from augface.metrics.overrepresented import Overrepresented, overrepresented_mode
 from augface.results import Artifact, Measurement, Section
 from augface.results.artifacts import image_grid, table
 from augface.results.severity import severity
@@ -46,6 +48,9 @@ HANDFUL, MOST_ATTRIBUTES = 5, 8
 GROUP_FACES = 20
 """Faces of both sides together, below which a group is left out."""
 SHOWN, SHOWN_BINS = 8, 4
+VARIETY_MOST = 600
+"""Faces of each side whose kernel matrices are taken apart, in time that grows with the cube."""
+OVERMADE_SHOWN = 12
 COLLAPSED = 0.25
 """The share of near-duplicates from which on a generator counts as collapsed."""
 
@@ -137,6 +142,10 @@ class Modes(Evaluator):
             findings.measurements.extend(_bin_measurements(space, found, p_value if space is spaces[0] else None))
         findings.measurements.extend(_duplicate_measurements(pixels, faces, repeats, duplicates_p_value))
         findings.measurements.append(_coverage_ratio(spaces[0], faces))
+        modes, overmade = _variety(spaces[0], faces)
+        findings.measurements.extend(modes)
+        if modes[1].verdict != "pass":
+            findings.artifacts.append(_overmade_faces(spaces[0], overmade))
         findings.artifacts.extend([*_vanished(spaces[0], test.spaces[0]), _bins_table(spaces[0], test.spaces[0])])
         if groups is not None:
             findings.measurements.extend(_group_measurements(spaces[0], faces, groups, test))
@@ -378,6 +387,71 @@ def _group_measurements(compared: Compared, faces: Faces, groups: Groups, test: 
             )
         )
     return found
+
+
+def _variety(compared: Compared, faces: Faces) -> tuple[list[Measurement], Overrepresented]:
+    """The number of modes, and how much too often the most over-represented one is generated, beside real faces."""
+    reference, synthetic, other = (
+        side[:VARIETY_MOST] for side in (compared.reference, compared.synthetic, compared.other)
+    )
+    people, synthetic_people, other_people = (
+        None if side is None else side[:VARIETY_MOST]
+        for side in (faces.reference_people, faces.synthetic_people, faces.other_people)
+    )
+    width = default_bandwidth(reference)
+    protocol = {"kernel": "Gaussian", "bandwidth": f"{SHARE:g} of the median distance of held-out faces"}
+    found, null = (
+        overrepresented_mode(
+            reference,
+            side,
+            width,
+            real_groups=people,
+            fake_groups=own,
+            random=random_generator(compared.context.seed, "over-represented"),
+        )
+        for side, own in ((synthetic, synthetic_people), (other, other_people))
+    )
+    count = compared.measurement(
+        "mode_count",
+        mode_count(synthetic, width, synthetic_people),
+        label="Modes, in effect",
+        null=mode_count(other, width, other_people),
+        useless=1.0,
+        direction="higher",
+        meaning="How many different kinds of faces there are among as many synthetic ones, in effect (Rényi kernel "
+        "entropy); 1 where all are alike. It needs no real faces: those are beside it.",
+        protocol={**protocol, "order": 2, "most": VARIETY_MOST, "interval": "delta method, clustered by people"},
+    )
+    excess = compared.measurement(
+        "overmade_share",
+        found.excess,
+        label="Generated too often",
+        unit="%",
+        null=null.excess,
+        useless=1.0,
+        meaning="The share of synthetic faces that are of the kind which is generated too often, beyond the share of "
+        "real faces that are; about 0 if none is (after kernel entropic novelty).",
+        protocol={
+            **protocol,
+            "most": VARIETY_MOST,
+            "interval": "found on one half of the people, measured on the other, both ways round",
+        },
+    )
+    return [count, excess], found
+
+
+def _overmade_faces(compared: Compared, found: Overrepresented) -> Artifact:
+    """The synthetic faces that belong most to the kind that is generated too often."""
+    most = np.argsort(-found.belonging, kind="stable")[:OVERMADE_SHOWN]
+    return image_grid(
+        compared.context.samples.images[compared.match.synthetic[most]],
+        name="overmade",
+        title="The kind of face that is generated too often",
+        caption="The synthetic faces that belong most to the kind whose share most exceeds that among real faces; "
+        "where the excess is about 0 there is no such kind.",
+        section=Modes.name,
+        columns=OVERMADE_SHOWN,
+    )
 
 
 def _vanished(compared: Compared, found: SpaceShares) -> list[Artifact]:

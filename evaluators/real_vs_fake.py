@@ -92,10 +92,12 @@ class RealVsFake(Evaluator):
         )
 
         if context.folder is not None:
-            detector = Detector.of_test(
-                clean,
-                features[0],
-                features[1],
+            detector = Detector.calibrated(
+                clean.model,
+                (features[0][~clean.real_tested], features[1][~clean.fake_tested]),
+                (features[0][clean.real_tested], features[1][clean.fake_tested]),
+                auc=clean.auc,
+                people=clean.people,
                 space=context.space(compared.space),
                 size=reference.size,
                 real_spec=context.reference.source.spec,

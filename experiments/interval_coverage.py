@@ -13,7 +13,8 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -26,19 +27,27 @@ from augface.features import create_feature_space
 from augface.features.extraction import features_of
 from augface.metrics import (
     Interval,
+    auc_drop,
+    calibration_error,
+    default_bandwidth,
+    found_at,
     frechet_estimate,
     kernel_distance,
     kernel_estimate,
+    mode_count,
     normal_interval,
+    overrepresented_mode,
     prdc_intervals,
     squared_interval,
 )
+from augface.metrics.classification import fit_logistic
 from augface.metrics.decomposition import mean_shift, variance_ratio
 from augface.metrics.neighbourhoods import with_intervals
 
 Matrix = npt.NDArray[np.float64]
 Draw = Callable[[np.random.Generator], tuple[Matrix, Matrix, npt.NDArray[np.int64] | None]]
 
+KINDS = ["kernel", "frechet", "variety", "scores", "neighbours", "neighbourhoods", "moments"]
 DIMENSIONS = 64
 """Principal directions that the Fréchet distance is measured in, so that samples can be small and have rows enough."""
 
@@ -72,6 +81,36 @@ def moments(x: Matrix, y: Matrix, people: npt.NDArray[np.int64] | None, _: np.ra
     return {"mean shift": mean_shift(x, y, people), "variance ratio": variance_ratio(x, y, people)}
 
 
+def variety(
+    x: Matrix, y: Matrix, people: npt.NDArray[np.int64] | None, random: np.random.Generator, width: float
+) -> dict[str, Interval]:
+    return {
+        "modes, in effect": mode_count(x, width, people),
+        "generated too often": overrepresented_mode(y, x, width, fake_groups=people, random=random).excess,
+    }
+
+
+def scores(
+    x: Matrix, y: Matrix, people: npt.NDArray[np.int64] | None, random: np.random.Generator
+) -> dict[str, Interval]:
+    """Of the columns of x and y: log-odds by one classifier and by another, higher for x."""
+    both = np.concatenate([y[:, 0], x[:, 0]])
+    of_x = np.repeat([False, True], [len(y), len(x)])
+    unknown = None if people is None else people.max() + 1 + np.arange(len(y))
+    groups = None if people is None or unknown is None else np.concatenate([unknown, people])
+    return {
+        "drop of the AUC": auc_drop((y[:, 0], y[:, 1]), (x[:, 0], x[:, 1]), unknown, people),
+        "found at 5 %": found_at(0.05, x[:, 0], y[:, 0], random),
+        "calibration error": calibration_error(1 / (1 + np.exp(-both)), of_x, groups=groups, random=random),
+    }
+
+
+def log_odds(x: Matrix, y: Matrix) -> tuple[Matrix, Matrix]:
+    """Columns of two classifiers' log-odds: of all directions, and of the last ones alone."""
+    strong, weak = (fit_logistic(y[::3, part], x[::3, part], 0.3) for part in (slice(None), slice(0, 20)))
+    return tuple(np.stack([strong.scores(side), weak.scores(side[:, :20])], axis=1) for side in (x, y))
+
+
 def rows(first: Matrix, second: Matrix, count: int) -> Draw:
     """Samples of so many rows of each."""
 
@@ -91,6 +130,14 @@ def persons(first: Matrix, second: Matrix, identity: npt.NDArray[np.int64], coun
         return first[chosen], second[random.choice(len(second), len(chosen), replace=False)], identity[chosen]
 
     return draw
+
+
+def draws(
+    first: Matrix, second: Matrix, identity: npt.NDArray[np.int64] | None, counts: Sequence[int]
+) -> dict[str, Draw]:
+    """Samples of so many rows, and of 60 people where they are known."""
+    found = {f"{count} rows": rows(first, second, count) for count in counts}
+    return found if identity is None else {**found, "60 people": persons(first, second, identity, 60)}
 
 
 def simulate(measure: Callable[..., dict[str, Interval]], draw: Draw, repeats: int) -> dict[str, list[Interval]]:
@@ -123,7 +170,7 @@ def main() -> None:
     parser.add_argument("--by", help="an attribute, whose two values are the populations of one data set")
     parser.add_argument("--repeats", type=int, default=1000)
     parser.add_argument("--space", default="efficientnet")
-    parser.add_argument("--only", nargs="*", default=["kernel", "frechet", "neighbours", "neighbourhoods", "moments"])
+    parser.add_argument("--only", nargs="*", default=KINDS, choices=KINDS)
     arguments = parser.parse_args()
     repeats: int = arguments.repeats
     if arguments.by:
@@ -148,14 +195,19 @@ def main() -> None:
         for count in (2 * DIMENSIONS, 4 * DIMENSIONS, 10 * DIMENSIONS):
             found = simulate(frechet, rows(flat_x, flat_y, count), repeats)
             print(*lines(f"{count} rows, D = {DIMENSIONS}", found), sep="\n", flush=True)
+    if "variety" in arguments.only:
+        width = default_bandwidth(flat_y[:1_000])
+        for label, draw in draws(flat_x, flat_y, identity, (200,)).items():
+            found = simulate(partial(variety, width=width), draw, repeats)
+            print(*lines(label, found), sep="\n", flush=True)
+    if "scores" in arguments.only:
+        for label, draw in draws(*log_odds(flat_x, flat_y), identity, (200, 500)).items():
+            print(*lines(label, simulate(scores, draw, repeats)), sep="\n", flush=True)
     for name, measure in (("neighbours", neighbours), ("neighbourhoods", neighbourhoods), ("moments", moments)):
         if name not in arguments.only:
             continue
-        for count in (200, 500):
-            found = simulate(measure, rows(x, y, count), repeats)
-            print(*lines(f"{count} rows", found), sep="\n", flush=True)
-        if identity is not None:
-            print(*lines("60 people", simulate(measure, persons(x, y, identity, 60), repeats)), sep="\n", flush=True)
+        for label, draw in draws(x, y, identity, (200, 500)).items():
+            print(*lines(label, simulate(measure, draw, repeats)), sep="\n", flush=True)
 
 
 if __name__ == "__main__":

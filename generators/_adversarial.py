@@ -22,7 +22,7 @@ from augface.data.readers.containers import some
 from augface.errors import DataError, UsageError, require, spelled
 from augface.generators._calibration import DRAWN, GENERATED, TUNED, Faces, calibrate, draw_rows
 from augface.generators._codes import Codes
-from augface.generators._inversion import FACES, STEPS, FaceCheck, encode, render, tune
+from augface.generators._inversion import FACES, STEPS, FaceCheck, encode, realness, render, tune
 from augface.generators._latent import LatentGenerator
 from augface.generators._networks import DiscriminatorNetwork, GeneratorNetwork, stages
 from augface.generators._tensors import normal_noise, to_pixels
@@ -161,6 +161,12 @@ class AdversarialGenerator(LatentGenerator):
 
     def _draw(self, noise: Floats32, conditions: Floats32) -> Pixels:
         return _render(self._network, noise, conditions)
+
+    def realness(self, images: Pixels) -> Floats32 | None:
+        """See `Generator.realness`."""
+        if self._encoder is None or images.shape[1] != 2 ** (len(self._encoder.blocks) + 2):
+            return None
+        return realness(self._encoder, images)
 
     def codes(self, faces: FaceDataset, *, steps: int | None = None) -> Codes:
         """See `Generator.codes`."""

@@ -56,6 +56,14 @@ def encode(encoder: DiscriminatorNetwork, faces: Pixels) -> Found:
     )
 
 
+@torch.no_grad()
+def realness(encoder: DiscriminatorNetwork, faces: Pixels) -> Floats32:
+    """(N,) how real the discriminator takes faces for, uint8 (N, H, W, 3), whatever they show."""
+    parts = [faces[start : start + BATCH] for start in range(0, len(faces), BATCH)]
+    judged = [encoder(_scaled(part), torch.zeros(len(part), _conditions(encoder))).realness.numpy() for part in parts]
+    return np.concatenate(judged)
+
+
 def tune(network: nn.Module, face: Pixels, noise: Floats32, condition: Floats32, steps: int) -> Arrays:
     """The weights of a generator that was tuned to show one face.
 

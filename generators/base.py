@@ -17,7 +17,7 @@ import pandas as pd
 from pydantic import BaseModel, ConfigDict, ValidationError, ValidationInfo, field_validator
 from safetensors.numpy import load_file, save
 
-from augface.arrays import Pixels
+from augface.arrays import Floats32, Pixels
 from augface.data.dataset import FaceDataset, concatenate
 from augface.data.groups import Subgroup
 from augface.errors import AugfaceError, DataError, UnknownNameError, UsageError, require, spelled
@@ -225,6 +225,14 @@ class Generator(ABC):
             UsageError: the generator is not `latent`, or the sets are not of `sample`, or not equal in number.
         """
         self._refuse_steering()
+
+    def realness(self, images: Pixels) -> Floats32 | None:
+        """(N,) how real the generator's own discriminator takes faces for; None where it has none.
+
+        Args:
+            images: uint8 (N, H, W, 3), of the generator's size.
+        """
+        return None
 
     def codes(self, faces: FaceDataset, *, steps: int | None = None) -> Codes:
         """The noise and conditions that this generator makes faces of, to be varied, edited and rendered.

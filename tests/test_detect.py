@@ -14,7 +14,9 @@ from safetensors.numpy import load_file, save_file
 
 import augface
 from augface.arrays import Pixels
-from augface.classifiers.detector import Detector, Predictions, compression_normalised
+from augface.classifiers import detector_training
+from augface.classifiers.detector import VARIATIONS, Detector, Predictions, compression_normalised, varied
+from augface.classifiers.detector_training import DetectorTrial, train_detector
 from augface.cli import main
 from augface.data.dataset import FaceDataset
 from augface.data.toyfaces import load_toyfaces
@@ -53,9 +55,13 @@ def detector() -> Detector:
     test = two_sample_test(
         *features, real_people=real.identity, fake_people=fake.identity + 10_000, random=np.random.default_rng(0)
     )
-    return Detector.of_test(
-        test, features[0], features[1], space=PixelSpace(), size=SIZE, real_spec="toy:800", synthetic_spec="the blurrer"
-    )
+    return Detector.calibrated(
+        test.model,
+        (features[0][~test.real_tested], features[1][~test.fake_tested]),
+        (features[0][test.real_tested], features[1][test.fake_tested]),
+        auc=test.auc, people=test.people, space=PixelSpace(), size=SIZE,
+        real_spec="toy:800", synthetic_spec="the blurrer",
+    )  # fmt: skip
 
 
 @pytest.fixture
@@ -105,7 +111,7 @@ def test_noise_is_unlike_anything_known(detector: Detector) -> None:
 
 
 def test_the_prior_moves_probabilities_as_bayes_says() -> None:
-    predictions = Predictions(np.log([4.0, 1.0, 0.25]), np.zeros(3, dtype=np.bool_))
+    predictions = Predictions(np.log([4.0, 1.0, 0.25]), *np.zeros((2, 3), dtype=np.bool_))
     assert predictions.probabilities(0.5) == pytest.approx([0.8, 0.5, 0.2])
     assert predictions.probabilities(0.01) == pytest.approx([4 / 103, 0.01, 0.25 / 99.25])
 
@@ -138,7 +144,7 @@ def test_files_folders_and_zips_are_looked_at(
     judged = {Path(entry["file"]).name: entry for entry in found["images"]}
     assert len(judged) == 42
     assert judged["noise-0.png"] == {
-        "file": places[1], "cropped": False, "unlike": True, "probability": None
+        "file": places[1], "cropped": False, "unlike": True, "unsure": False, "probability": None
     }  # fmt: skip
     known = {name: entry["probability"] for name, entry in judged.items() if not entry["unlike"]}
     assert np.mean([value > 0.5 for name, value in known.items() if name.startswith("made")]) > 0.6
@@ -207,6 +213,8 @@ def test_files_that_cannot_be_read_are_named_and_the_others_done(
         ("face.png --detector DIR --prior 1", 2, "between 0 and 1"),
         ("face.png --detector DIR --prior nan", 2, "between 0 and 1"),
         ("--detector DIR", 2, "which pictures"),
+        ("--against a b --real toy", 2, "needs --real and --out"),
+        ("--against a a --real toy --out new", 2, "two sets"),
         ("face.png", 2, "--detector"),
         ("face.png --detecter DIR", 2, "Did you mean --detector?"),
         ("face.png --detector nowhere", 3, "holds no detector"),
@@ -325,3 +333,68 @@ def test_an_evaluation_leaves_a_detector_that_detect_takes(
     assert found["detector"]["synthetic"] == "the blurrer"
     assert found["detector"]["faces"] >= 100
     assert len(found["images"]) == 4
+
+
+# Several generators
+
+
+@pytest.fixture(scope="module")
+def trial() -> DetectorTrial:
+    """Of toy faces against faces with more red, with more blue and with more green."""
+    fakes = {}
+    for number, (name, tint) in enumerate({"red": (90, 0, 0), "blue": (0, 0, 90), "green": (0, 90, 0)}.items()):
+        pixels = np.asarray(load_toyfaces(150, SIZE, seed=10 + number).images) + np.array(tint)
+        fakes[name] = FaceDataset.from_arrays(pixels.clip(0, 255).astype(np.uint8), spec=name)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(detector_training, "FLIPPED_MOST", 10)
+        return train_detector(load_toyfaces(400, SIZE), fakes, PixelSpace())
+
+
+def test_a_detector_of_several_generators_finds_each_and_loses_on_those_left_out(trial: DetectorTrial) -> None:
+    for name, one in trial.generators.items():
+        assert one.unseen is not None
+        assert one.drop is not None
+        assert one.seen.value > 0.6, name
+        assert one.drop.value == pytest.approx(one.seen.value - one.unseen.value)
+        assert one.drop.low <= one.drop.value <= one.drop.high
+        assert trial.detector.config.unseen[name] == pytest.approx(tuple(one.unseen))
+    assert max(one.drop.low for one in trial.generators.values() if one.drop is not None) > 0
+
+
+def test_a_trial_tells_of_calibration_flips_and_subgroups(trial: DetectorTrial) -> None:
+    assert trial.calibration_error.value < 0.15
+    assert len(trial.flips_by_variation) == len(VARIATIONS)
+    assert 0 <= trial.flips.value <= 1
+    everyone, count = trial.false_alarms["all"]
+    assert 50 < count < 150
+    assert everyone.low < everyone.value < everyone.high
+    men, women = (trial.false_alarms[name] for name in ("Male", "not Male"))
+    assert men[1] + women[1] == count
+    assert men[0].value * men[1] + women[0].value * women[1] == pytest.approx(everyone.value * count)
+
+
+def test_answers_that_depend_on_compression_are_unsure(fresh: FaceDataset, detector: Detector) -> None:
+    pixels = np.asarray(fresh.images[:60])
+    found = detector.predict(pixels, PixelSpace())
+    flipped = np.zeros(60, dtype=bool)
+    for side, quality in VARIATIONS:
+        again = detector.scores(PixelSpace().extract(compression_normalised(varied(pixels, side, quality))))
+        flipped |= (again > 0) != (found.log_ratio > 0)
+    assert found.unsure.tolist() == (flipped & ~found.out_of_distribution).tolist()
+    assert abs(found.log_ratio[found.unsure]).mean() < abs(found.log_ratio[~found.unsure]).mean()
+
+
+def test_a_detector_is_trained_tried_and_saved_by_one_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for seed, name in ((3, "first"), (4, "second")):
+        pictures(tmp_path / name, "face", blurred(load_toyfaces(110, SIZE, seed=seed)))
+    against = ["--against", str(tmp_path / "first"), str(tmp_path / "second")]
+    monkeypatch.setattr(detector_training, "FLIPPED_MOST", 10)
+    words = [*against, "--real", "toy:300", "--out", str(tmp_path / "new"), "--space", "pixels", "--size", "32"]
+    assert main(["detect", *words]) == 0
+    said = capsys.readouterr().out
+    for part in ("trained on the others only", "Calibration error", "Trained without one of its 2 generators"):
+        assert part in said
+    assert len(Detector.load(tmp_path / "new").config.unseen) == 2
+    assert main(["detect", str(tmp_path / "first/face-0.png"), "--detector", str(tmp_path / "new")]) == 0

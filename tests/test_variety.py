@@ -8,6 +8,8 @@ import pytest
 from scipy.stats import wasserstein_distance
 
 from augface.errors import DataError, UsageError
+from augface.metrics.kernel_entropy import mode_count
+from augface.metrics.overrepresented import overrepresented_mode
 from augface.metrics.variety import novelty, sliced_wasserstein, vendi_score
 
 Matrix = npt.NDArray[np.float64]
@@ -71,3 +73,48 @@ def test_sliced_distance_of_unequal_sizes() -> None:
 def test_unlike_dimensions() -> None:
     with pytest.raises(DataError, match="two spaces"):
         novelty(normal(0), normal(1, 60, 4))
+
+
+def test_the_number_of_modes_is_the_vendi_score_of_order_2_of_its_kernel() -> None:
+    rows = normal(0, 80)
+    kernel = np.exp(-np.square(rows[:, None] - rows).sum(axis=2) / (2 * 1.7**2))
+    eigenvalues = np.linalg.eigvalsh(kernel / len(rows))
+    assert mode_count(rows, 1.7).value == pytest.approx(1 / np.square(eigenvalues).sum(), rel=1e-9)
+    with pytest.raises(UsageError, match="above 0"):
+        mode_count(rows, 0.0)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_the_number_of_modes_is_that_of_a_peer() -> None:
+    vendi = pytest.importorskip("vendi_score.vendi")
+    rows = normal(0, 80)
+    kernel = np.exp(-np.square(rows[:, None] - rows).sum(axis=2) / (2 * 1.7**2))
+    assert mode_count(rows, 1.7).value == pytest.approx(vendi.score_K(kernel, q=2), rel=1e-6)
+    assert vendi_score(rows) == pytest.approx(vendi.score_dual(rows, normalize=True), rel=1e-6)
+
+
+def test_intervals_of_the_number_of_modes_hold_it() -> None:
+    """Rows come in pairs that are alike: intervals that take them for independent ones are too short."""
+    found, alone = [], []
+    for seed in range(200):
+        once = np.random.default_rng(seed).normal(size=(60, 3))
+        rows, pairs = np.concatenate([once, once + 1e-3]), np.tile(np.arange(60), 2)
+        found.append(mode_count(rows, 1.0, pairs))
+        alone.append(mode_count(rows, 1.0))
+    truth = np.mean([one.value for one in found])
+    assert 0.9 <= np.mean([one.low <= truth <= one.high for one in found]) <= 0.99
+    assert np.mean([one.low <= truth <= one.high for one in alone]) < 0.9
+
+
+def test_the_mode_that_is_made_too_often_is_found_and_measured() -> None:
+    real, fake = normal(0, 300), normal(1, 300)
+    fake[:60] = normal(2, 60) / 30 + 2
+    found = overrepresented_mode(real, fake, 1.5, random=np.random.default_rng(0))
+    assert found.excess.low < 0.2 < found.excess.high + 0.03
+    assert found.excess.low > 0.1
+    assert set(np.argsort(-found.belonging)[:50]) <= set(range(60))
+    nothing = [
+        overrepresented_mode(real, normal(seed, 300), 1.5, random=np.random.default_rng(0)).excess
+        for seed in range(3, 9)
+    ]
+    assert sum(one.low <= 0 <= one.high for one in nothing) >= 5

@@ -1,4 +1,4 @@
-"""A saved detector: classifies pictures as real or as one generator's, says how sure it is, and what is unlike both."""
+"""A saved detector: classifies pictures as real or synthetic, says how sure it is, and what is unlike all it knows."""
 
 from __future__ import annotations
 
@@ -23,7 +23,8 @@ from augface.errors import DataError
 from augface.features import FEATURE_SPACES, create_feature_space
 from augface.features.base import Features, FeatureSpace
 from augface.files import atomic_path
-from augface.metrics.classification import Logistic, TwoSampleTest, platt_scaled
+from augface.metrics.classification import Logistic, platt_scaled
+from augface.metrics.intervals import Interval
 from augface.version import __version__
 
 LARGEST = 128
@@ -43,6 +44,11 @@ COMPRESSION: Mapping[str, str | int | float] = {
 The first JPEG changes files of this quality hardly any more, and the others as much as those were changed before; the
 second, on another grid, covers much of what other qualities leave.
 """
+
+VARIATIONS: tuple[tuple[int, int], ...] = (
+    (64, 40), (64, 60), (64, 80), (64, 95), (128, 40), (128, 95), (256, 40), (256, 95),
+)  # fmt: skip
+"""Sides in pixels and JPEG qualities that a picture may come by: an answer that depends on them is unsure."""
 
 AXES = 64
 """Directions in which the features of known pictures are described one by one."""
@@ -77,12 +83,31 @@ def compression_normalised(images: Pixels) -> Pixels:
     return rows
 
 
-def _through_jpeg(image: Image.Image, side: int) -> Image.Image:
+def varied(images: Pixels, side: int, quality: int) -> Pixels:
+    """Pictures as they are after they were brought to another size, saved as JPEG and brought back.
+
+    Args:
+        images: uint8 (N, H, H, 3).
+        side: pixels.
+        quality: of the JPEG, 1 to 95.
+
+    Returns:
+        uint8 (N, H, H, 3).
+    """
+    rows = np.empty_like(images)
+    for row, image in zip(rows, images, strict=True):
+        row[:] = _of_side(_through_jpeg(Image.fromarray(image), side, quality), len(image))
+    return rows
+
+
+def _through_jpeg(image: Image.Image, side: int, quality: int = QUALITY) -> Image.Image:
     file = io.BytesIO()
-    if image.width != side:
-        image = image.resize((side, side), Image.Resampling.LANCZOS)
-    image.save(file, "JPEG", quality=QUALITY, subsampling="4:2:0")
+    _of_side(image, side).save(file, "JPEG", quality=quality, subsampling="4:2:0")
     return Image.open(file)
+
+
+def _of_side(image: Image.Image, side: int) -> Image.Image:
+    return image if image.width == side else image.resize((side, side), Image.Resampling.LANCZOS)
 
 
 @dataclass(frozen=True)
@@ -153,6 +178,10 @@ class DetectorConfig(BaseModel):
     """Separate people, or pictures where they are not known, on the smaller side of the tested half."""
     auc: tuple[Share, Share, Share]
     """The area under the ROC curve on people it has not seen, with its 95 % interval."""
+    unseen: dict[Text, tuple[Share, Share, Share]] = Field(default_factory=dict, max_length=100)
+    """Where it was trained on several generators: of each the AUC of a detector that was trained on the others only."""
+    calibration_error: Share | None = None
+    """The expected calibration error on people it has not seen, where that was measured."""
     limit: Annotated[FiniteFloat, Field(ge=0, le=50)]
     """Logarithm of the largest likelihood ratio that so many tested faces can support."""
     largest_distance: Annotated[FiniteFloat, Field(ge=0, alias="unlike")]
@@ -169,10 +198,13 @@ class Predictions:
     Attributes:
         log_ratio: (N,) logarithm of how much likelier such a picture is among synthetic faces than among real ones.
         out_of_distribution: (N,) whether it is unlike both, so that `log_ratio` means nothing.
+        unsure: (N,) whether `log_ratio` would be on the other side of 0 had the picture come in another size or JPEG
+            quality (`VARIATIONS`).
     """
 
     log_ratio: Floats64
     out_of_distribution: Booleans
+    unsure: Booleans
 
     def probabilities(self, prior: float) -> Floats64:
         """(N,) probability of being synthetic where `prior` (0 to 1, exclusive) of such pictures are; NaN where out of
@@ -182,34 +214,43 @@ class Predictions:
 
 @dataclass(frozen=True)
 class Detector:
-    """A classifier with calibrated scores that has seen the faces of one generator, and none of its insides."""
+    """A classifier with calibrated scores that has seen the faces of generators, and none of their insides."""
 
     config: DetectorConfig
     model: Logistic
     density: DensityModel
 
     @classmethod
-    def of_test(
+    def calibrated(
         cls,
-        test: TwoSampleTest,
-        real: Features,
-        fake: Features,
+        model: Logistic,
+        learnt: tuple[Features, Features],
+        held_out: tuple[Features, Features],
         *,
+        auc: Interval,
+        people: int,
         space: FeatureSpace,
         size: int,
         real_spec: str,
         synthetic_spec: str,
+        unseen: Mapping[str, Interval] | None = None,
+        calibration_error: float | None = None,
     ) -> Detector:
-        """The classifier of a test, calibrated on the half that it was tested on.
+        """A classifier that learnt on some people, calibrated on others.
 
         Args:
-            test: of `real` against `fake`.
-            real, fake: (m, D) and (n, D) features, in `space`, of compression-normalised pictures.
+            model: the classifier.
+            learnt: features of the real and of the synthetic faces that it learnt from, in `space`, of
+                compression-normalised pictures.
+            held_out: the same of other people.
+            auc: on people that it has not seen.
+            people: separate people on the smaller side of those that `auc` is of.
+            space: the feature space.
             size: height and width of the pictures before they are normalised.
             real_spec, synthetic_spec: where they come from, for people to read.
+            unseen: of each generator the AUC of a detector that was trained without it.
+            calibration_error: on people that it has not seen.
         """
-        learnt = real[~test.real_tested], fake[~test.fake_tested]
-        held_out = real[test.real_tested], fake[test.fake_tested]
         density = DensityModel.fit(*learnt)
         config = DetectorConfig(
             size=size,
@@ -218,23 +259,34 @@ class Detector:
             washing=dict(COMPRESSION),
             synthetic=synthetic_spec,
             real=real_spec,
-            faces=min(len(real), len(fake)),
-            people=test.people,
-            auc=(test.auc.value, test.auc.low, test.auc.high),
-            limit=float(np.log(max(test.people / SUPPORT, 1))),
+            faces=min(len(side) + len(other) for side, other in zip(learnt, held_out, strict=True)),
+            people=people,
+            auc=(auc.value, auc.low, auc.high),
+            unseen={name: (one.value, one.low, one.high) for name, one in (unseen or {}).items()},
+            calibration_error=calibration_error,
+            limit=float(np.log(max(people / SUPPORT, 1))),
             largest_distance=float(
                 np.quantile(density.distances(np.concatenate(held_out)), 1 - OUT_OF_DISTRIBUTION_SHARE)
             ),
             created=datetime.now(UTC).isoformat(timespec="seconds"),
             augface=__version__,
         )
-        return cls(config, platt_scaled(test.model, *held_out), density)
+        return cls(config, platt_scaled(model, *held_out), density)
 
     def predict(self, images: Pixels, space: FeatureSpace) -> Predictions:
         """Classify pictures, uint8 (N, size, size, 3), by the features of `space()`."""
         features = space.extract(compression_normalised(images))
-        scores = np.clip(self.model.scores(features), -self.config.limit, self.config.limit)
-        return Predictions(scores, self.density.distances(features) > self.config.largest_distance)
+        scores, unlike = self.scores(features), self.density.distances(features) > self.config.largest_distance
+        flips = np.zeros(len(images), dtype=np.bool_)
+        known = np.flatnonzero(~unlike)
+        for side, quality in VARIATIONS if len(known) else ():
+            other = self.scores(space.extract(compression_normalised(varied(images[known], side, quality))))
+            flips[known] |= (other > 0) != (scores[known] > 0)
+        return Predictions(scores, unlike, flips)
+
+    def scores(self, features: Features) -> Floats64:
+        """(N,) logarithms of likelihood ratios of (N, D) features, no larger than the tested faces can support."""
+        return np.clip(self.model.scores(features), -self.config.limit, self.config.limit)
 
     def space(self) -> FeatureSpace:
         """The feature space it sees by.

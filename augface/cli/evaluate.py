@@ -21,6 +21,7 @@ def evaluate(
     *,
     out: Path,
     train: str | None = None,
+    references: list[str] | None = None,
     attr: list[str] | None = None,
     by: list[str] | None = None,
     evaluators: list[str] | None = None,
@@ -40,6 +41,8 @@ def evaluate(
         fake: The synthetic faces, as for the real ones, or the folder of a run or generator, which is drawn from.
         out: The folder for results.json, report.html and a detector for `augface detect`.
         train: The faces that the generator learnt from, where they are not the train split of the real ones.
+        references: Faces of generators that learnt from other people, beside which it is judged who was in the training
+            set; as the synthetic faces.
         attr: The attribute that the faces are to help with: trains classifiers with and without them. Both sides need
             its labels, and the real ones splits.
         by: Attributes whose joint groups are measured too, such as Eyeglasses,Male.
@@ -100,6 +103,7 @@ def evaluate(
             real_faces,
             fake_faces,
             train=train_faces,
+            references=references or (),
             attr=split_names(attr or []),
             by=split_names(by or []),
             evaluators="all" if chosen == ["all"] else chosen,

@@ -57,6 +57,7 @@ def evaluate(
     external_test: FaceDataset | None = None,
     allow_identity_overlap: bool = False,
     generator: Generator | None = None,
+    references: Sequence[Faces] = (),
 ) -> Evaluation:
     """Measure synthetic faces against real ones.
 
@@ -81,6 +82,7 @@ def evaluate(
         external_test: labelled real faces of another source, on which the downstream classifiers are scored too.
         allow_identity_overlap: whether the downstream question may be asked although splits share people.
         generator: what drew the synthetic faces, where they are given and not its folder.
+        references: faces of generators that learnt from other people, beside which membership is judged.
 
     Raises:
         AugfaceError: one side cannot be read, a name is unknown, or the weights of a space that was asked for are
@@ -113,6 +115,7 @@ def evaluate(
         spaces=chosen,
         missing_spaces=missing,
         generator=_of_size(generator or opened.generator, synthetic_faces),
+        references=tuple(open_sides(real, each, size=size, seed=seed).synthetic for each in references),
         seed=seed,
         show_real=real_images,
         folder=None if run_dir is None else Path(run_dir),

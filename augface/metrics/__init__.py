@@ -2,7 +2,8 @@
 
 from augface.metrics.agreement import krippendorff_alpha
 from augface.metrics.bin_shares import share_test
-from augface.metrics.classification import accuracy_interval, auc_interval, two_sample_test
+from augface.metrics.calibration import calibration_error
+from augface.metrics.classification import accuracy_interval, auc_drop, auc_interval, two_sample_test
 from augface.metrics.crossed import (
     CrossedEstimate,
     crossed_difference,
@@ -34,9 +35,12 @@ from augface.metrics.kernel import (
     kernel_estimate,
     kernel_test,
 )
+from augface.metrics.kernel_entropy import default_bandwidth, mode_count
 from augface.metrics.manifolds import neighbour_scores, prdc, prdc_intervals
+from augface.metrics.membership import face_scores, found_at, membership_test, person_scores
 from augface.metrics.multiple_testing import holm, weighted_bonferroni
 from augface.metrics.neighbours import k_nearest
+from augface.metrics.overrepresented import overrepresented_mode
 from augface.metrics.paired_comparisons import davidson
 from augface.metrics.prevalence import adherence_test, classification_scores, leakage_test
 from augface.metrics.psychometric import threshold
@@ -52,8 +56,10 @@ __all__ = [
     "TooFewRowsWarning",
     "accuracy_interval",
     "adherence_test",
+    "auc_drop",
     "auc_interval",
     "balanced_threshold",
+    "calibration_error",
     "classification_scores",
     "clustered_variance",
     "cmmd_estimate",
@@ -62,9 +68,12 @@ __all__ = [
     "crossed_estimate",
     "crossed_mean",
     "davidson",
+    "default_bandwidth",
     "detection",
     "duplicate_test",
     "equivalence_p_value",
+    "face_scores",
+    "found_at",
     "frechet_distance",
     "frechet_distance_of_moments",
     "frechet_estimate",
@@ -78,9 +87,13 @@ __all__ = [
     "kernel_test",
     "krippendorff_alpha",
     "leakage_test",
+    "membership_test",
+    "mode_count",
     "neighbour_scores",
     "normal_interval",
     "novelty",
+    "overrepresented_mode",
+    "person_scores",
     "pigeonhole_bootstrap",
     "prdc",
     "prdc_intervals",

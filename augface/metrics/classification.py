@@ -11,7 +11,7 @@ from scipy import special
 
 from augface.arrays import Booleans, Floats, Floats64, Integers
 from augface.errors import DataError
-from augface.metrics.intervals import Interval, clustered_variance, proportion_interval
+from augface.metrics.intervals import Interval, clustered_variance, normal_interval, proportion_interval
 
 STRENGTHS = (0.003, 0.03, 0.3, 3.0)
 """Weights of the squared coefficients, on features of unit variance, that are tried."""
@@ -94,9 +94,7 @@ def two_sample_test(
     if min(part.sum() for learn in learns for part in (learn, ~learn)) < 2:
         raise DataError("There are too few people to learn from one half of them and to test on the other.")
     learners = [person[learn] for person, learn in zip(people, learns, strict=True)]
-    inner = split_people(learners[0], learners[1], random=random, share=1 - TUNING_SHARE)
-    strength = _chosen_strength(sides[0][learns[0]], sides[1][learns[1]], inner)
-    model = fit_logistic(sides[0][learns[0]], sides[1][learns[1]], strength)
+    model, strength = tuned_logistic(sides[0][learns[0]], sides[1][learns[1]], *learners, random=random)
     swapped = fit_logistic(sides[0][~learns[0]], sides[1][~learns[1]], strength)
     scores = [
         np.where(learn, swapped.scores(side), model.scores(side)) for side, learn in zip(sides, learns, strict=True)
@@ -151,6 +149,30 @@ def split_people(
         ]
     )
     return np.isin(real_people, chosen), np.isin(fake_people, chosen)
+
+
+def tuned_logistic(
+    real: npt.ArrayLike,
+    fake: npt.ArrayLike,
+    real_people: Integers,
+    fake_people: Integers,
+    *,
+    random: np.random.Generator,
+) -> tuple[Logistic, float]:
+    """`fit_logistic` with the strength of `STRENGTHS` that is best for people who were left out of a first fit.
+
+    Args:
+        real, fake: (m, D) and (n, D) features.
+        real_people, fake_people: (m,) and (n,) who is on each row, as `joined_people` numbers them.
+        random: draws the people who are left out.
+
+    Returns:
+        The regression of all rows, and its strength.
+    """
+    x, y = np.asarray(real), np.asarray(fake)
+    inner = split_people(real_people, fake_people, random=random, share=1 - TUNING_SHARE)
+    strength = _chosen_strength(x, y, inner)
+    return fit_logistic(x, y, strength), strength
 
 
 def fit_logistic(real: npt.ArrayLike, fake: npt.ArrayLike, strength: float) -> Logistic:
@@ -254,6 +276,32 @@ def auc_interval(
     return _share_interval(float(placements[1].mean()), placements, people)
 
 
+def auc_drop(
+    real_scores: tuple[npt.ArrayLike, npt.ArrayLike],
+    fake_scores: tuple[npt.ArrayLike, npt.ArrayLike],
+    real_people: npt.ArrayLike | None = None,
+    fake_people: npt.ArrayLike | None = None,
+) -> Interval:
+    """By how much the AUC of one classifier is above that of another on the same rows (DeLong et al. 1988).
+
+    Args:
+        real_scores: (m,) scores by the one and by the other.
+        fake_scores: (n,) the same.
+        real_people: (m,) who is on each row; see `joined_people`.
+        fake_people: (n,) the same.
+
+    >>> auc_drop(([1, 2, 3], [1, 2, 3]), ([2, 3, 4], [2, 3, 4])).value
+    0.0
+    """
+    reals, fakes = [np.asarray(one) for one in real_scores], [np.asarray(one) for one in fake_scores]
+    first, second = (
+        (1 - _share_below(real, fake), _share_below(fake, real)) for real, fake in zip(reals, fakes, strict=True)
+    )
+    people = joined_people(len(reals[0]), len(fakes[0]), real_people, fake_people)
+    value = float(first[1].mean() - second[1].mean())
+    return normal_interval(value, _influence_variance((first[0] - second[0], first[1] - second[1]), people) ** 0.5)
+
+
 def roc_at(rates: npt.ArrayLike, real_scores: npt.ArrayLike, fake_scores: npt.ArrayLike) -> Floats64:
     """The ROC curve: the share of fakes that are found where at most these shares of real rows are taken for fakes.
 
@@ -300,10 +348,15 @@ def _share_interval(
         parts: (m,) and (n,) numbers of each side whose sum of means the value varies with.
         people: (m,) and (n,) who is on each row.
     """
-    count = len(parts[0]) + len(parts[1])
-    influence = np.concatenate([count / len(part) * (part - part.mean()) for part in parts])
-    variance = clustered_variance(influence, np.concatenate(people))
+    variance = _influence_variance(parts, people)
     most = 2.0 * min(len(np.unique(side)) for side in people)
     trials = min(value * (1 - value) / variance, most) if variance > 0 else most
     _, low, high = proportion_interval(value * trials, trials)
     return Interval(value, min(low, value), max(high, value)), float(special.ndtr((0.5 - value) * 2 * np.sqrt(trials)))
+
+
+def _influence_variance(parts: tuple[Floats64, Floats64], people: tuple[Integers, Integers]) -> float:
+    """The variance of the sum of the means of (m,) and (n,) numbers, where rows of a person belong together."""
+    count = len(parts[0]) + len(parts[1])
+    influence = np.concatenate([count / len(part) * (part - part.mean()) for part in parts])
+    return clustered_variance(influence, np.concatenate(people))

@@ -1,0 +1,58 @@
+"""Whether probabilities are what they say: the expected calibration error."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from augface.arrays import Floats64
+from augface.metrics.intervals import Interval
+
+BINS = 10
+RESAMPLES = 500
+
+
+def calibration_error(
+    probabilities: npt.ArrayLike,
+    positive: npt.ArrayLike,
+    *,
+    groups: npt.ArrayLike | None = None,
+    random: np.random.Generator,
+) -> Interval:
+    """The expected calibration error (Naeini et al. 2015): how far shares are from the probabilities said, on average.
+
+    Rows are put into ten bins of equal weight by their probability. Both kinds of rows weigh the same, as in a prior of
+    one half. The error is above 0 by chance even where probabilities are right, less so the more rows there are; so are
+    the ends of its interval, of the bootstrap over groups.
+
+    Args:
+        probabilities: (N,) of being positive, from 0 to 1.
+        positive: (N,) booleans; some of either kind.
+        groups: (N,) which rows belong together.
+        random: draws the groups.
+
+    Returns:
+        The error, from 0 (right) to 1.
+
+    >>> calibration_error([0.9] * 4, [True, True, False, False], random=np.random.default_rng(0)).value.__round__(2)
+    0.4
+    """
+    said, is_positive = np.asarray(probabilities, dtype=np.float64), np.asarray(positive, dtype=np.bool_)
+    numbers = np.unique(np.arange(len(said)) if groups is None else np.asarray(groups), return_inverse=True)[1]
+    value = _error(said, is_positive, np.ones(len(said)))
+    drawn = []
+    for _ in range(RESAMPLES):
+        times = np.bincount(random.integers(0, numbers.max() + 1, numbers.max() + 1), minlength=numbers.max() + 1)
+        counted = times[numbers].astype(np.float64)
+        if counted[is_positive].any() and counted[~is_positive].any():
+            drawn.append(_error(said, is_positive, counted))
+    low, high = np.quantile(drawn, [0.025, 0.975])
+    return Interval(value, min(float(low), value), max(float(high), value))
+
+
+def _error(said: Floats64, positive: np.ndarray[tuple[int, ...], np.dtype[np.bool_]], counted: Floats64) -> float:
+    weights = counted * np.where(positive, 0.5 / counted[positive].sum(), 0.5 / counted[~positive].sum())
+    order = np.argsort(said, kind="stable")
+    middles = np.cumsum(weights[order]) - weights[order] / 2
+    bins = np.minimum((BINS * middles).astype(np.int64), BINS - 1)
+    return float(np.abs(np.bincount(bins, weights=(weights * (positive - said))[order], minlength=BINS)).sum())

@@ -24,6 +24,7 @@ from augface.evaluators import base, downstream, fidelity
 from augface.features.pixels import PixelSpace
 from augface.generators import create_generator
 from augface.generators.base import Generator
+from augface.rebalancing import outlook
 from augface.rebalancing import rebalance as rebalancing
 from augface.rebalancing.drawing import _is_hopeless
 from augface.rebalancing.filters import Filters, Passed
@@ -60,7 +61,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(AttributeClassifier, "train", learn_little)
     monkeypatch.setattr(linear, "DIMENSIONS", 24)
     monkeypatch.setattr(Filters, "check", half_pass)
-    for module in (base, downstream):
+    for module in (base, downstream, outlook):
         monkeypatch.setattr(module, "create_feature_space", lambda name="": PixelSpace())
 
 
@@ -122,8 +123,11 @@ class TestWholeJob:
         assert names == {"config.toml", "checkpoints", "generator", "dataset", "results.json", "report.html"}
         evaluation = augface.Evaluation.from_json(tmp_path / "run" / "results.json")
         assert evaluation == outcome.evaluation
-        assert evaluation.verdict.decision in {"use", "do not use", "no evidence"}
+        assert evaluation.verdict.decision in {"use", "do not use", "no evidence", "nothing to gain"}
         assert evaluation.select("downstream", "effect")
+        planned = plan_rebalance(faces, attr=TARGET, generator="resample").headroom()[TARGET]
+        (measured,) = evaluation.select("downstream", "headroom")
+        assert (measured.value, measured.high) == pytest.approx((planned.value, planned.high))
         assert evaluation.provenance["threads"] == evaluation.provenance["settings"]["threads"] == 1
         assert evaluation.provenance["title"] == f"{TARGET} in toy:400, by resample"
         assert evaluation.provenance["command"].startswith(f"augface rebalance --attr {TARGET} --data toy:400")

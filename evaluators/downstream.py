@@ -57,6 +57,9 @@ SCORES: Mapping[str, Score] = {
     "minority_recall": Score(
         "Minority recall", "higher", "The share of the rarer class that is found, at the threshold chosen on valid."
     ),
+    "balanced_average_precision": Score(
+        "Average precision, groups alike", "higher", "Average precision with each class in each group weighted alike."
+    ),
     "worst_group": Score("Worst group", "higher", "The smallest accuracy in any class of any group."),
     "equal_opportunity": Score(
         "Unequal opportunity", "lower", "The largest difference between groups in the true positive rate."
@@ -189,7 +192,12 @@ class Downstream(Evaluator):
             findings.skipped.extend(map(self.skip, undefined))
             if one.result.left_out:
                 names = ", ".join(arm.name for arm in one.result.left_out)
-                reason = f"{names}: mean nothing for features that are extracted once; downstream=full trains them."
+                why = (
+                    "mean nothing for features that are extracted once; downstream=full trains them"
+                    if one.learner.mode == "frozen"
+                    else "are for features that are extracted once; downstream=frozen trains them"
+                )
+                reason = f"{names}: {why}."
                 findings.skipped.append(self.skip(reason))
         return findings
 
@@ -341,16 +349,18 @@ def _run(context: Context, target: str) -> _Experiment:
         seed=context.seed,
         run_dir=context.folder,
     )
+    absent = lacking(train, [target, *groups])
+    more = absent or context.downstream.arms == "all"  # where a combination is absent, they are the ones to beat
     return _Experiment(
         target,
         experiment.data,
         experiment.learner,
-        compare_arms(experiment, ARMS if context.downstream.arms == "default" else ARMS + REAL_ONLY),
+        compare_arms(experiment, ARMS + REAL_ONLY if more else ARMS),
         group_names(test, groups, target),
         test,
         external,
         context.seed,
-        None if lacking(train, [target, *groups]) else headroom(experiment),
+        None if absent else headroom(experiment),
     )
 
 

@@ -22,7 +22,12 @@ from augface.downstream.full import Full
 from augface.downstream.settings import DownstreamSettings
 from augface.features.base import Features
 from augface.metrics.effects import BOOTSTRAPS, Effect, paired_effect
-from augface.metrics.scores import average_precisions, calibration_error, group_scores
+from augface.metrics.scores import (
+    average_precisions,
+    balanced_average_precision,
+    calibration_error,
+    group_scores,
+)
 from augface.metrics.thresholds import balanced_threshold
 
 GROUPED = ("Male", "Young")
@@ -301,11 +306,13 @@ def run_scores(
     log_odds = decisions[part][rows, 0]
     predicted = log_odds >= threshold
     rare = bool(shown.mean() < 0.5)
-    of_groups = group_scores(shown, predicted, {name: mask[rows] for name, mask in groups.items()})
+    masks = {name: mask[rows] for name, mask in groups.items()}
+    of_groups = group_scores(shown, predicted, masks)
     return {
         "average_precision": float(average_precisions(shown, log_odds)[0]),
         "balanced_accuracy": float(balanced_accuracy_score(shown, predicted)),
         "minority_recall": float((predicted[shown == rare] == rare).mean()),
+        "balanced_average_precision": balanced_average_precision(shown, log_odds, masks),
         **of_groups._asdict(),
         "calibration_error": calibration_error(shown, special.expit(log_odds.astype(np.float64))),
     }

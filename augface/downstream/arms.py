@@ -122,6 +122,15 @@ REAL_ONLY = (
 )
 """More arms without synthetic faces, for features alone: those of people who study shortcuts and missing groups."""
 
+PAIRS = Arm(
+    "pairs",
+    "groups that show both classes, and synthetic faces with three tenths of the weight",
+    synthetic=1.0,
+    method="pairs",
+)
+"""For an absent combination: synthetic faces of both classes in its group, best made in pairs, in place of the real
+ones of one class."""
+
 
 def matched_control(name: str) -> str | None:
     """The arm that trains alike, with repeated real faces in place of synthetic ones; None where there is none."""

@@ -22,6 +22,10 @@ STEP = 0.5
 """How fast the groups' weights follow their losses in `worst_groups_first`."""
 SUBSETS = 10
 NEIGHBOURS = 5
+PAIRS_SHARE = 0.3
+"""Of the weight, for synthetic faces in `pairs`."""
+SYNTHETIC = -1
+"""The group of synthetic faces."""
 AGAIN = (5.0, 20.0)
 """How often a face counts that was got wrong at first."""
 
@@ -56,7 +60,7 @@ class Problem:
 
     def cells(self) -> Iterator[tuple[int, dict[int, Integers]]]:
         """Each group, with the rows of its faces with and without the attribute."""
-        for group in np.unique(self.groups):
+        for group in np.unique(self.groups[self.groups != SYNTHETIC]):
             inside = self.groups == group
             yield int(group), {value: np.flatnonzero(inside & (self.labels == value)) for value in (1, -1)}
 
@@ -262,6 +266,19 @@ def self_training(problem: Problem) -> list[Floats32]:
     return [*heads, *again]
 
 
+def pairs(problem: Problem) -> list[Floats32]:
+    """Groups that show both classes, balanced, and synthetic faces of both classes with `PAIRS_SHARE` of the weight."""
+    weights = np.zeros(len(problem.labels))
+    sides = [(rows, 1 - PAIRS_SHARE) for cells in problem.complete() for rows in cells.values()]
+    made = [np.flatnonzero((problem.groups == SYNTHETIC) & (problem.labels == value)) for value in (1, -1)]
+    real, synthetic = len(sides), sum(len(rows) > 0 for rows in made)
+    for rows, share in sides:
+        weights[rows] = share / real / max(len(rows), 1)
+    for rows in made:
+        weights[rows] = PAIRS_SHARE / max(synthetic, 1) / max(len(rows), 1)
+    return problem.heads(weights)
+
+
 METHODS: Mapping[str, Callable[[Problem], list[Floats32]]] = {
     "complete groups": complete_groups,
     "balanced groups": balanced_groups,
@@ -274,5 +291,6 @@ METHODS: Mapping[str, Callable[[Problem], list[Floats32]]] = {
     "GroupDRO": worst_groups_first,
     "JTT": mistakes_again,
     "self-training": self_training,
+    "pairs": pairs,
 }
 """The methods by the name that an arm has for them."""

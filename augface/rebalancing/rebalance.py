@@ -137,6 +137,8 @@ class Plan:
         lines = [f"{self.data.source.spec}: {len(self.data):,} faces of {self.data.size} x {self.data.size}"]
         for each in self.subgroups:
             adds = f", {each.wanted:,} to be generated" if each.wanted else ""
+            if each.wanted and not each.have:
+                adds += ", of parts of others: no face shows what this combination really looks like"
             lines.append(f"  {each.subgroup.label}: {each.have:,} in the train split{adds}")
         lines.append(
             f"About {self.seconds / 60:.0f} minutes on this machine's processor and {human_bytes(self.bytes)} of disk."

@@ -5,7 +5,7 @@
     python experiments/map.py celeba:/data/celeba --out runs/map absent --generator composite --confirm
     python experiments/map.py celeba:/data/celeba --out runs/map scarce --generator composite
     python experiments/map.py celeba:/data/celeba --out runs/map null --repeats 400
-    python experiments/map.py celeba:/data/celeba --out runs/map summary
+    python experiments/map.py celeba:/data/celeba --out runs/map summary --figure docs/images/map.webp
 
 `plan` writes what is going to be tested, before any test face is looked at: the cells to develop on and those to
 confirm on, the budgets, the arms and the test. The other steps refuse to run without it, or with another one. Each
@@ -16,6 +16,8 @@ extracted once.
 from __future__ import annotations
 
 import argparse
+import csv
+import itertools
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -63,6 +65,8 @@ PLAN: dict[str, Any] = {
     "test": "the primary arm against the best real-only arm on test, one-sided at 2.5 %, Holm over confirmation cells",
 }
 """A budget of 0 is all positives; a cell is an attribute that is present in a group of this value."""
+LEVELS = (0, 10, 25, 50, 100, 200, 400)
+"""Positives of the table's rows: none in a cell, then the budgets; the last stands for all."""
 BOOTSTRAPS = 300
 EVERY_ARM = tuple(arm for arm in (*ARMS, *REAL_ONLY, PAIRS) if Frozen.supports(arm))
 NULL_ARMS = ("plain", "group-balanced", "complete groups, balanced", "logit adjustment", "pairs")
@@ -284,6 +288,109 @@ def null(study: Study, repeats: range, generator: str, budget: str) -> dict[str,
     return {name: int(count) for name, count in helps.items()}
 
 
+def quality(study: Study, attribute: str, value: int, generator: str) -> dict[str, float]:
+    """How often a classifier that learnt from all real faces sees the attribute, in synthetic and in real faces."""
+    everyone, where = study.rows("train"), {attribute: True, PLAN["group"]: bool(value)}
+    hole = study.data.matching(where)
+    made = study.made(generator, everyone[~hole[everyone]], where, attribute, 0, "")
+    shown = {"synthetic": made.take(np.flatnonzero(made.labels[:, 0] > 0))}
+    rows = {part: study.rows(part) for part in ("valid", "test")}
+    shown |= {"valid": study.part(rows["valid"], attribute)}
+    shown |= {"real": study.part(rows["test"][hole[rows["test"]]], attribute)}
+    real = study.part(everyone, attribute)
+    data = ExperimentData([attribute], real, real.take(np.arange(0)), np.zeros(len(real), np.int64), shown)
+    (run,) = Experiment(Frozen(data), seeds=1).run([ARMS[0]])["plain"]
+    threshold = balanced_threshold(shown["valid"].labels[:, 0] > 0, run["valid"][:, 0])
+    return {name: float((run[name][:, 0] >= threshold).mean()) for name in ("synthetic", "real")}
+
+
+def known_rows(out: Path) -> list[dict[str, Any]]:
+    """What is known of composites on frozen features: a row for absent combinations, and one for each budget."""
+    cases = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in _cases(out)}
+    bounds = [0, *(round((low * high) ** 0.5) for low, high in itertools.pairwise(LEVELS[1:])), 100_000]
+    rows = []
+    for place, level in enumerate(LEVELS):
+        start, end = ("absent", "") if not place else ("scarce", f"-{'all' if level == LEVELS[-1] else level}")
+        found = {
+            name.removesuffix("-composite"): case
+            for name, case in cases.items()
+            if name.startswith(start) and name.endswith(f"{end}-composite")
+        }
+        if not found:
+            continue
+        best = [max(case["effects"].values(), key=lambda effect: effect["value"]) for case in found.values()]
+        free = [case["scores"][case["best real-only arm"]] - case["scores"]["plain"] for case in found.values()]
+        real = [
+            max(effect["value"] for effect in cases[f"{name}-real"]["effects"].values())
+            for name in found
+            if f"{name}-real" in cases
+        ]
+        p_values = {name: effect["p_helps"] for name, effect in zip(found, best, strict=True)}
+        helped = sum(p_value <= LEVEL for p_value in holm(p_values).values())
+        rows.append(
+            {
+                "learner": "frozen",
+                "faces": "composed",
+                "fewest": bounds[place - 1] + 1 if place else 0,
+                "most": bounds[place] if place else 0,
+                "studies": len(found),
+                "helped": helped,
+                "lowest": round(min(effect["value"] for effect in best), 3),
+                "highest": round(max(effect["value"] for effect in best), 3),
+                "free": round(float(np.mean(free)), 3),
+                "real": round(float(np.mean(real)), 3) if real else "",
+            }
+        )
+    return rows
+
+
+def write_table(out: Path, file: Path) -> None:
+    """Put the rows of composites on frozen features in the place of the old ones, in a table of what is known."""
+    with file.open(encoding="utf-8", newline="") as opened:
+        old = [row for row in csv.DictReader(opened) if (row["learner"], row["faces"]) != ("frozen", "composed")]
+    rows = [*old, *known_rows(out)]
+    lines = [",".join(rows[0]), *(",".join(map(str, row.values())) for row in rows)]
+    atomic_write(file, "\n".join(lines) + "\n")
+
+
+def figure(out: Path, file: Path) -> None:
+    """The effect of the best synthetic arm against the best real-only arm, by regime and by what makes the faces."""
+    from matplotlib import pyplot
+
+    cases = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in _cases(out)}
+    regimes = sorted({name.rsplit("-", 1)[0] for name in cases}, key=_order, reverse=True)
+    axes = pyplot.figure(figsize=(7.5, 0.28 * len(regimes) + 1.2), layout="constrained").gca()
+    for shift, (generator, colour) in zip((-0.15, 0.15), (("composite", "C3"), ("real", "C0")), strict=True):
+        label = "composites" if generator == "composite" else "real faces in their place"
+        for place, regime in enumerate(regimes):
+            if case := cases.get(f"{regime}-{generator}"):
+                best = max(case["effects"].values(), key=lambda effect: effect["value"])
+                reach = [[best["value"] - best["low"]], [best["high"] - best["value"]]]
+                axes.errorbar(best["value"], place + shift, xerr=reach, fmt="o", color=colour, ms=4, label=label)
+                label = ""
+    axes.axvline(0, color="grey", linewidth=0.8)
+    axes.set_yticks(range(len(regimes)), [_in_words(regime) for regime in regimes], fontsize=8)
+    axes.set_xlabel("average precision, minus the best training without synthetic faces (95 %)", fontsize=8)
+    axes.legend(fontsize=8, loc="lower right")
+    axes.figure.savefig(file, dpi=110)
+
+
+def _cases(out: Path) -> list[Path]:
+    return [file for start in ("absent", "scarce", "corrupted") for file in sorted(out.glob(f"{start}-*.json"))]
+
+
+def _order(regime: str) -> tuple[str, str, int]:
+    start, attribute, number = regime.split("-")
+    return start, attribute, 10**6 if number == "all" else int(number)
+
+
+def _in_words(regime: str) -> str:
+    start, attribute, number = regime.split("-")
+    if start == "absent":
+        return f"no {'men' if number == '1' else 'women'} with {attribute}"
+    return f"{attribute}, {number} positives" + (", corrupted test faces" if start == "corrupted" else "")
+
+
 def kept(study: Study, name: str, make: Any) -> dict[str, Any]:
     """A finished case, or one that is made now."""
     file = study.out / f"{name}.json"
@@ -300,7 +407,7 @@ def summary(out: Path) -> None:
     print("|---|---|---|---|---|---|---|")
     p_values: dict[str, float] = {}
     confirm = {f"absent-{attribute}-{value}" for attribute, value in PLAN["confirm"]}
-    for file in sorted(out.glob("absent-*.json")) + sorted([*out.glob("scarce-*.json"), *out.glob("corrupted-*.json")]):
+    for file in _cases(out):
         case = json.loads(file.read_text(encoding="utf-8"))
         regime, generator = file.stem.rsplit("-", 1)
         best, scores = case["best real-only arm"], case["scores"]
@@ -322,12 +429,14 @@ def in_words(effect: dict[str, float]) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data")
-    parser.add_argument("step", choices=["plan", "absent", "scarce", "null", "summary"])
+    parser.add_argument("step", choices=["plan", "absent", "scarce", "null", "quality", "summary"])
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--generator", default="composite", help="a registered one, or real: the faces taken out")
     parser.add_argument("--budget", default="20k", help="of a generator that is trained")
     parser.add_argument("--confirm", action="store_true", help="the confirmation cells, once all is fixed")
     parser.add_argument("--corrupted", action="store_true", help="score on corrupted test faces")
+    parser.add_argument("--figure", type=Path, help="where the summary's picture is written")
+    parser.add_argument("--table", type=Path, help="the table of what is known, whose rows are made anew")
     parser.add_argument("--repeats", type=int, default=400)
     arguments = parser.parse_args()
     out, step, generator, budget = arguments.out, arguments.step, arguments.generator, arguments.budget
@@ -339,6 +448,10 @@ def main() -> None:
         raise SystemExit(f"{plan} is not there, or it is another plan: write it first, and change nothing afterwards.")
     if step == "summary":
         summary(out)
+        if arguments.figure is not None:
+            figure(out, arguments.figure)
+        if arguments.table is not None:
+            write_table(out, arguments.table)
         return
     linear.DIMENSIONS = PLAN["dimensions"]
     study = Study(augface.load_data(arguments.data), out)
@@ -346,6 +459,10 @@ def main() -> None:
         for attribute, value in PLAN["confirm" if arguments.confirm else "develop"]:
             name = f"absent-{attribute}-{value}-{generator}"
             kept(study, name, lambda a=attribute, v=value: absent(study, a, v, generator, budget))
+    elif step == "quality":
+        for attribute, value in PLAN["develop"] + PLAN["confirm"]:
+            name = f"quality-{attribute}-{value}-{generator}"
+            print(attribute, value, kept(study, name, lambda a=attribute, v=value: quality(study, a, v, generator)))
     elif step == "scarce":
         corrupted = corrupted_test(study) if arguments.corrupted else None
         for attribute in PLAN["scarce"]:

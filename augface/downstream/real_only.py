@@ -51,12 +51,14 @@ class Problem:
     @property
     def known(self) -> Floats64:
         """(N,) 1 where the label is known, else 0: the weights of plain training."""
-        return (self.labels != 0).astype(np.float64)
+        known: Floats64 = (self.labels != 0).astype(np.float64)
+        return known
 
     @property
     def targets(self) -> Floats32:
         """(N,) from 0 to 1."""
-        return (self.labels + 1) / 2
+        targets: Floats32 = ((self.labels + 1) / 2).astype(np.float32)
+        return targets
 
     def cells(self) -> Iterator[tuple[int, dict[int, Integers]]]:
         """Each group, with the rows of its faces with and without the attribute."""

@@ -19,7 +19,7 @@ from augface.generators.base import Generator
 from augface.rebalancing.strategy import SubgroupPlan
 
 TABLE = "known.csv"
-"""What studies found; `experiments/map.py --table` makes it, and docs/map.md says how."""
+"""What studies found, by `experiments/scarcity.py` (learnt faces, and networks) and `experiments/map.py` (the rest)."""
 
 log = logging.getLogger("augface")
 
@@ -36,7 +36,8 @@ class Known(NamedTuple):
         helped: in how many the faces were shown to help.
         lowest: the smallest effect in average precision, against the best training without synthetic faces.
         highest: the largest effect.
-        real: what real faces in their place add to that training.
+        free: what that training gains on plain training.
+        real: what real faces in the place of the synthetic ones add to it; None where that was not measured.
     """
 
     learner: str
@@ -47,14 +48,15 @@ class Known(NamedTuple):
     helped: int
     lowest: float
     highest: float
-    real: float
+    free: float
+    real: float | None
 
     def __str__(self) -> str:
         effects = f"{self.lowest:+.3f}" if self.lowest == self.highest else f"{self.lowest:+.3f} to {self.highest:+.3f}"
-        advice = "" if self.helped else " More real faces are the better way."
+        real = "" if self.real is None else f"; real faces in their place {self.real:+.3f}"
         return (
-            f"{self.faces} faces helped in {self.helped} of {self.studies} studies ({effects} in average precision; "
-            f"real faces in their place {self.real:+.3f}).{advice}"
+            f"{self.faces} faces helped in {self.helped} of {self.studies} studies ({effects} in average precision, "
+            f"against the best training without them, which gains {self.free:+.3f} on plain training{real})."
         )
 
 
@@ -66,7 +68,8 @@ def known_studies() -> list[Known]:
             row["learner"],
             row["faces"],
             *(int(row[name]) for name in ("fewest", "most", "studies", "helped")),
-            *(float(row[name]) for name in ("lowest", "highest", "real")),
+            *(float(row[name]) for name in ("lowest", "highest", "free")),
+            float(row["real"]) if row["real"] else None,
         )
         for row in csv.DictReader(text.splitlines())
     ]

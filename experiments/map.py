@@ -28,6 +28,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageEnhance, ImageFilter
+from sklearn.decomposition import PCA
 
 import augface
 from augface.data.dataset import FaceDataset, signed_labels
@@ -69,7 +70,8 @@ LEVELS = (0, 10, 25, 50, 100, 200, 400)
 """Positives of the table's rows: none in a cell, then the budgets; the last stands for all."""
 BOOTSTRAPS = 300
 EVERY_ARM = tuple(arm for arm in (*ARMS, *REAL_ONLY, PAIRS) if Frozen.supports(arm))
-NULL_ARMS = ("plain", "group-balanced", "complete groups, balanced", "logit adjustment", "pairs")
+NULL_DRAWS = 100
+NULL_ARMS = ("plain", "group-balanced", "complete groups, balanced", "logit adjustment")
 CORRUPTIONS = 4
 BLOCK = 50
 """Repeats of the null that make one finished case."""
@@ -153,13 +155,21 @@ class Study:
         return Part(found, labels, -1 - np.arange(len(found)))
 
     def score(
-        self, data: ExperimentData, arms: Sequence[Arm], test: Rows, *, cells: bool, seed: int = 0, seeds: int = 0
+        self,
+        data: ExperimentData,
+        arms: Sequence[Arm],
+        test: Rows,
+        *,
+        cells: bool,
+        seed: int = 0,
+        seeds: int = 0,
+        draws: int = BOOTSTRAPS,
     ) -> Scored:
         """Run the arms and score them on test faces."""
         decisions = Experiment(Frozen(data), seed, seeds or PLAN["seeds"]).run(arms)
         known, shown = data.test.known(0)
         people, male = data.test.people[known], self.male[test][known]
-        weights = people_weights(people, random_generator(seed, "test people"), BOOTSTRAPS)
+        weights = people_weights(people, random_generator(seed, "test people"), draws)
         weights = np.concatenate([np.ones((1, len(known))), weights])
         cell = 2 * shown.astype(int) + male
         if cells:
@@ -261,30 +271,32 @@ def corrupted_test(study: Study) -> Features:
 def null(study: Study, repeats: range, generator: str, budget: str) -> dict[str, int]:
     """In the first cell to develop on, people drawn anew: pairs with shuffled labels, and the cell's real faces."""
     attribute, value = PLAN["develop"][0]
-    hole = study.data.matching({attribute: True, PLAN["group"]: bool(value)})
-    train = study.rows("train")
-    pairs = study.made(
-        generator, train[~hole[train]], {attribute: True, PLAN["group"]: bool(value)}, attribute, 0, budget
-    )
+    where = {attribute: True, PLAN["group"]: bool(value)}
+    hole, train = study.data.matching(where), study.rows("train")
+    made = study.made(generator, train[~hole[train]], where, attribute, 0, budget)
+    components = PCA(PLAN["dimensions"], random_state=0).fit(study.features)
+    reduced, synthetic = (components.transform(np.asarray(each)) for each in (study.features, made.inputs))
     people = people_of(study.data)
-    arms = [arm for arm in EVERY_ARM if arm.name in NULL_ARMS]
+    alone = [arm for arm in EVERY_ARM if arm.name in NULL_ARMS]
     helps = {"pairs with shuffled labels": 0, "real faces of the absent cell": 0}
     for repeat in repeats:
         random = random_generator(repeat, "map null")
         drawn = random.permutation(np.unique(people))
         ends = [round(share * len(drawn)) for share in (0.35, 0.45, 0.7)]
-        groups = (np.flatnonzero(np.isin(people, part)) for part in np.split(drawn, ends))
-        left, choose, more, test = groups
-        left, choose = left[~hole[left]], choose[~hole[choose]]
-        held_out = {"valid": study.part(choose, attribute), "test": study.part(test, attribute)}
-        shuffled = Part(pairs.inputs, random.permutation(pairs.labels), pairs.people)
-        real = study.part(more[study.male[more] == bool(value)], attribute)
-        for name, made in zip(helps, (shuffled, real), strict=True):
-            real_part = study.part(left, attribute)
-            data = ExperimentData([attribute], real_part, made, study.male[left].astype(np.int64), held_out)
-            scored = study.score(data, arms, test, cells=True, seed=repeat, seeds=2)
-            best = scored.best([arm.name for arm in arms if not arm.uses_synthetic])
-            helps[name] += scored.effect("pairs", best).p_helps <= LEVEL
+        left, choose, more, test = (np.flatnonzero(np.isin(people, part)) for part in np.split(drawn, ends))
+        left, choose, more = left[~hole[left]], choose[~hole[choose]], more[study.male[more] == bool(value)]
+        real, valid, others, faces = (study.part(rows, attribute, reduced[rows]) for rows in (left, choose, more, test))
+        shuffled = Part(synthetic, random.permutation(made.labels), made.people)
+        controls: dict[str, Array] = {}
+        for name, added in zip(helps, (shuffled, others), strict=True):
+            groups = study.male[left].astype(np.int64)
+            data = ExperimentData([attribute], real, added, groups, {"valid": valid, "test": faces})
+            if not controls:  # they learn the same with each seed
+                once = study.score(data, alone, test, cells=True, seed=repeat, seeds=1, draws=NULL_DRAWS)
+                controls = {arm: np.repeat(each, 2, axis=0) for arm, each in once.precisions.items()}
+            twice = study.score(data, [PAIRS], test, cells=True, seed=repeat, seeds=2, draws=NULL_DRAWS)
+            found = Scored(controls | twice.precisions, {}, twice.people)
+            helps[name] += found.effect("pairs", found.best(list(controls))).p_helps <= LEVEL
     return {name: int(count) for name, count in helps.items()}
 
 
@@ -359,7 +371,8 @@ def figure(out: Path, file: Path) -> None:
 
     cases = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in _cases(out)}
     regimes = sorted({name.rsplit("-", 1)[0] for name in cases}, key=_order, reverse=True)
-    axes = pyplot.figure(figsize=(7.5, 0.28 * len(regimes) + 1.2), layout="constrained").gca()
+    picture = pyplot.figure(figsize=(7.5, 0.28 * len(regimes) + 1.2), layout="constrained")
+    axes = picture.gca()
     for shift, (generator, colour) in zip((-0.15, 0.15), (("composite", "C3"), ("real", "C0")), strict=True):
         label = "composites" if generator == "composite" else "real faces in their place"
         for place, regime in enumerate(regimes):
@@ -371,8 +384,8 @@ def figure(out: Path, file: Path) -> None:
     axes.axvline(0, color="grey", linewidth=0.8)
     axes.set_yticks(range(len(regimes)), [_in_words(regime) for regime in regimes], fontsize=8)
     axes.set_xlabel("average precision, minus the best training without synthetic faces (95 %)", fontsize=8)
-    axes.legend(fontsize=8, loc="lower right")
-    axes.figure.savefig(file, dpi=110)
+    axes.legend(fontsize=8, loc="lower center", bbox_to_anchor=(0.5, 1), ncols=2, frameon=False)
+    picture.savefig(file, dpi=110)
 
 
 def _cases(out: Path) -> list[Path]:
@@ -437,6 +450,7 @@ def main() -> None:
     parser.add_argument("--corrupted", action="store_true", help="score on corrupted test faces")
     parser.add_argument("--figure", type=Path, help="where the summary's picture is written")
     parser.add_argument("--table", type=Path, help="the table of what is known, whose rows are made anew")
+    parser.add_argument("--positives", type=int, nargs="*", default=PLAN["budgets"], help="some of the plan's budgets")
     parser.add_argument("--repeats", type=int, default=400)
     arguments = parser.parse_args()
     out, step, generator, budget = arguments.out, arguments.step, arguments.generator, arguments.budget
@@ -466,7 +480,7 @@ def main() -> None:
     elif step == "scarce":
         corrupted = corrupted_test(study) if arguments.corrupted else None
         for attribute in PLAN["scarce"]:
-            for positives in PLAN["budgets"]:
+            for positives in arguments.positives:
                 if positives or generator != "real":
                     regime = "scarce" if corrupted is None else "corrupted"
                     name = f"{regime}-{attribute}-{positives or 'all'}-{generator}"

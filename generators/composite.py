@@ -143,7 +143,7 @@ class Composite(Generator):
         """
         labels = require(self.labels)
         having, lacking = (labels[self._has(name, value)].mean() for value in (True, False))
-        rare = [str(other) for other in labels if having[other] <= EXCLUSIVE and lacking[other] >= USUAL]
+        rare = [other for other in map(str, labels) if having[other] <= EXCLUSIVE and lacking[other] >= USUAL]
         return [other for other in rare if _cosine(self._part(name), self._part(other)) >= SAME_PLACE]
 
     def _rows(self, where: Mapping[str, bool]) -> Integers:

@@ -67,9 +67,14 @@ def known_studies() -> list[Known]:
         Known(
             row["learner"],
             row["faces"],
-            *(int(row[name]) for name in ("fewest", "most", "studies", "helped")),
-            *(float(row[name]) for name in ("lowest", "highest", "free")),
-            float(row["real"]) if row["real"] else None,
+            fewest=int(row["fewest"]),
+            most=int(row["most"]),
+            studies=int(row["studies"]),
+            helped=int(row["helped"]),
+            lowest=float(row["lowest"]),
+            highest=float(row["highest"]),
+            free=float(row["free"]),
+            real=float(row["real"]) if row["real"] else None,
         )
         for row in csv.DictReader(text.splitlines())
     ]

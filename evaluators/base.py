@@ -136,10 +136,11 @@ class Argument:
     """What measurements say about using the synthetic faces.
 
     One argument against decides against them; else one in favour decides for them; `undecided` says that the question
-    was asked and has no answer; a caveat goes with whatever is decided, unless that is against the faces.
+    was asked and has no answer, `pointless` that no faces could be shown to help; a caveat goes with whatever is
+    decided, unless that is against the faces.
     """
 
-    side: Literal["for", "against", "undecided", "caveat"]
+    side: Literal["for", "against", "undecided", "pointless", "caveat"]
     text: str
     """One or more whole sentences."""
 

@@ -19,17 +19,16 @@ from augface.downstream.analysis import (
     ExperimentResult,
     compare_arms,
     effect_on,
-    experiment_data,
+    experiment_on,
     group_masks,
     group_names,
     precision_on_test,
     run_scores,
 )
-from augface.downstream.arms import matched_control
+from augface.downstream.arms import ARMS, REAL_ONLY, matched_control
 from augface.downstream.data import KEPT, ExperimentData
-from augface.downstream.experiment import SEEDS, Experiment, Learner
-from augface.downstream.frozen import Frozen
-from augface.downstream.full import Full
+from augface.downstream.experiment import SEEDS, Learner
+from augface.downstream.headroom import TIMES, Headroom, headroom, lacking
 from augface.errors import require
 from augface.evaluators.base import Argument, Context, Evaluator, Findings, Suggestion, Urgency
 from augface.features import DEFAULT_SPACE, create_feature_space
@@ -57,6 +56,9 @@ SCORES: Mapping[str, Score] = {
     ),
     "minority_recall": Score(
         "Minority recall", "higher", "The share of the rarer class that is found, at the threshold chosen on valid."
+    ),
+    "balanced_average_precision": Score(
+        "Average precision, groups alike", "higher", "Average precision with each class in each group weighted alike."
     ),
     "worst_group": Score("Worst group", "higher", "The smallest accuracy in any class of any group."),
     "equal_opportunity": Score(
@@ -91,6 +93,8 @@ class _Experiment:
     test: FaceDataset
     external_test: FaceDataset | None
     seed: int
+    headroom: Headroom | None
+    """None where it cannot be known."""
 
     @property
     def common(self) -> dict[str, Any]:
@@ -155,6 +159,8 @@ class Downstream(Evaluator):
         harms = holm({(one.target, name): found.p_harms for one in done for name, found in one.comparisons.items()})
         for one in done:
             findings.measurements.extend(_effects(one, helps[one.target], harms))
+            if one.headroom is not None:
+                findings.measurements.append(_headroom(one, one.headroom))
             if (beyond := one.result.best.beyond_copies) is not None:
                 findings.measurements.append(
                     _secondary(
@@ -186,7 +192,12 @@ class Downstream(Evaluator):
             findings.skipped.extend(map(self.skip, undefined))
             if one.result.left_out:
                 names = ", ".join(arm.name for arm in one.result.left_out)
-                reason = f"{names}: mean nothing for features that are extracted once; downstream=full trains them."
+                why = (
+                    "mean nothing for features that are extracted once; downstream=full trains them"
+                    if one.learner.mode == "frozen"
+                    else "are for features that are extracted once; downstream=frozen trains them"
+                )
+                reason = f"{names}: {why}."
                 findings.skipped.append(self.skip(reason))
         return findings
 
@@ -218,6 +229,14 @@ class Downstream(Evaluator):
             worse = f" It does worse with {', '.join(others[0].found['harmed'][:3])}." if others else ""
             return [Argument("for", f"{classifier} does better with the synthetic faces {against}: {numbers}.{worse}")]
         visible = shown.found.get("smallest_visible_effect")
+        if rooms := _all_below_sight(effects, measurements):
+            room = max(rooms, key=lambda one: require(one.high))
+            text = (
+                f"Even {TIMES} times as many real faces of the rarer class would add at most "
+                f"{require(room.high):.{digits}f} to the average precision of a classifier of {room.attribute}, less "
+                f"than this test can see. With the synthetic faces it changed by {numbers}."
+            )
+            return [Argument("pointless", text)]
         power = (
             "" if visible is None else f" An effect of {visible:.{digits}f} would have been seen in 4 of 5 such tests."
         )
@@ -236,6 +255,17 @@ class Downstream(Evaluator):
         for effect in (one for one in measurements if one.name == "effect" and one.value is not None):
             suggestions.extend(_suggested(effect, measurements))
         return suggestions
+
+
+def _all_below_sight(effects: Sequence[Measurement], measurements: Sequence[Measurement]) -> list[Measurement]:
+    """The headroom of each attribute, where for all of them it lies below the effect that the test can see."""
+    rooms = {one.attribute: one for one in measurements if one.name == "headroom"}
+    visible = {one.attribute: one.found.get("smallest_visible_effect") for one in effects if one.name == "effect"}
+    below = [
+        attribute in rooms and seen is not None and require(rooms[attribute].high) < seen
+        for attribute, seen in visible.items()
+    ]
+    return [rooms[attribute] for attribute in visible] if below and all(below) else []
 
 
 def _suggested(effect: Measurement, measurements: Sequence[Measurement]) -> list[Suggestion]:
@@ -267,7 +297,11 @@ def _suggested(effect: Measurement, measurements: Sequence[Measurement]) -> list
         reason = f"It needs no synthetic faces and raises average precision from {plain.value:.3f} to {best.value:.3f}."
         found.append(Suggestion(Urgency.ANSWERED, title, reason, [best, plain]))
     visible = effect.found.get("smallest_visible_effect")
-    if visible is not None and visible > WANTED_EFFECT and effect.n_real:
+    if rooms := _all_below_sight([effect], measurements):
+        title = f"Look for other ways than more faces to classify {target} better"
+        reason = f"{TIMES} times as many real ones would add {require(rooms[0].value):+.3f} in average precision."
+        found.append(Suggestion(Urgency.ANSWERED, title, reason, [*rooms, effect]))
+    elif visible is not None and visible > WANTED_EFFECT and effect.n_real:
         more = math.ceil(effect.n_real * ((visible / WANTED_EFFECT) ** 2 - 1) / 100) * 100
         reason = (
             f"With {effect.n_real:,} test faces an effect below {visible:.3f} goes unseen; to see one of "
@@ -301,17 +335,33 @@ def _problem(context: Context, target: str) -> str:
 
 def _run(context: Context, target: str) -> _Experiment:
     train, valid, test = require(context.train), require(context.valid), require(context.test)
-    strata = group_names(test, [name for name in context.by if name not in context.targets], target)
+    groups = [name for name in context.by if name not in context.targets]
     external = context.external_test
     held_out = {"valid": valid, "test": test, **({"external test": external} if external is not None else {})}
-    frozen = context.downstream.mode == "frozen"
-    inputs = context.features if frozen else lambda data: data.images
-    groups = [name for name in strata if name in train.attributes]
-    data = experiment_data(target, train, require(context.accepted), held_out, inputs, groups)
-    learner: Learner = Frozen(data) if frozen else Full(data, context.downstream.network)
-    folder = None if context.folder is None else context.folder / "checkpoints" / "downstream"
-    result = compare_arms(Experiment(learner, context.seed, folder=folder))
-    return _Experiment(target, data, learner, result, strata, test, external, context.seed)
+    experiment = experiment_on(
+        target,
+        train,
+        require(context.accepted),
+        held_out,
+        context.downstream,
+        context.features,
+        by=groups,
+        seed=context.seed,
+        run_dir=context.folder,
+    )
+    absent = lacking(train, [target, *groups])
+    more = absent or context.downstream.arms == "all"  # where a combination is absent, they are the ones to beat
+    return _Experiment(
+        target,
+        experiment.data,
+        experiment.learner,
+        compare_arms(experiment, ARMS + REAL_ONLY if more else ARMS),
+        group_names(test, groups, target),
+        test,
+        external,
+        context.seed,
+        None if absent else headroom(experiment),
+    )
 
 
 def _effects(one: _Experiment, p_helps: float, harms: Mapping[tuple[str, str], float]) -> list[Measurement]:
@@ -364,6 +414,25 @@ def _effects(one: _Experiment, p_helps: float, harms: Mapping[tuple[str, str], f
             )
         )
     return measurements
+
+
+def _headroom(one: _Experiment, found: Headroom) -> Measurement:
+    """What more real faces would add to plain training."""
+    return Measurement(
+        **one.common,
+        name="headroom",
+        label="What could be gained",
+        signed=True,
+        value=found.value,
+        low=found.low,
+        high=found.high,
+        direction="higher",
+        meaning=f"What {TIMES} times as many real faces of the rarer class would add to plain training in average "
+        "precision, from its learning curve. Synthetic faces can hardly add more.",
+        n_real=len(one.data.test),
+        protocol={**one.protocol, "interval": "bootstrap over people, draws of the faces, and the curve's shape"},
+        found={"curve": {str(point.faces): round(point.precision, 4) for point in found.curve}},
+    )
 
 
 def _secondary(

@@ -28,6 +28,12 @@ BEST = 8
 """One of so many of these twice as many pictures is taken: those whose surroundings of the part fit best."""
 COMPARED = 2000
 """Faces with an attribute, and without it, from which its part is learnt."""
+EXCLUSIVE = 0.02
+"""Of the faces with an attribute, the share that shows another one, up to which the two exclude each other."""
+USUAL = 0.05
+"""Of the faces without it, the share that shows the other one, from which on that is no accident."""
+SAME_PLACE = 0.6
+"""The cosine of two attributes' parts from which on they show in the same place."""
 SMALL = 16
 """The side in pixels of the images by which donors are chosen."""
 
@@ -125,9 +131,20 @@ class Composite(Generator):
             if where and len(models):
                 rows = _relatives(self._codes, stream.choice(models, CHUNK), hosts, stream)
             table = labels.iloc[rows[: min(CHUNK, n - start)]]
+            replaced = {other: False for name in moved if where[name] for other in self._excluded(name)} | dict(where)
             yield table.assign(
-                **{name: pd.array([value] * len(table), dtype="boolean") for name, value in where.items()}
+                **{name: pd.array([value] * len(table), dtype="boolean") for name, value in replaced.items()}
             )
+
+    def _excluded(self, name: str) -> list[str]:
+        """Attributes that the laid-on part takes away with what it covers, such as the other colours of hair.
+
+        They show in the same place, and hardly ever together with this one.
+        """
+        labels = require(self.labels)
+        having, lacking = (labels[self._has(name, value)].mean() for value in (True, False))
+        rare = [other for other in map(str, labels) if having[other] <= EXCLUSIVE and lacking[other] >= USUAL]
+        return [other for other in rare if _cosine(self._part(name), self._part(other)) >= SAME_PLACE]
 
     def _rows(self, where: Mapping[str, bool]) -> Integers:
         return np.flatnonzero(
@@ -192,6 +209,10 @@ def _relatives(codes: Floats32, models: Integers, hosts: Integers, stream: np.ra
     count = min(RELATIVES, len(hosts))
     nearest = np.argpartition(-alike, count - 1, axis=1)[:, :count]
     return hosts[nearest[np.arange(len(models)), stream.integers(0, count, len(models))]]
+
+
+def _cosine(first: Floats32, second: Floats32) -> float:
+    return float((first * second).sum() / max(np.linalg.norm(first) * np.linalg.norm(second), 1e-9))
 
 
 def _reduced(part: Floats32) -> Floats32:

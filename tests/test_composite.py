@@ -126,6 +126,26 @@ def test_hosts_are_like_those_who_have_what_is_requested() -> None:
     assert not hosts["Light"].any(), "all who wear the band are dark"
 
 
+def test_what_the_part_covers_is_not_labelled_any_more() -> None:
+    """A band of another kind in the same place is gone under the new one; an attribute in another place stays."""
+    stream = np.random.default_rng(0)
+    real = planted()
+    images = np.asarray(real.images).astype(float)
+    plain = ~real.matching({"Band": True})
+    other, low = (plain & (stream.random(len(real)) < share) for share in (1, 0.4))
+    images[other, *BAND] += 50
+    images[low, 24:30, 6:26] += 50
+    labels = real.attributes.assign(Other=pd.array(other, dtype="boolean"), Low=pd.array(low, dtype="boolean"))
+    generator = create_generator("composite", balance=["Band"])
+    generator.fit(FaceDataset.from_arrays(images.clip(0, 255).astype(np.uint8), labels))
+    faces = generator.sample(60, where={"Band": True})
+    assert faces.factors is not None
+    hosts = labels.iloc[faces.factors["host"]]
+    assert hosts["Other"].any()
+    assert not faces.attributes["Other"].any()
+    assert faces.attributes["Low"].tolist() == hosts["Low"].tolist()
+
+
 def test_without_a_donor_or_an_attribute_the_reason_is_given() -> None:
     real = planted()
     generator = create_generator("composite")

@@ -15,7 +15,7 @@ from augface.data.dataset import FaceDataset
 from augface.data.pixels import ImageRows
 from augface.data.toyfaces import load_toyfaces
 from augface.downstream.analysis import compare_arms, experiment_data, group_masks
-from augface.downstream.arms import ALL, ARMS, Arm
+from augface.downstream.arms import ALL, ARMS, REAL_ONLY, Arm
 from augface.downstream.data import KEPT, ExperimentData, Part, TrainingSet, training_set
 from augface.downstream.experiment import Experiment, effect
 from augface.downstream.frozen import Frozen
@@ -23,7 +23,12 @@ from augface.downstream.full import Full
 from augface.downstream.linear import fit_logistic
 from augface.errors import UnknownNameError, UsageError
 from augface.metrics.effects import Effect, paired_effect, people_weights
-from augface.metrics.scores import average_precisions, calibration_error, group_scores
+from augface.metrics.scores import (
+    average_precisions,
+    balanced_average_precision,
+    calibration_error,
+    group_scores,
+)
 from augface.rebalancing.rebalance import plan_rebalance, rebalance
 
 BY_NAME = {arm.name: arm for arm in ARMS}
@@ -408,3 +413,82 @@ class TestBadInput:
             "Male=1": [True, False, False],
             "Male=0": [False, False, True],
         }
+
+
+def shortcut(seed: int, count: int, *, complete: bool) -> tuple[Part, np.ndarray[Any, Any]]:
+    """Faces of two groups; where not `complete`, those of the second that show the attribute are left out."""
+    random = np.random.default_rng(seed)
+    labels, groups = np.where(random.random(count) < 0.3, 1.0, -1.0), random.random(count) < 0.5
+    features = random.normal(size=(count, 8)).astype(np.float32)
+    features[:, 0] += labels
+    features[:, 1] += 3 * groups
+    kept = np.flatnonzero(complete | ~groups | (labels < 0))
+    faces = Part(features, labels[:, None].astype(np.float32), np.arange(count) + 10_000 * seed)
+    return faces.take(kept), groups[kept]
+
+
+@pytest.fixture(scope="module")
+def scores() -> dict[str, float]:
+    (real, groups), (valid, _), (test, of_test) = (
+        shortcut(seed, count, complete=complete)
+        for seed, count, complete in ((1, 800, False), (2, 300, False), (3, 1500, True))
+    )
+    held_out = {"valid": valid, "test": test}
+    question = ExperimentData(["target"], real, real.take(np.arange(0)), groups.astype(np.int64), held_out)
+    decisions = Experiment(Frozen(question), seeds=1).run([BY_NAME["plain"], *REAL_ONLY])
+    masks = {"first": ~of_test, "second": of_test}
+    found = {
+        arm: balanced_average_precision(test.labels[:, 0] > 0, run["test"][:, 0], masks)
+        for arm, (run,) in decisions.items()
+    }
+    return {arm: score for arm, score in found.items() if score is not None}
+
+
+class TestRealOnly:
+    """A group without positives: whoever learns "not of this group" ranks badly where all combinations are there."""
+
+    def test_methods_for_missing_groups_find_what_plain_training_misses(self, scores: dict[str, float]) -> None:
+        for arm in REAL_ONLY:
+            if arm.method not in ("SMOTE", "JTT", "self-training"):
+                assert scores[arm.name] > scores["plain"] + 0.015, arm.name
+
+    def test_the_others_change_little_there(self, scores: dict[str, float]) -> None:
+        for name in ("SMOTE", "mistakes again", "self-training"):
+            assert abs(scores[name] - scores["plain"]) < 0.04, name
+
+    def test_faces_without_a_label_are_learnt_from(self) -> None:
+        question = data(real=part(150, 1))
+        hidden = question.real.labels.copy()
+        hidden[40:] = 0
+        few = data(real=dataclasses.replace(question.real, labels=hidden))
+        (arm,) = (arm for arm in REAL_ONLY if arm.method == "self-training")
+        with_them, without = (
+            Frozen(few).learn(each, training_set(each, few, 0, 0), [0], np.random.default_rng(0))["test"]
+            for each in (arm, BY_NAME["plain"])
+        )
+        shown = few.test.labels[:, 0] > 0
+        assert not np.array_equal(with_them, without)
+        assert average_precisions(shown, with_them[:, 0])[0] > average_precisions(shown, without[:, 0])[0] - 0.02
+
+    def test_only_a_network_trains_on_pixels(self) -> None:
+        assert not any(Full.supports(arm) for arm in REAL_ONLY)
+
+
+def test_groups_alike() -> None:
+    labels = np.array([True, False, True, False, False, False])
+    first = np.array([True, True, False, False, False, False])
+    decisions = np.array([0.9, 0.1, 0.5, 0.6, 0.2, 0.3])
+    expected = average_precision_score(labels, decisions, sample_weight=[1, 1, 1, 1 / 3, 1 / 3, 1 / 3])
+    assert balanced_average_precision(labels, decisions, {"a": first, "b": ~first}) == pytest.approx(expected)
+    assert balanced_average_precision(labels, decisions, {"a": first}) is None
+    assert balanced_average_precision(first, decisions, {"a": first, "b": ~first}) is None
+
+
+def test_some_of_the_rarer_class() -> None:
+    question = data(real=part(200, 1))
+    half = drawn(Arm("half", "", minority=0.5), question).shown[: len(question.real)]
+    shown = question.real.labels[:, 0] > 0
+    assert (half[shown] > 0).sum() == round(shown.sum() / 2)
+    assert (half[~shown] > 0).all()
+    other = drawn(Arm("half", "", minority=0.5), question, seed=1).shown[: len(question.real)]
+    assert not np.array_equal(half, other)

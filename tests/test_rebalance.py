@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import tomllib
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from augface.evaluators import base, downstream, fidelity
 from augface.features.pixels import PixelSpace
 from augface.generators import create_generator
 from augface.generators.base import Generator
+from augface.rebalancing import outlook
 from augface.rebalancing import rebalance as rebalancing
 from augface.rebalancing.drawing import _is_hopeless
 from augface.rebalancing.filters import Filters, Passed
@@ -60,7 +62,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(AttributeClassifier, "train", learn_little)
     monkeypatch.setattr(linear, "DIMENSIONS", 24)
     monkeypatch.setattr(Filters, "check", half_pass)
-    for module in (base, downstream):
+    for module in (base, downstream, outlook):
         monkeypatch.setattr(module, "create_feature_space", lambda name="": PixelSpace())
 
 
@@ -94,9 +96,9 @@ def run(faces: Any, run_dir: Path | None, **more: Any) -> RebalanceOutcome:
     return rebalance(faces, run_dir=run_dir, **{**settings, **more})
 
 
-def counts(run_dir: Path) -> pd.Series[Any]:
+def counts(run_dir: Path, names: Sequence[str] = (TARGET,)) -> pd.Series[Any]:
     table = pd.read_parquet(run_dir / "dataset" / "celeba" / "metadata.parquet")
-    return table.groupby(["source", TARGET]).size()
+    return table.groupby(["source", *names]).size()
 
 
 def content(folder: Path) -> dict[str, bytes]:
@@ -122,8 +124,11 @@ class TestWholeJob:
         assert names == {"config.toml", "checkpoints", "generator", "dataset", "results.json", "report.html"}
         evaluation = augface.Evaluation.from_json(tmp_path / "run" / "results.json")
         assert evaluation == outcome.evaluation
-        assert evaluation.verdict.decision in {"use", "do not use", "no evidence"}
+        assert evaluation.verdict.decision in {"use", "do not use", "no evidence", "nothing to gain"}
         assert evaluation.select("downstream", "effect")
+        planned = plan_rebalance(faces, attr=TARGET, generator="resample").headroom()[TARGET]
+        (measured,) = evaluation.select("downstream", "headroom")
+        assert (measured.value, measured.high) == pytest.approx((planned.value, planned.high))
         assert evaluation.provenance["threads"] == evaluation.provenance["settings"]["threads"] == 1
         assert evaluation.provenance["title"] == f"{TARGET} in toy:400, by resample"
         assert evaluation.provenance["command"].startswith(f"augface rebalance --attr {TARGET} --data toy:400")
@@ -210,6 +215,30 @@ class TestWholeJob:
         assert config["generator"]["balance"] == [TARGET]
         assert "channels" not in config["generator"]
         assert "--set" not in outcome.evaluation.provenance["command"]
+
+    def test_a_combination_that_the_data_lack(
+        self, faces: FaceDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """It is composed, as the plan says; the methods for missing groups are compared; no headroom is claimed."""
+        monkeypatch.setattr(rebalancing, "EVALUATORS", ("downstream",))
+        few = ("plain", "synthetic", "duplicates", "complete groups, balanced")
+        for name in ("ARMS", "REAL_ONLY"):
+            monkeypatch.setattr(downstream, name, tuple(arm for arm in getattr(downstream, name) if arm.name in few))
+        absent = faces.matching({"Smiling": True, "Male": True}) & (faces.split != "test")
+        lacking, composite = faces.select(~absent), create_generator("composite", balance=["Smiling"])
+        plan = plan_rebalance(lacking, attr="Smiling", within="Male", generator=composite)
+        assert "Smiling=1,Male=1: 0 in the train split" in plan.describe()
+        assert plan.describe().count("no face shows what this combination really looks like") == 1
+        assert plan.headroom() == {}
+        outcome = run(
+            lacking, tmp_path / "run", attr="Smiling", within="Male", generator=composite, downstream="frozen"
+        )
+        assert counts(tmp_path / "run", ["Smiling", "Male"])["composed", True, True] > 0
+        found = outcome.evaluation.select("downstream", "balanced_average_precision")
+        assert {"complete groups, balanced", "plain", "synthetic"} <= {one.arm for one in found}
+        assert not outcome.evaluation.select("downstream", "headroom")
+        worst = {one.arm for one in outcome.evaluation.select("downstream", "worst_group")}
+        assert "complete groups, balanced" in worst
 
     @pytest.mark.usefixtures("few_evaluators")
     def test_joint_kinds_within_strata(self, faces: FaceDataset, tmp_path: Path) -> None:

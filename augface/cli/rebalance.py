@@ -39,6 +39,7 @@ def rebalance(
     size: int = 64,
     seed: int = 0,
     downstream: Literal["frozen", "full", "off"] = "frozen",
+    downstream_arms: Literal["default", "all"] = "default",
     network: str = "small",
     external_test: str | None = None,
     allow_identity_overlap: Annotated[bool, Parameter(negative="")] = False,
@@ -47,6 +48,7 @@ def rebalance(
     logger: list[str] | None = None,
     device: str | None = None,
     dry_run: bool = False,
+    headroom: Annotated[bool, Parameter(negative="")] = False,
 ) -> None:
     """Balance a face data set with synthetic faces, measure them, and say whether they help.
 
@@ -70,6 +72,7 @@ def rebalance(
         downstream: How to train classifiers with and without the synthetic faces: a linear head on features (frozen,
             two minutes), a network on pixels (full, half an hour; --resume goes on), or not at all, which leaves the
             verdict open (off).
+        downstream_arms: The training methods to compare: default, or all, with more that need no synthetic faces.
         network: For --downstream full: small, or the name of a timm model.
         external_test: Another data set to score these classifiers on too, to see what holds for another source.
         allow_identity_overlap: Go on although some people are in more than one split.
@@ -79,6 +82,8 @@ def rebalance(
             put commas between.
         device: Where networks compute: cpu, cuda or cuda:1. A GPU where there is one, if not given.
         dry_run: Say what would be done and what it would cost, and stop.
+        headroom: With --dry-run, look at the images too, and say what could be gained: minutes the first time. Without
+            it every run says so before it trains anything.
     """
     from augface.generators import GENERATORS, create_generator
     from augface.training.budget import parse_budget
@@ -98,11 +103,12 @@ def rebalance(
     from augface.data import load_data, preview_data
     from augface.data.sources import crop_difference
     from augface.data.splits import with_splits
+    from augface.rebalancing.outlook import in_words
     from augface.rebalancing.rebalance import carry_out, plan_rebalance
     from augface.report import terminal_summary
 
     with when_interrupted("the images read so far are kept in the cache; the same command goes on from there."):
-        if dry_run and "clusters" not in chosen:  # which are found in the images
+        if dry_run and not headroom and "clusters" not in chosen:  # which are found in the images
             faces = with_splits(preview_data(data, size=size), seed, look=False)
             external = preview_data(external_test, size=size) if external_test else None
         else:
@@ -120,12 +126,15 @@ def rebalance(
         budget=budget,
         seed=seed,
         downstream=downstream,
+        downstream_arms=downstream_arms,
         network=network,
         external_test=external,
         allow_identity_overlap=allow_identity_overlap,
     )
     say(plan.describe())
     if dry_run:
+        for target, room in plan.headroom().items() if headroom else ():
+            say(in_words(target, room))
         return
     with when_interrupted(
         f"what is done is kept in {shown(run_dir)}; the same command with --resume goes on from there."

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from scipy import special
@@ -15,10 +16,18 @@ from augface.data.groups import combinations
 from augface.data.pixels import ImageRows
 from augface.downstream.arms import ALL, ARMS, Arm, matched_control
 from augface.downstream.data import ExperimentData, Part
-from augface.downstream.experiment import Experiment, best_arm, effect, precisions
+from augface.downstream.experiment import Experiment, Learner, best_arm, effect, precisions
+from augface.downstream.frozen import Frozen
+from augface.downstream.full import Full
+from augface.downstream.settings import DownstreamSettings
 from augface.features.base import Features
 from augface.metrics.effects import BOOTSTRAPS, Effect, paired_effect
-from augface.metrics.scores import average_precisions, calibration_error, group_scores
+from augface.metrics.scores import (
+    average_precisions,
+    balanced_average_precision,
+    calibration_error,
+    group_scores,
+)
 from augface.metrics.thresholds import balanced_threshold
 
 GROUPED = ("Male", "Young")
@@ -48,7 +57,7 @@ def experiment_data(
     target: str,
     train: FaceDataset,
     synthetic: FaceDataset,
-    held_out: dict[str, FaceDataset],
+    held_out: Mapping[str, FaceDataset],
     inputs: Callable[[FaceDataset], Features | ImageRows],
     strata: Sequence[str] = (),
 ) -> ExperimentData:
@@ -77,6 +86,40 @@ def experiment_data(
     return ExperimentData(
         names, part(train), part(synthetic), groups, {name: part(data) for name, data in held_out.items()}
     )
+
+
+def experiment_on(
+    target: str,
+    train: FaceDataset,
+    synthetic: FaceDataset,
+    held_out: Mapping[str, FaceDataset],
+    settings: DownstreamSettings,
+    features: Callable[[FaceDataset], Features],
+    *,
+    by: Sequence[str] = (),
+    seed: int = 0,
+    run_dir: Path | None = None,
+) -> Experiment:
+    """The experiment that the settings ask for, on faces.
+
+    Args:
+        target: the attribute that is classified.
+        train: real faces to learn from.
+        synthetic: faces to add to them.
+        held_out: real faces by name; see `experiment_data`.
+        settings: how the classifiers learn.
+        features: of a set of faces, for learning on frozen features.
+        by: attributes that part people into groups; the usual ones where there are none.
+        seed: of all draws.
+        run_dir: the run folder, where finished runs are kept; None where they are not.
+    """
+    strata = [name for name in group_names(held_out["test"], by, target) if name in train.attributes]
+    frozen = settings.mode == "frozen"
+    data = experiment_data(
+        target, train, synthetic, held_out, features if frozen else lambda faces: faces.images, strata
+    )
+    learner: Learner = Frozen(data) if frozen else Full(data, settings.network)
+    return Experiment(learner, seed, folder=None if run_dir is None else run_dir / "checkpoints" / "downstream")
 
 
 @dataclass(frozen=True)
@@ -263,11 +306,13 @@ def run_scores(
     log_odds = decisions[part][rows, 0]
     predicted = log_odds >= threshold
     rare = bool(shown.mean() < 0.5)
-    of_groups = group_scores(shown, predicted, {name: mask[rows] for name, mask in groups.items()})
+    masks = {name: mask[rows] for name, mask in groups.items()}
+    of_groups = group_scores(shown, predicted, masks)
     return {
         "average_precision": float(average_precisions(shown, log_odds)[0]),
         "balanced_accuracy": float(balanced_accuracy_score(shown, predicted)),
         "minority_recall": float((predicted[shown == rare] == rare).mean()),
+        "balanced_average_precision": balanced_average_precision(shown, log_odds, masks),
         **of_groups._asdict(),
         "calibration_error": calibration_error(shown, special.expit(log_odds.astype(np.float64))),
     }

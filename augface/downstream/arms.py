@@ -33,6 +33,8 @@ class Arm:
         synthetic_first: whether the synthetic faces, or the copies, are shown in the first third of the training only.
         last_layer: whether the last layer is retrained on balanced real faces (deep feature reweighting, Kirichenko et
             al. 2023), staying near what was learnt before; how near is chosen on valid.
+        method: a method of `augface.downstream.real_only`, for frozen features; empty for those described above.
+        minority: the share of the real faces of the rarer class that is kept; other ones for each seed.
     """
 
     name: str
@@ -45,6 +47,8 @@ class Arm:
     mixup: bool = False
     synthetic_first: bool = False
     last_layer: bool = False
+    method: str = ""
+    minority: float = 1.0
 
     @property
     def uses_synthetic(self) -> bool:
@@ -98,6 +102,34 @@ ARMS = (
         "synthetic only", "synthetic faces, and real ones of classes that were not generated", synthetic=1.0, real=False
     ),
 )
+
+REAL_ONLY = (
+    Arm("complete groups", "faces of groups that show both classes alone", method="complete groups"),
+    Arm("complete groups, balanced", "the same, each class in each group weighted alike", method="balanced groups"),
+    Arm("balanced subsets", "the mean of ten fits on as many faces of each class in each group", method="subsets"),
+    Arm("logit adjustment", "log-odds shifted by each group's shares while training", method="logit adjustment"),
+    Arm("additive energies", "classes and groups learnt together, each with a part of its own", method="energies"),
+    Arm("groups erased", "what tells the groups apart is erased from the features", method="erased"),
+    Arm(
+        "feature arithmetic", "missing classes of a group made by shifting the features of others", method="arithmetic"
+    ),
+    Arm("SMOTE", "features between neighbours of the rarer class", method="SMOTE"),
+    Arm("worst groups first", "the class in a group with the largest loss weighted most", method="GroupDRO"),
+    Arm("mistakes again", "faces that a first classifier gets wrong weighted more", method="JTT"),
+    Arm(
+        "self-training", "faces without a label learnt with those that a first classifier gives", method="self-training"
+    ),
+)
+"""More arms without synthetic faces, for features alone: those of people who study shortcuts and missing groups."""
+
+PAIRS = Arm(
+    "pairs",
+    "groups that show both classes, and synthetic faces with three tenths of the weight",
+    synthetic=1.0,
+    method="pairs",
+)
+"""For an absent combination: synthetic faces of both classes in its group, best made in pairs, in place of the real
+ones of one class."""
 
 
 def matched_control(name: str) -> str | None:

@@ -124,6 +124,10 @@ def training_set(arm: Arm, data: ExperimentData, seed: int, master_seed: int) ->
     count = len(real)
     drawn = np.zeros(len(target), dtype=np.bool_)
     drawn[:count] = real.labels[:, 0] != 0
+    if arm.minority < 1:
+        rare = min((np.flatnonzero(real.labels[:, 0] == value) for value in (1, -1)), key=len)
+        kept = random_generator(master_seed, "minority", seed).permutation(rare)[: round(arm.minority * len(rare))]
+        drawn[np.setdiff1d(rare, kept)] = False
     real_drawn = drawn.copy()
     if arm.synthetic and len(synthetic):
         drawn[count + order[: max(1, round(KEPT * arm.synthetic * len(synthetic)))]] = True

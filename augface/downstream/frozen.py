@@ -13,6 +13,7 @@ from augface.downstream import linear
 from augface.downstream.arms import Arm
 from augface.downstream.data import ExperimentData, TrainingSet
 from augface.downstream.linear import LAST_LAYER_STRENGTHS, Projection, best_head, fit_logistic
+from augface.downstream.real_only import METHODS, SYNTHETIC, Problem
 
 STRENGTHS = (1e-1, 3e-2, 1e-2, 3e-3, 1e-3)
 OTHERS_STRENGTHS = (1e-2,)
@@ -76,6 +77,9 @@ class Frozen:
             inputs = share[:, None] * inputs + (1 - share[:, None]) * inputs[partner]
         heads = []
         for attribute in attributes:
+            if arm.method and attribute == 0:
+                heads.append(self._chosen(METHODS[arm.method](self._problem(arm, training, random)), attribute))
+                continue
             targets, known = (labels[:, attribute] + 1) / 2, labels[:, attribute] != 0
             if partner is not None:
                 targets, known = share * targets + (1 - share) * targets[partner], known & known[partner]
@@ -90,6 +94,14 @@ class Frozen:
                 head = self._chosen(nearer if arm.synthetic_first else [head, *nearer], attribute)
             heads.append(head)
         return {name: held_out @ np.stack(heads, axis=1) for name, held_out in self._held_out.items()}
+
+    def _problem(self, arm: Arm, training: TrainingSet, random: np.random.Generator) -> Problem:
+        """What the methods of `real_only` learn from; synthetic faces are of no group."""
+        inputs, labels = self._learn
+        count = len(self.data.real)
+        groups = np.append(self.data.groups, np.full(len(labels) - count, SYNTHETIC))
+        rows = np.flatnonzero((np.arange(len(labels)) < count) | (arm.uses_synthetic & (training.shown > 0)))
+        return Problem(inputs[rows], labels[rows, 0], groups[rows], STRENGTHS, random)
 
     def _chosen(self, heads: list[Floats32], attribute: int) -> Floats32:
         rows, shown = self.data.valid.known(attribute)

@@ -54,8 +54,8 @@ class Full:
 
     @staticmethod
     def supports(arm: Arm) -> bool:
-        """Whether the arm means anything here: all do."""
-        return True
+        """Whether the arm means anything here: all do but those for features alone."""
+        return not arm.method
 
     @property
     def protocol(self) -> dict[str, object]:

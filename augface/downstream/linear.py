@@ -47,7 +47,13 @@ class Projection:
 
 
 def fit_logistic(
-    inputs: Floats32, targets: npt.ArrayLike, weights: npt.ArrayLike, strength: float, *, prior: Floats32 | None = None
+    inputs: Floats32,
+    targets: npt.ArrayLike,
+    weights: npt.ArrayLike,
+    strength: float,
+    *,
+    prior: Floats32 | None = None,
+    offset: npt.ArrayLike = 0.0,
 ) -> Floats32:
     """Logistic regression to its minimum, by Newton's method.
 
@@ -60,26 +66,29 @@ def fit_logistic(
         weights: (N,) how much each row counts, 0 or more.
         strength: above 0.
         prior: (D,) where to start from and to stay near; zeros where not given.
+        offset: (N,) what is added to the log-odds of each row while fitting, and not afterwards.
 
     Returns:
         (D,) coefficients.
     """
     rows = np.flatnonzero(weights)
-    inputs, wanted = inputs[rows], np.asarray(targets, np.float32)[rows]
+    targets = np.asarray(targets, np.float32)
+    inputs, wanted = inputs[rows], targets[rows]
     counts = np.asarray(weights, np.float32)[rows]
     counts /= counts.sum()
+    added = np.broadcast_to(np.asarray(offset, np.float32), len(targets))[rows]
     centre = np.zeros(inputs.shape[1], np.float32) if prior is None else prior
     penalty = np.full(inputs.shape[1], strength, np.float32)
     penalty[-1] = 1e-6
 
     def loss(coefficients: Floats32) -> float:
-        logits = inputs @ coefficients
+        logits = inputs @ coefficients + added
         cross_entropy = np.logaddexp(0, logits) - wanted * logits
         return float(counts @ cross_entropy + (penalty * (coefficients - centre) ** 2).sum() / 2)
 
     coefficients, lowest = centre.copy(), loss(centre)
     for _ in range(ITERATIONS):
-        probabilities = special.expit(inputs @ coefficients)
+        probabilities = special.expit(inputs @ coefficients + added)
         gradient = inputs.T @ (counts * (probabilities - wanted)) + penalty * (coefficients - centre)
         if np.abs(gradient).max() < TOLERANCE:
             break

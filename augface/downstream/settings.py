@@ -11,12 +11,18 @@ Mode = Literal["frozen", "full", "off"]
 `off`: the question is not asked."""
 
 
+Arms = Literal["default", "all"]
+"""`default`: those that are the strongest for what they cost; `all`: more that need no synthetic faces, in `frozen`."""
+
+
 class DownstreamSettings(BaseModel):
     """How classifiers are trained with and without the synthetic faces, and on what they are scored."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     mode: Mode = "frozen"
+    arms: Arms = "default"
+    """Which training methods are compared."""
     network: str = "small"
     """What is trained in `full` mode: `small`, or the name of a timm model."""
     external_test: str = ""

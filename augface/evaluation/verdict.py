@@ -14,7 +14,8 @@ def decide(measurements: Sequence[Measurement], skipped: Sequence[Skipped] = ())
     """The answer, from the arguments of the evaluators that measured something.
 
     Do not use: there is an argument against the faces. Use: there is one in favour and none against. No evidence: the
-    question was asked and has no answer. Not assessed: it was not asked.
+    question was asked and has no answer. Nothing to gain: nor could any other faces have been shown to help. Not
+    assessed: it was not asked.
 
     Args:
         measurements: those of all evaluators.
@@ -23,9 +24,9 @@ def decide(measurements: Sequence[Measurement], skipped: Sequence[Skipped] = ())
     evaluators = loaded_evaluators()
     own = {name: [one for one in measurements if one.evaluator == name] for name in evaluators}
     arguments = [argument for name, found in own.items() if found for argument in evaluators[name].arguments(found)]
-    against, favour, undecided, caveats = (
+    against, favour, undecided, pointless, caveats = (
         [argument.text for argument in arguments if argument.side == side]
-        for side in ("against", "for", "undecided", "caveat")
+        for side in ("against", "for", "undecided", "pointless", "caveat")
     )
     if against:
         return Verdict(decision="do not use", reason=against[0])
@@ -34,6 +35,8 @@ def decide(measurements: Sequence[Measurement], skipped: Sequence[Skipped] = ())
         return Verdict(decision="use", reason=" ".join(filter(None, [favour[0], *caveats, *missing])))
     if undecided:
         return Verdict(decision="no evidence", reason=" ".join([undecided[0], *caveats]))
+    if pointless:
+        return Verdict(decision="nothing to gain", reason=" ".join([pointless[0], *caveats]))
     deciding = {name for name, evaluator in evaluators.items() if evaluator.section.decides}
     reasons = [one.reason for one in skipped if one.evaluator in deciding]
     why = f": it {reasons[0].split(';')[0].rstrip('.')}." if reasons else "."

@@ -88,6 +88,26 @@ def group_scores(labels: Booleans, predicted: Booleans, groups: Mapping[str, Boo
     )
 
 
+def balanced_average_precision(
+    labels: Booleans, decisions: npt.ArrayLike, groups: Mapping[str, Booleans]
+) -> float | None:
+    """Average precision with the faces of each class in each group weighted alike: no group is scored by its size.
+
+    Args:
+        labels: (N,) whether each face shows the attribute.
+        decisions: (N,) higher means more likely yes.
+        groups: (N,) masks of at least two groups, by name; faces of none do not count.
+
+    Returns:
+        From 0 to 1, half for guessing; None where a group lacks a class, or there are no two groups.
+    """
+    cells = [mask & (labels == value) for mask in groups.values() for value in (True, False)]
+    if len(groups) < 2 or not all(cell.any() for cell in cells):
+        return None
+    weights = sum(cell / cell.sum() for cell in cells)
+    return float(average_precisions(labels, decisions, np.asarray(weights)[None])[0])
+
+
 def calibration_error(labels: Booleans, probabilities: npt.ArrayLike) -> float:
     """How far probabilities are from shares, on average (expected calibration error, Naeini et al. 2015).
 

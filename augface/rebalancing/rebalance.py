@@ -22,7 +22,8 @@ from augface.data.sources import refuse_photo_based
 from augface.data.splits import identity_overlap, with_splits
 from augface.data.stored import read_faces, write_faces
 from augface.downstream.full import check_network
-from augface.downstream.settings import DownstreamSettings, Mode
+from augface.downstream.headroom import Headroom
+from augface.downstream.settings import Arms, DownstreamSettings, Mode
 from augface.errors import UsageError, require
 from augface.evaluation.advice import advise
 from augface.evaluation.evaluate import SAMPLES, run_evaluators, sample_grids
@@ -38,6 +39,8 @@ from augface.progress import in_words
 from augface.rebalancing.drawing import FEWEST, Accepted, draw_accepted
 from augface.rebalancing.filters import Filters
 from augface.rebalancing.generator import generator_for
+from augface.rebalancing.outlook import in_words as headroom_in_words
+from augface.rebalancing.outlook import known_of, measure_headroom
 from augface.rebalancing.results import (
     BALANCE,
     FILTERS,
@@ -101,6 +104,23 @@ class Plan:
         """The number of faces to be generated in all."""
         return sum(each.wanted for each in self.subgroups)
 
+    def headroom(self, run_dir: Path | None = None) -> dict[str, Headroom]:
+        """What could be gained for each attribute, where that can be known.
+
+        Args:
+            run_dir: the run folder, where what is learnt for it is kept.
+        """
+        settings = self.settings
+        return measure_headroom(
+            self.data,
+            settings.attr,
+            settings.within,
+            settings.downstream,
+            self.external_test,
+            seed=settings.seed,
+            run_dir=run_dir,
+        )
+
     def __repr__(self) -> str:
         return (
             f"Plan({self.wanted:,} synthetic faces by {self.generator.name} to balance "
@@ -117,10 +137,13 @@ class Plan:
         lines = [f"{self.data.source.spec}: {len(self.data):,} faces of {self.data.size} x {self.data.size}"]
         for each in self.subgroups:
             adds = f", {each.wanted:,} to be generated" if each.wanted else ""
+            if each.wanted and not each.have:
+                adds += ", of parts of others: no face shows what this combination really looks like"
             lines.append(f"  {each.subgroup.label}: {each.have:,} in the train split{adds}")
         lines.append(
             f"About {self.seconds / 60:.0f} minutes on this machine's processor and {human_bytes(self.bytes)} of disk."
         )
+        lines += known_of(self.subgroups, self.generator, self.settings.downstream)
         return "\n".join(lines)
 
 
@@ -163,6 +186,7 @@ def rebalance(
     budget: str = "5m",
     seed: int = 0,
     downstream: Mode = "frozen",
+    downstream_arms: Arms = "default",
     network: str = "small",
     external_test: Faces | None = None,
     allow_identity_overlap: bool = False,
@@ -190,6 +214,7 @@ def rebalance(
         seed: the seed of everything random.
         downstream: how the classifiers are trained with and without the synthetic faces: a linear head on features
             (`frozen`), or a network on pixels from random weights (`full`); `off` leaves the verdict open.
+        downstream_arms: the training methods that are compared: `default`, or `all`, with more for real faces alone.
         network: for `full`: `small`, or the name of a timm model.
         external_test: labelled real faces of another source, on which these classifiers are scored too.
         allow_identity_overlap: go on although the same people are in more than one split.
@@ -219,6 +244,7 @@ def rebalance(
         budget=budget,
         seed=seed,
         downstream=downstream,
+        downstream_arms=downstream_arms,
         network=network,
         external_test=external_test,
         allow_identity_overlap=allow_identity_overlap,
@@ -247,6 +273,7 @@ def plan_rebalance(
     budget: str = "5m",
     seed: int = 0,
     downstream: Mode = "frozen",
+    downstream_arms: Arms = "default",
     network: str = "small",
     external_test: Faces | None = None,
     allow_identity_overlap: bool = False,
@@ -260,6 +287,7 @@ def plan_rebalance(
     attributes, strata = ([data.attribute_name(name) for name in _names(names)] for names in (attr, within))
     asked = DownstreamSettings(
         mode=downstream,
+        arms=downstream_arms,
         network=network,
         external_test="" if external_test is None else external_test.source.spec,
         allow_identity_overlap=allow_identity_overlap,
@@ -320,6 +348,8 @@ def carry_out(
             evaluation = Evaluation.from_json(run_dir / RESULTS)
             evaluation.to_html(run_dir / REPORT, real_images=real_images)
             return RebalanceOutcome(evaluation, run_dir, plan.data.size, None if stopped_before else dataset_dir)
+        for target, room in plan.headroom(run_dir).items():
+            log.log(logging.WARNING if room.nothing_to_gain else logging.INFO, headroom_in_words(target, room))
         generator = _generator(plan, run)
         samples = _samples(plan, run, generator)
         context = _context(plan, run_dir, generator, samples, real_images=real_images)

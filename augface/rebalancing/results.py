@@ -174,15 +174,16 @@ def face_grids(
     for part in accepted:
         if part.faces is None:
             continue
-        columns = min(12, len(part.faces), part.plan.have)
+        columns = min(12, len(part.faces))
         random = random_generator(seed, "grid", part.subgroup.label)
         shown = np.sort(random.choice(len(part.faces), columns, replace=False))
         rows = {"synthetic": part.faces.images[shown]}
         if real_images:
             minority = np.flatnonzero(train.matching(part.subgroup))
-            real = train.images[np.sort(random.choice(minority, columns, replace=False))]
-            nearest = train.images[np.array(part.nearest)[shown]]
-            rows = {"real": real, **rows, "nearest training face": nearest}
+            if len(minority):
+                real = np.sort(random.choice(minority, min(columns, len(minority)), replace=False))
+                rows = {"real": train.images[real], **rows}
+            rows["nearest training face"] = train.images[np.array(part.nearest)[shown]]
         caption = f"Faces with {part.subgroup.label}, chosen at random: {', '.join(rows)}"
         grids.append(
             image_grid(

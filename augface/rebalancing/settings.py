@@ -54,6 +54,8 @@ class RebalanceSettings(RunSettings):
             if name != "balance" or tuple(value) != self.attr + self.within:  # these are balanced anyway
                 text = ",".join(map(str, value)) if isinstance(value, list) else value
                 options.append(("--set", f"{name}={text}"))
+        if self.downstream.arms != "default":
+            options.append(("--downstream-arms", self.downstream.arms))
         if self.downstream.mode == "full":
             options.append(("--network", self.downstream.network))
         if self.downstream.external_test:

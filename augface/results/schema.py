@@ -38,7 +38,7 @@ Light = Literal["helps", "realistic", "diverse", "obeys", "copies"]
 """The questions that a person has first: do the faces help, are they realistic and diverse, do they show what was
 requested, and are they free of copies?"""
 
-Decision = Literal["use", "do not use", "no evidence", "not assessed"]
+Decision = Literal["use", "do not use", "no evidence", "nothing to gain", "not assessed"]
 
 
 def _finite_or_none(value: Any) -> Any:

@@ -7,6 +7,7 @@ import io
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -24,6 +25,7 @@ from augface.features import FEATURE_SPACES, create_feature_space
 from augface.features.base import Features, FeatureSpace
 from augface.files import atomic_path
 from augface.metrics.classification import Logistic, TwoSampleTest, platt_scaled
+from augface.processes import spread
 from augface.version import __version__
 
 LARGEST = 128
@@ -44,6 +46,8 @@ The first JPEG changes files of this quality hardly any more, and the others as 
 second, on another grid, covers much of what other qualities leave.
 """
 
+TASK = 128
+"""Pictures that a process looks at at a time."""
 AXES = 64
 """Directions in which the features of known pictures are described one by one."""
 OUT_OF_DISTRIBUTION_SHARE = 0.01
@@ -232,7 +236,8 @@ class Detector:
 
     def predict(self, images: Pixels, space: FeatureSpace) -> Predictions:
         """Classify pictures, uint8 (N, size, size, 3), by the features of `space()`."""
-        features = space.extract(compression_normalised(images))
+        parts = [images[start : start + TASK] for start in range(0, max(1, len(images)), TASK)]
+        features = np.concatenate(list(spread(partial(_seen, space), parts)))
         scores = np.clip(self.model.scores(features), -self.config.limit, self.config.limit)
         return Predictions(scores, self.density.distances(features) > self.config.largest_distance)
 
@@ -308,6 +313,10 @@ class Detector:
             raise DataError(f"{folder / WEIGHTS} does not hold a detector: {error}.") from error
         density = DensityModel(centres, axes, arrays["variances"], float(arrays["rest"]))
         return cls(config, Logistic(weights.astype(np.float64), float(arrays["bias"])), density)
+
+
+def _seen(space: FeatureSpace, images: Pixels) -> Features:
+    return space.extract(compression_normalised(images))
 
 
 def _content(path: Path, limit: int) -> bytes:

@@ -12,6 +12,7 @@ import json
 import logging
 import os
 import pickle
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -30,6 +31,8 @@ PATIENCE_AT_FIRST = timedelta(minutes=10)
 """How long processes wait for each other to start."""
 AHEAD = 2
 """Items that each process is given at a time: one to work at, and one to go on with."""
+FAREWELL_SECONDS = 5.0
+"""How long a process that lost the main one waits for a sign that it ended by itself."""
 ENDED, FAILED = "ended", "failed"
 
 Item = TypeVar("Item")
@@ -202,8 +205,6 @@ class _Job:
 
     def together(self, work: Callable[[], Result]) -> Result:
         """See the function."""
-        from torch.distributed import DistError
-
         packed = pickle.dumps(work)
         self._rounds += 1
         for rank in range(1, self.size):
@@ -211,7 +212,7 @@ class _Job:
         try:
             result = work()
         except RuntimeError as error:
-            if isinstance(error, DistError) or "gloo" in str(error):
+            if _is_of_connection(error):
                 self._lost(error)
             raise
         for rank in range(1, self.size):
@@ -274,12 +275,23 @@ class _Job:
                 return 0
             raise
         except _Lost:
-            if self._store_has(ENDED):
+            if self._ends_soon():
                 return 0
             raise
-        except Exception as error:  # in work that all do: the others wait for this process, and must learn of it
+        except Exception as error:  # in work that all do, for which they wait for each other
+            if _is_of_connection(error):
+                if self._ends_soon():
+                    return 0
+                self._lost(error)
             self._store.set(FAILED, json.dumps(_described(error)))
             return 1
+
+    def _ends_soon(self) -> bool:
+        """Whether the main process ends by itself, and says why."""
+        until = time.monotonic() + FAREWELL_SECONDS
+        while not self._store_has(ENDED) and time.monotonic() < until:
+            time.sleep(0.1)
+        return self._store_has(ENDED)
 
     # in both
 
@@ -323,10 +335,9 @@ class _Job:
     def _lost(self, error: Exception) -> NoReturn:
         """Say why the connection to another process has ended."""
         self.raise_failure(error)
-        which = "Another" if is_main_process() else "The main"
         raise _Lost(
-            f"{which} process of this job has ended: it was killed, or had too little memory. What was finished is "
-            "kept; start the same command again, with --resume where it takes that."
+            "A process of this job has ended: it was killed, or had too little memory. What was finished is kept; "
+            "start the same command again, with --resume where it takes that."
         ) from error
 
     def raise_failure(self, stopped_by: BaseException) -> None:
@@ -350,6 +361,13 @@ _job: _Job | None = None
 
 class _Lost(AugfaceError):
     """The connection to another process has ended."""
+
+
+def _is_of_connection(error: Exception) -> bool:
+    """Whether a collective operation failed for want of the others."""
+    from torch.distributed import DistError
+
+    return isinstance(error, DistError) or (isinstance(error, RuntimeError) and "gloo" in str(error))
 
 
 def _described(error: Exception) -> dict[str, Any]:

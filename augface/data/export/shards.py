@@ -86,7 +86,7 @@ def _table(faces: FaceDataset) -> pd.DataFrame:
 
 
 def _keys(faces: FaceDataset) -> list[str]:
-    """What samples are called in archives: by their files, where those differ up to their first dot; else by numbers."""
+    """What samples are called: by their files, where those differ up to their first dot; else by numbers."""
     keys = [str(name).replace("/", "_").partition(".")[0] for name in faces.names]
     return keys if len(set(keys)) == len(keys) and all(keys) else [f"{number:08d}" for number in range(len(faces))]
 

@@ -33,6 +33,8 @@ AHEAD = 2
 """Items that each process is given at a time: one to work at, and one to go on with."""
 FAREWELL_SECONDS = 5.0
 """How long a process that lost the main one waits for a sign that it ended by itself."""
+UNSENDABLE = (pickle.PicklingError, TypeError, AttributeError)
+"""What `pickle` raises of what cannot be sent to another process."""
 ENDED, FAILED = "ended", "failed"
 
 Item = TypeVar("Item")
@@ -171,7 +173,7 @@ class _Job:
         """See the function."""
         try:
             packed = pickle.dumps(work)
-        except (pickle.PicklingError, TypeError, AttributeError) as error:
+        except UNSENDABLE as error:
             log.warning(f"One process does this alone, since it cannot be handed to others: {error}")
             yield from map(work, items)
             return
@@ -205,7 +207,10 @@ class _Job:
 
     def together(self, work: Callable[[], Result]) -> Result:
         """See the function."""
-        packed = pickle.dumps(work)
+        try:
+            packed = pickle.dumps(work)
+        except UNSENDABLE as error:
+            raise UsageError(f"Several processes cannot do this together, so start one: {error}.") from error
         self._rounds += 1
         for rank in range(1, self.size):
             self._send(rank, "together", _settings(), self._rounds, packed)

@@ -131,7 +131,7 @@ def test_features_are_those_of_one_process(pair: Pair, tmp_path: Path) -> None:
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("AUGFACE_CACHE", str(tmp_path / name))
             run(lambda: run_command(extract))
-    assert np.array_equal(*found)
+    assert np.array_equal(found[0], found[1])
 
 
 def test_a_data_set_is_balanced_as_by_one_process(

@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from augface.errors import UsageError
+from augface.processes import local_rank, world_size
 
 if TYPE_CHECKING:
     import torch
@@ -36,12 +37,16 @@ def processor_instead_of_gpu() -> bool:
 def compute_device() -> torch.device:
     """The device for networks; a GPU that is asked for by its number becomes the current one.
 
+    Of several processes on one host, each has a GPU of its own as far as there are enough.
+
     Raises:
         UsageError: AUGFACE_DEVICE names none that is here.
     """
     import torch
 
     name = os.environ.get(VARIABLE) or ("cuda" if torch.cuda.is_available() else "cpu")
+    if name == "cuda" and world_size() > 1 and torch.cuda.is_available():  # each process on this host has its own
+        name = f"cuda:{local_rank() % torch.cuda.device_count()}"
     here = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
     numbered = [f"cuda:{index}" for index in range(torch.cuda.device_count())]
     if name not in (*here, *numbered):

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 else:
     Bar = tqdm
 
+from augface.processes import is_main_process
+
 log = logging.getLogger("augface")
 
 SECONDS = 30.0
@@ -28,7 +30,7 @@ def progress(**options: Any) -> Bar:
     ...     bar.update(2)
     """
     if sys.stderr.isatty():
-        return tqdm(**options)
+        return tqdm(**{"disable": not is_main_process(), **options})
     if in_notebook():
         import warnings
 

@@ -11,6 +11,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TypeVar
 
+from augface.processes import processes_of_host
+
 LOOKS, LOOK_SECONDS = 3, 0.1
 """How often, and for how long, each number of threads is tried."""
 CLEARLY = 0.9
@@ -22,11 +24,28 @@ Result = TypeVar("Result")
 
 
 def cores() -> int:
-    """How many processor cores this process may use."""
+    """How many processor cores this process may use: its share, where several processes of one job are on this host."""
     try:
-        return len(os.sched_getaffinity(0))
+        here = len(os.sched_getaffinity(0))
     except AttributeError:  # not on macOS and Windows
-        return os.cpu_count() or 1
+        here = os.cpu_count() or 1
+    return max(1, here // processes_of_host())
+
+
+def free_memory() -> int:
+    """Bytes of memory that programs can still get; this process' share, where several of one job are on this host."""
+    import psutil
+
+    return int(psutil.virtual_memory().available) // processes_of_host()
+
+
+def workers_within(each: int) -> int:
+    """How many threads may work at once where each needs so many bytes: at most one a core, in half the free memory.
+
+    >>> workers_within(1 << 60)
+    1
+    """
+    return max(1, min(cores(), free_memory() // 2 // max(1, each)))
 
 
 def computing_threads() -> int:

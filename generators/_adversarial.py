@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 import math
 from collections.abc import Callable, Collection, Mapping
@@ -19,6 +20,7 @@ from torch import nn
 from augface.arrays import Floats32, Floats64, Pixels
 from augface.data.dataset import FaceDataset
 from augface.data.readers.containers import some
+from augface.devices import compute_device
 from augface.errors import DataError, UsageError, require, spelled
 from augface.generators._calibration import DRAWN, GENERATED, TUNED, Faces, calibrate, draw_rows
 from augface.generators._codes import Codes
@@ -74,6 +76,8 @@ class AdversarialGenerator(LatentGenerator):
         self._encoder: DiscriminatorNetwork | None = None
         """The discriminator, which finds the noise and the attributes of faces; None where it was not saved."""
         self._face_check: FaceCheck | None = None
+        self._copy: tuple[nn.Module, nn.Module] | None = None
+        """The network, and its copy on the GPU."""
 
     def _weights(self, labels: pd.DataFrame) -> Floats64:
         """(N,) how often each training face is shown, in proportion."""
@@ -160,7 +164,16 @@ class AdversarialGenerator(LatentGenerator):
         return normal_noise((CHUNK, self.config.latent), seed, chunk).numpy()
 
     def _draw(self, noise: Floats32, conditions: Floats32) -> Pixels:
-        return _render(self._network, noise, conditions)
+        return _render(self._on_device(), noise, conditions)
+
+    def _on_device(self) -> nn.Module:
+        """The network where it computes: itself, or a copy on the GPU where there is one."""
+        device = compute_device()
+        if device.type == "cpu":
+            return self._network
+        if self._copy is None or self._copy[0] is not self._network:
+            self._copy = self._network, copy.deepcopy(self._network).to(device)
+        return self._copy[1]
 
     def realness(self, images: Pixels) -> Floats32 | None:
         """See `Generator.realness`."""
@@ -336,6 +349,7 @@ def _render(network: nn.Module, noise: Floats32, conditions: Floats32) -> Pixels
     device = next(network.parameters()).device
     was_training = network.training
     network.eval()
-    images = network(torch.from_numpy(noise).to(device), torch.from_numpy(conditions).to(device))
+    with torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False):  # the same bits each time
+        images = network(torch.from_numpy(noise).to(device), torch.from_numpy(conditions).to(device))
     network.train(was_training)
     return to_pixels(images)

@@ -16,10 +16,7 @@ from augface.arrays import Floats32, Integers, Pixels
 from augface.data.dataset import FaceDataset, signed_labels
 from augface.errors import UsageError
 from augface.generators._codes import along_the_sphere
-from augface.generators.base import CHUNK, Generator
-
-Plan = tuple[pd.DataFrame, pd.DataFrame, list[str]]
-"""Labels, factors and names of faces that are to be made."""
+from augface.generators.base import CHUNK, Generator, Plan
 
 
 class LatentGenerator(Generator):
@@ -37,24 +34,17 @@ class LatentGenerator(Generator):
         """Float32 (N, C), from -1 (absent) by 0 (unknown) to 1 (present); none where nothing can be requested."""
         return signed_labels(labels) if "conditional" in self.capabilities else np.zeros((len(labels), 0), np.float32)
 
-    def iter_samples(
-        self,
-        n: int,
-        *,
-        where: Mapping[str, bool] | None = None,
-        seed: int = 0,
-        psi: float = 1.0,
-        like: FaceDataset | None = None,
-    ) -> Iterator[FaceDataset]:
-        """See `Generator.iter_samples`."""
+    def _plans(
+        self, n: int, where: Mapping[str, bool], seed: int, psi: float, like: FaceDataset | None
+    ) -> Iterator[Plan]:
         if not 0 <= psi < np.inf:
             raise UsageError(f"psi takes a number from 0 up, not {psi:g}.")
-        wanted = self._spelled(where)
-        planned = self._planned(n, wanted, seed) if like is None else self._again(n, wanted, like)
+        planned = super()._plans(n, where, seed, 1, None) if like is None else self._again(n, where, like)
         for labels, factors, names in planned:
-            factors = factors.assign(psi=factors["psi"] * psi)
-            pixels = self._draw_at(self._latents(factors), self._conditions(labels), _places(factors))
-            yield self._faces(pixels, labels, names, factors)
+            yield labels, factors.assign(psi=factors.get("psi", 1.0) * float(psi)), names
+
+    def _make(self, labels: pd.DataFrame, factors: pd.DataFrame) -> Pixels:
+        return self._draw_at(self._latents(factors), self._conditions(labels), _places(factors))
 
     def _generate(self, labels: pd.DataFrame, seed: int, chunk: int) -> Pixels:
         noise = self._noise(seed, chunk)[: len(labels)]
@@ -92,15 +82,6 @@ class LatentGenerator(Generator):
             [f"{pair:06d}-{step:03d}.png" for pair in range(count) for step in range(steps)],
             table.loc[table.index.repeat(steps)].assign(share=np.tile(shares, count)),
         )
-
-    def _planned(self, n: int, where: Mapping[str, bool], seed: int) -> Iterator[Plan]:
-        """What to make of a seed, in parts of at most `CHUNK`."""
-        start = 0
-        for labels in self._label_chunks(n, where, seed):
-            numbers = np.arange(start, start + len(labels))
-            factors = pd.DataFrame({"seed": seed, "number": numbers, "psi": 1.0})
-            yield labels, factors, [f"{number:06d}.png" for number in numbers]
-            start += len(labels)
 
     def _again(self, n: int, where: Mapping[str, bool], like: FaceDataset, chunk: int = CHUNK) -> Iterator[Plan]:
         """What to make again, with what `where` changes."""

@@ -8,9 +8,10 @@ import sys
 import tempfile
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, Self, get_origin
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, NoReturn, Self, TypeVar, get_origin
 
 import numpy as np
 import pandas as pd
@@ -22,6 +23,7 @@ from augface.data.dataset import FaceDataset, concatenate
 from augface.data.groups import Subgroup
 from augface.errors import AugfaceError, DataError, UnknownNameError, UsageError, require, spelled
 from augface.files import atomic_path
+from augface.processes import spread
 from augface.seeds import random_generator
 from augface.text import counted
 
@@ -39,6 +41,9 @@ SAVED = "saved"
 """The context in which settings are read that somebody's saved generator has: nothing that they name is looked up."""
 
 Arrays = dict[str, np.ndarray[Any, Any]]
+Plan = tuple[pd.DataFrame, pd.DataFrame, list[str]]
+"""Labels, factors and names of faces that are to be made."""
+Result = TypeVar("Result")
 
 
 class GeneratorConfig(BaseModel):
@@ -197,15 +202,40 @@ class Generator(ABC):
         like: FaceDataset | None = None,
     ) -> Iterator[FaceDataset]:
         """The faces of `sample`, in sets of at most `CHUNK`, for more than fit into memory."""
+        for faces, _ in self.map_samples(_nothing, n, where=where, seed=seed, psi=psi, like=like):
+            yield faces
+
+    def map_samples(
+        self,
+        work: Callable[[FaceDataset], Result],
+        n: int,
+        *,
+        where: Mapping[str, bool] | None = None,
+        seed: int = 0,
+        psi: float = 1.0,
+        like: FaceDataset | None = None,
+    ) -> Iterator[tuple[FaceDataset, Result]]:
+        """The sets of `iter_samples`, each with what `work` gives for it, in whichever process of the job made it."""
+        plans = self._plans(n, self._spelled(where), seed, psi, like)
+        for (labels, factors, names), pixels, result in spread(_Making(self, work), plans):
+            yield self._faces(pixels, labels, names, factors), result
+
+    def _plans(
+        self, n: int, where: Mapping[str, bool], seed: int, psi: float, like: FaceDataset | None
+    ) -> Iterator[Plan]:
+        """What is to be made, in parts of at most `CHUNK`."""
         if psi != 1 or like is not None:
             self._refuse_steering()
         start = 0
-        for chunk, labels in enumerate(self._label_chunks(n, self._spelled(where), seed)):
+        for labels in self._label_chunks(n, where, seed):
             numbers = np.arange(start, start + len(labels))
-            names = [f"{number:06d}.png" for number in numbers]
             factors = pd.DataFrame({"seed": seed, "number": numbers})
-            yield self._faces(self._generate(labels, seed, chunk), labels, names, factors)
+            yield labels, factors, [f"{number:06d}.png" for number in numbers]
             start += len(labels)
+
+    def _make(self, labels: pd.DataFrame, factors: pd.DataFrame) -> Pixels:
+        """The faces of a plan, uint8 (N, H, W, 3)."""
+        return self._generate(labels, int(factors["seed"].iloc[0]), int(factors["number"].iloc[0]) // CHUNK)
 
     def interpolate(self, first: FaceDataset, second: FaceDataset, steps: int) -> FaceDataset:
         """Faces on the way from each face of one set to that of another; what is between them, and morphs.
@@ -413,6 +443,41 @@ class Generator(ABC):
             reason = str(error).partition("\n")[0].rstrip(".:") or type(error).__name__
             raise DataError(f"The generator in {directory} cannot be read: {reason}. Was it cut short?") from error
         return generator
+
+
+@dataclass(frozen=True)
+class _Making(Generic[Result]):
+    """Makes faces as planned, and does some work on them; any process of a job can do it."""
+
+    generator: Generator
+    work: Callable[[FaceDataset], Result]
+
+    def __call__(self, plan: Plan) -> tuple[Plan, Pixels, Result]:
+        """The plan, its faces, and what the work gives for them."""
+        labels, factors, names = plan
+        pixels = self.generator._make(labels, factors)
+        return plan, pixels, self.work(self.generator._faces(pixels, labels, names, factors))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Another process gets the generator as the files that it is saved as: whatever it holds can be saved."""
+        with tempfile.TemporaryDirectory() as folder:
+            place = Path(folder) / "generator"
+            self.generator.save(place)
+            files = {file.name: file.read_bytes() for file in place.iterdir()}
+        return _making, (type(self.generator), files, self.work)
+
+
+def _making(
+    kind: type[Generator], files: Mapping[str, bytes], work: Callable[[FaceDataset], Result]
+) -> _Making[Result]:
+    with tempfile.TemporaryDirectory() as folder:
+        for name, content in files.items():
+            (Path(folder) / name).write_bytes(content)
+        return _Making(kind.load(folder), work)
+
+
+def _nothing(faces: FaceDataset) -> None:
+    pass
 
 
 def _read_header(directory: Path) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -92,6 +92,7 @@ def stand_ins(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, faces: FaceDatase
     evaluators: Registry[Any] = Registry("evaluator", "augface.test.none")
     evaluators.register("fidelity", "nowhere:Nothing", "a stand-in")
     evaluators.register("downstream", "nowhere:Nothing", "a stand-in")
+    drawn = found.note("generator.map_samples", [faces])
     generator = found.generator = SimpleNamespace(
         source="synthetic",
         name="cgan",
@@ -99,7 +100,7 @@ def stand_ins(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, faces: FaceDatase
         fit=found.note("fit"),
         save=found.note("save"),
         sample=found.note("generator.sample", faces),
-        iter_samples=found.note("generator.iter_samples", [faces]),
+        map_samples=lambda work, n, **more: [(part, work(part)) for part in drawn(n, **more)],
     )
     outcome = SimpleNamespace(evaluation=evaluation, run_dir=Path("runs/x"), dataset_dir=Path("runs/x/dataset"))
     found.module(
@@ -416,7 +417,7 @@ def test_sample_writes_faces_and_their_labels(stand_ins: StandIns, tmp_path: Pat
     words = ["sample", "g", "-n", "8", "--where", "Eyeglasses=1,Male=no", "--seed", "5", "--out", "made"]
     assert main(words) == 0
     asked = {"where": {"Eyeglasses": True, "Male": False}, "seed": 5, "psi": 1.0}
-    assert stand_ins.calls[-1] == ("generator.iter_samples", (8,), asked)
+    assert stand_ins.calls[-1] == ("generator.map_samples", (8,), asked)
     table = pd.read_csv(tmp_path / "made/metadata.csv", dtype={"Eyeglasses": "Int8"})
     assert table["file_name"].tolist() == faces.names.tolist()
     assert table["Eyeglasses"].isna().tolist() == [False] * 7 + [True]
@@ -428,11 +429,11 @@ def test_sample_writes_faces_and_their_labels(stand_ins: StandIns, tmp_path: Pat
 def test_sample_that_is_stopped_leaves_nothing(
     stand_ins: StandIns, tmp_path: Path, faces: FaceDataset, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def half(*args: Any, **kwargs: Any) -> Iterator[FaceDataset]:
-        yield faces
+    def half(work: Callable[[FaceDataset], object], *args: Any, **kwargs: Any) -> Iterator[tuple[FaceDataset, object]]:
+        yield faces, work(faces)
         raise KeyboardInterrupt
 
-    stand_ins.generator.iter_samples = half
+    stand_ins.generator.map_samples = half
     assert main(["sample", "g", "-n", "16", "--out", "made"]) == 130
     assert "nothing was written" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []

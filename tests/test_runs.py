@@ -451,11 +451,3 @@ def test_another_process_cannot_train_in_the_same_folder(
     with pytest.raises(OutputError, match="is in use by process"):
         cgan.fit(faces, budget="16", run_dir=tmp_path / "run")
     assert [path.name for path in (tmp_path / "run").iterdir()] == [LOCK]
-
-
-def test_processes_other_than_the_main_one_write_nothing(
-    faces: FaceDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("RANK", "1")
-    train(faces, tmp_path / "run")
-    assert not (tmp_path / "run").exists()

@@ -7,6 +7,7 @@ import io
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -25,6 +26,7 @@ from augface.features.base import Features, FeatureSpace
 from augface.files import atomic_path
 from augface.metrics.classification import Logistic, platt_scaled
 from augface.metrics.intervals import Interval
+from augface.processes import spread
 from augface.version import __version__
 
 LARGEST = 128
@@ -50,6 +52,8 @@ VARIATIONS: tuple[tuple[int, int], ...] = (
 )  # fmt: skip
 """Sides in pixels and JPEG qualities that a picture may come by: an answer that depends on them is unsure."""
 
+TASK = 128
+"""Pictures that a process looks at at a time."""
 AXES = 64
 """Directions in which the features of known pictures are described one by one."""
 OUT_OF_DISTRIBUTION_SHARE = 0.01
@@ -275,18 +279,23 @@ class Detector:
 
     def predict(self, images: Pixels, space: FeatureSpace) -> Predictions:
         """Classify pictures, uint8 (N, size, size, 3), by the features of `space()`."""
-        features = space.extract(compression_normalised(images))
+        features = self._features(images, space)
         scores, unlike = self.scores(features), self.density.distances(features) > self.config.largest_distance
         flips = np.zeros(len(images), dtype=np.bool_)
         known = np.flatnonzero(~unlike)
         for side, quality in VARIATIONS if len(known) else ():
-            other = self.scores(space.extract(compression_normalised(varied(images[known], side, quality))))
+            other = self.scores(self._features(varied(images[known], side, quality), space))
             flips[known] |= (other > 0) != (scores[known] > 0)
         return Predictions(scores, unlike, flips)
 
     def scores(self, features: Features) -> Floats64:
         """(N,) logarithms of likelihood ratios of (N, D) features, no larger than the tested faces can support."""
         return np.clip(self.model.scores(features), -self.config.limit, self.config.limit)
+
+    def _features(self, images: Pixels, space: FeatureSpace) -> Features:
+        """Those of compression-normalised pictures, by all processes of the job."""
+        parts = [images[start : start + TASK] for start in range(0, max(1, len(images)), TASK)]
+        return np.concatenate(list(spread(partial(_seen, space), parts)))
 
     def space(self) -> FeatureSpace:
         """The feature space it sees by.
@@ -360,6 +369,10 @@ class Detector:
             raise DataError(f"{folder / WEIGHTS} does not hold a detector: {error}.") from error
         density = DensityModel(centres, axes, arrays["variances"], float(arrays["rest"]))
         return cls(config, Logistic(weights.astype(np.float64), float(arrays["bias"])), density)
+
+
+def _seen(space: FeatureSpace, images: Pixels) -> Features:
+    return space.extract(compression_normalised(images))
 
 
 def _content(path: Path, limit: int) -> bytes:

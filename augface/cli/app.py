@@ -28,7 +28,7 @@ from augface.cli.study import app as study
 from augface.cli.train import train
 from augface.cli.vary import vary
 from augface.errors import UsageError
-from augface.processes import is_main_process, world_size
+from augface.processes import is_main_process, run_command
 from augface.version import __version__
 
 HELP = """Will synthetic faces help my imbalanced face data set, and what do they cost me?
@@ -76,20 +76,17 @@ RENAMED = {"--outside": "--external-test", "--shared-people": "--allow-identity-
 
 
 def run(words: list[str]) -> int:
-    """Run one command; a command that returns a number means its exit code.
+    """Run one command, of several processes in the main one; a command that returns a number means its exit code.
 
     Raises:
         UsageError: an unknown command or option, or a value of the wrong kind.
     """
-    show_log_on_stderr()
-    command = next((word for word in words if not word.startswith("-")), "train")
-    if world_size() > 1 and command != "train" and "--help" not in words:
-        if not is_main_process():
-            return UsageError.exit_code  # what is to be said the main process says
-        raise UsageError(
-            f"augface {command} runs in one process, but there are {world_size()} (WORLD_SIZE): start it without "
-            "torchrun or accelerate launch. `augface train` alone takes several."
-        )
+    if is_main_process():  # which speaks for all
+        show_log_on_stderr()
+    return run_command(lambda: _run(words))
+
+
+def _run(words: list[str]) -> int:
     try:
         result = app([_present_name(word) for word in words])
     except CycloptsError as error:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from cyclopts import App
 
@@ -112,6 +112,26 @@ def show(spec: str, /, *, size: int | None = None) -> None:
             ),
         ]
     )
+
+
+@app.command
+def export(spec: str, /, *, out: str, format: Literal["parquet", "webdataset"] = "parquet", size: int = 64) -> None:
+    """Write a data set, such as the folder dataset of a run, in few large files that stream: Parquet or WebDataset.
+
+    Args:
+        spec: The data set: toy, celeba:DIR, folder:DIR, or a folder.
+        out: A folder, or an address that fsspec knows, such as s3://bucket/faces.
+        format: parquet, as Hugging Face has it, or webdataset, tar archives.
+        size: Height and width of the faces, in pixels.
+    """
+    from augface.data import load_data
+    from augface.data.export.shards import write_shards
+
+    with when_interrupted("the images read so far are kept in the cache; the same command goes on from there."):
+        faces = load_data(spec, size=size)
+    with when_interrupted(f"what is in {out} is not whole."):
+        names = write_shards(faces, out, format=format)
+    say(f"{len(faces):,} faces in {len(names):,} files: {out}")
 
 
 def _size(held: Sequence[CacheEntry]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -65,16 +66,20 @@ def sample(
 
     generator = load_generator(generator_dir)
 
-    def make(count: int) -> Iterator[FaceDataset]:
-        for part in generator.iter_samples(count, where=wanted, seed=seed, psi=psi):
-            yield from [part] if flip is None else _pairs(generator, part, flip)
+    def make(count: int) -> Iterator[tuple[FaceDataset, list[bytes]]]:
+        encode = partial(_pngs, generator=generator.name, source=generator.source)
+        for part, files in generator.map_samples(encode, count, where=wanted, seed=seed, psi=psi):
+            if flip is None:
+                yield part, files
+            else:
+                yield from ((faces, encode(faces)) for faces in _pairs(generator, part, flip))
 
     if n > PROBE:
         next(make(1))  # what is done once is not counted for each face
     started = time.perf_counter()
-    probe = next(make(min(PROBE, n)))
+    probe, files = next(make(min(PROBE, n)))
     total = n if flip is None else 2 * n
-    size = sum(map(len, _pngs(probe, generator))) / len(probe)
+    size = sum(map(len, files)) / len(probe)
     seconds = (time.perf_counter() - started) / len(probe)
     say(f"Generate {total:,} faces of {probe.size} x {probe.size} pixels.")
     say(f"Estimated: {max(1, round(seconds * total)):,} s; {human_bytes(size * total)} in {shown(out)}.")
@@ -84,8 +89,8 @@ def sample(
         folder.mkdir()
         with progress(total=total, desc="generating faces", unit="faces") as bar:
             tables = []
-            for part in make(n):
-                tables.append(_write(part, generator, folder))
+            for part, files in make(n):
+                tables.append(_write(part, files, folder))
                 bar.update(len(part))
         check_output(out)  # nobody has put anything there in the meantime
         (folder / "metadata.csv").write_text(csv_text(pd.concat(tables)), encoding="utf-8", newline="")
@@ -104,22 +109,22 @@ def _pairs(generator: Generator, faces: FaceDataset, attribute: str) -> Iterator
         yield replace(again, names=np.array(names))
 
 
-def _write(faces: FaceDataset, generator: Generator, folder: Path) -> pd.DataFrame:
+def _write(faces: FaceDataset, pngs: list[bytes], folder: Path) -> pd.DataFrame:
     """Write PNG files; return their rows of the metadata: the attributes are those that were requested."""
-    for name, png in zip(faces.names, _pngs(faces, generator), strict=True):
+    for name, png in zip(faces.names, pngs, strict=True):
         (folder / name).write_bytes(png)
     table = faces.attributes.astype("Int8")
     table.insert(0, "file_name", faces.names)
     return table
 
 
-def _pngs(faces: FaceDataset, generator: Generator) -> list[bytes]:
+def _pngs(faces: FaceDataset, generator: str, source: str) -> list[bytes]:
     import numpy as np
 
     from augface.data.export.png import encode_png
 
     notes: list[dict[Any, Any]] = [{}] * len(faces) if faces.factors is None else faces.factors.to_dict("records")
     return [
-        encode_png(image, {"generator": generator.name, **note}, source=generator.source)
+        encode_png(image, {"generator": generator, **note}, source=source)
         for image, note in zip(np.asarray(faces.images), notes, strict=True)
     ]

@@ -18,7 +18,6 @@ from augface.cli.console import (
     when_interrupted,
 )
 from augface.devices import use_device
-from augface.processes import is_main_process
 
 
 def train(
@@ -58,8 +57,7 @@ def train(
     from augface.training.loggers import check_loggers
 
     check_registered(GENERATORS, [generator])
-    if is_main_process():
-        check_output(out, resume=resume)
+    check_output(out, resume=resume)
     use_device(device)
     parse_budget(budget)
     loggers = check_loggers(split_names(logger or []))

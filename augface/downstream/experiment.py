@@ -18,12 +18,13 @@ from augface.arrays import Booleans, Floats32, Floats64, Integers
 from augface.checked_arrays import read_arrays, write_arrays
 from augface.downstream.arms import Arm
 from augface.downstream.data import KEPT, ExperimentData, Part, TrainingSet, training_set
-from augface.errors import DataError
+from augface.errors import DataError, require
 from augface.metrics.effects import BOOTSTRAPS, Effect, paired_effect, people_weights
 from augface.metrics.scores import average_precisions
+from augface.processes import is_main_process, spread, world_size
 from augface.progress import progress
 from augface.seeds import random_generator
-from augface.threads import cores, in_order
+from augface.threads import in_order
 from augface.version import __version__
 
 SEEDS = 5
@@ -45,6 +46,11 @@ class Learner(Protocol):
     @property
     def protocol(self) -> dict[str, object]:
         """What changes the numbers."""
+        ...
+
+    @property
+    def workers(self) -> int:
+        """How many runs may be under way at a time."""
         ...
 
     @staticmethod
@@ -82,33 +88,33 @@ class Experiment:
 
     def run(self, arms: Sequence[Arm], attributes: Sequence[int] = (0,)) -> dict[str, list[dict[str, Floats32]]]:
         """The decisions of every arm, one `{"valid": …, "test": …}` a seed; finished runs are read again."""
-        decisions: dict[str, list[dict[str, Floats32]]] = {arm.name: [] for arm in arms}
         # seed by seed: a stop in the middle leaves whole seeds of all arms
         jobs = [(arm, seed) for seed in range(self.seeds) for arm in arms]
-        workers = 1 if self.learner.joint else cores()  # a network's training fills all cores by itself
+        found = {job: self._kept(*job, list(attributes)) for job in jobs}
+        missing = [job for job in jobs if found[job] is None]
+        run, workers = _Run(self.learner, self.seed, list(attributes)), self.learner.workers
         with (
-            progress(total=len(jobs), desc=f"downstream, {self.learner.mode}", unit="runs") as bar,
+            progress(total=len(missing), desc=f"downstream, {self.learner.mode}", unit="runs") as bar,
             nullcontext() if self.learner.joint else threadpool_limits(1),
         ):
-            done = in_order(lambda job: self._run(*job, list(attributes)), jobs, workers=workers, ahead=2 * workers)
-            for (arm, _), found in zip(jobs, done, strict=True):
-                decisions[arm.name].append(found)
+            one_process = world_size() == 1
+            done = in_order(run, missing, workers=workers, ahead=2 * workers) if one_process else spread(run, missing)
+            for job, decisions in zip(missing, done, strict=True):
+                found[job] = decisions
+                if (path := self._path(*job, list(attributes))) is not None:
+                    write_arrays(path, decisions)
                 bar.update()
-        return decisions
+        return {arm.name: [require(found[arm, seed]) for seed in range(self.seeds)] for arm in arms}
 
-    def _run(self, arm: Arm, seed: int, attributes: list[int]) -> dict[str, Floats32]:
+    def _kept(self, arm: Arm, seed: int, attributes: list[int]) -> dict[str, Floats32] | None:
+        """What a finished run gave; None where it is to be done."""
         path = self._path(arm, seed, attributes)
         if path is not None and path.is_file():
             try:
                 return read_arrays(path)
             except DataError as error:
                 log.warning(f"{error} It is done again.")
-        training = training_set(arm, self.data, seed, self.seed)
-        # the same weights and order for each arm
-        found = self.learner.learn(arm, training, attributes, random_generator(self.seed, "head", seed))
-        if path is not None:
-            write_arrays(path, found)
-        return found
+        return None
 
     def _path(self, arm: Arm, seed: int, attributes: list[int]) -> Path | None:
         if self.folder is None:
@@ -119,6 +125,24 @@ class Experiment:
     @cached_property
     def _fingerprint(self) -> str:
         return f"{__version__}{self.data.fingerprint}{self.learner.mode}{self.learner.protocol}{KEPT}{self.seed}"
+
+
+@dataclass(frozen=True)
+class _Run:
+    """Runs one arm with one seed; any process of a job can do it."""
+
+    learner: Learner
+    seed: int
+    attributes: list[int]
+
+    def __call__(self, job: tuple[Arm, int]) -> dict[str, Floats32]:
+        """The decisions of the arm with the seed."""
+        arm, seed = job
+        training = training_set(arm, self.learner.data, seed, self.seed)
+        # the same weights and order for each arm
+        random = random_generator(self.seed, "head", seed)
+        with nullcontext() if is_main_process() or self.learner.joint else threadpool_limits(1):  # as in the main one
+            return self.learner.learn(arm, training, self.attributes, random)
 
 
 def valid_score(valid: Part, decisions: Sequence[dict[str, Floats32]]) -> float:

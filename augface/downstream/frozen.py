@@ -14,8 +14,11 @@ from augface.downstream.arms import Arm
 from augface.downstream.data import ExperimentData, TrainingSet
 from augface.downstream.linear import LAST_LAYER_STRENGTHS, Projection, best_head, fit_logistic
 from augface.downstream.real_only import METHODS, SYNTHETIC, Problem
+from augface.threads import workers_within
 
 STRENGTHS = (1e-1, 3e-2, 1e-2, 3e-3, 1e-3)
+COPIES = 3
+"""How often a run holds its inputs at most: as they are, blended, and the rows that it learns from."""
 OTHERS_STRENGTHS = (1e-2,)
 """For attributes that were not requested, which are many."""
 MIXING = 0.4
@@ -35,6 +38,12 @@ class Frozen:
     def supports(arm: Arm) -> bool:
         """Whether the arm means anything here."""
         return arm.augmentation is None
+
+    @property
+    def workers(self) -> int:
+        """As many as there are cores, where the memory is enough: each holds its inputs, and what it makes of them."""
+        rows = len(self.data.real) + len(self.data.synthetic)
+        return workers_within(COPIES * rows * (linear.DIMENSIONS + 1) * np.dtype(np.float32).itemsize)
 
     @property
     def protocol(self) -> dict[str, object]:

@@ -58,6 +58,11 @@ class Full:
         return not arm.method
 
     @property
+    def workers(self) -> int:
+        """One: a network's training fills all cores by itself."""
+        return 1
+
+    @property
     def protocol(self) -> dict[str, object]:
         """What changes the numbers."""
         return {

@@ -20,6 +20,8 @@ foreign style in features that hardly vary among real faces is left out."""
 LAST_LAYER_STRENGTHS = (10.0, 1.0, 1e-1, 1e-2)
 """Regularisation in last-layer retraining: from hardly any change of a head to one that nearly forgets it."""
 ITERATIONS = 30
+BLOCK = 1 << 16
+"""Rows that are weighted at a time, so that no second copy of all is needed."""
 TOLERANCE = 1e-6
 """Largest gradient of the mean loss at which the minimum counts as found."""
 
@@ -93,7 +95,10 @@ def fit_logistic(
         if np.abs(gradient).max() < TOLERANCE:
             break
         curvature = counts * probabilities * (1 - probabilities)
-        hessian = (inputs * curvature[:, None]).T @ inputs + np.diag(penalty)
+        hessian = np.diag(penalty)
+        for start in range(0, len(inputs), BLOCK):
+            block = inputs[start : start + BLOCK]
+            hessian += (block * curvature[start : start + BLOCK, None]).T @ block
         step = linalg.solve(hessian.astype(np.float64), gradient, assume_a="pos")
         size = 1.0
         while (reached := loss((coefficients - size * step).astype(np.float32))) > lowest and size > 1e-3:

@@ -5,26 +5,32 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from augface.arrays import Floats32
+from augface.arrays import Floats32, Strings
 from augface.cache import prepare_cache, touch
 from augface.checked_arrays import read_arrays, write_arrays
 from augface.data.dataset import FaceDataset
 from augface.data.images import quiet_decoding
+from augface.data.originals import Originals
+from augface.data.pixels import ImageRows
 from augface.errors import DataError, OutputError
 from augface.features.base import Features, FeatureSpace
 from augface.files import cache_dir
+from augface.processes import spread
 from augface.progress import Bar, progress
 from augface.text import one_line
 from augface.threads import cores, in_order
 
 PART = 1024
 """Faces whose features make one entry of the cache."""
+TASK = 128
+"""Faces that a process extracts at a time: of several processes each has some, and all spaces get whole batches."""
 
 Prepared = list[Floats32]
 
@@ -47,28 +53,50 @@ def features_in_spaces(data: FaceDataset, spaces: Sequence[FeatureSpace]) -> lis
     features = [np.empty((len(data), space.dimension), dtype=np.float32) for space in spaces]
     names = one_line(" and ".join(space.name for space in spaces))
     with progress(total=len(data), desc=f"{names} features", unit="img") as bar:
-        for start in range(0, len(data), PART):
-            rows = slice(start, start + PART)
-            for whole, part in zip(features, _features_of_part(data.select(rows), spaces, bar), strict=True):
-                whole[rows] = part
+        extraction = _Extraction(data.images, data.originals, data.names, tuple(spaces))
+        for task, found in spread(extraction, _tasks(data, spaces, features, bar)):
+            for number, values in zip(task.missing, found, strict=True):
+                features[number][task.start : task.stop] = values
+                if task.stop == task.part.stop:
+                    _write(task.paths[number], features[number][task.part], spaces[number], data.source.spec)
+            bar.update(task.stop - task.start)
     return features
 
 
-def _features_of_part(data: FaceDataset, spaces: Sequence[FeatureSpace], bar: Bar) -> list[Features]:
-    content = _content_digest(data)
-    paths = [_cache_path(content, space) for space in spaces]
-    found = [_read(path, len(data), space.dimension) for path, space in zip(paths, spaces, strict=True)]
-    missing = [space for space, features in zip(spaces, found, strict=True) if features is None]
-    if not missing:
-        bar.update(len(data))
-    computed = iter(_extract(data, missing, bar) if missing else [])
-    result = []
-    for path, space, cached in zip(paths, spaces, found, strict=True):
-        features = next(computed) if cached is None else cached
-        if cached is None:
-            _write(path, features, space, data)
-        result.append(features)
-    return result
+@dataclass(frozen=True)
+class _Task:
+    """Faces whose features are missing in some of the spaces."""
+
+    start: int
+    stop: int
+    part: slice
+    """The part of the faces that they are of."""
+    missing: tuple[int, ...]
+    """The numbers of these spaces."""
+    paths: tuple[Path, ...]
+    """Where the cache keeps the part in each space."""
+
+
+def _tasks(
+    data: FaceDataset, spaces: Sequence[FeatureSpace], features: Sequence[Features], bar: Bar
+) -> Iterator[_Task]:
+    """What is to be extracted, a part after another; what is in the cache is put among the features."""
+    for start in range(0, len(data), PART):
+        part = slice(start, min(start + PART, len(data)))
+        content = _content_digest(data.select(part))
+        paths = tuple(_cache_path(content, space) for space in spaces)
+        missing = []
+        for number, (path, space) in enumerate(zip(paths, spaces, strict=True)):
+            found = _read(path, part.stop - start, space.dimension)
+            if found is None:
+                missing.append(number)
+            else:
+                features[number][part] = found
+        if not missing:
+            bar.update(part.stop - start)
+            continue
+        for first in range(start, part.stop, TASK):
+            yield _Task(first, min(first + TASK, part.stop), part, tuple(missing), paths)
 
 
 def input_protocol(data: FaceDataset) -> dict[str, str]:
@@ -77,9 +105,32 @@ def input_protocol(data: FaceDataset) -> dict[str, str]:
     return {"input": shown}
 
 
-def _extract(data: FaceDataset, spaces: Sequence[FeatureSpace], bar: Bar) -> list[Features]:
+@dataclass(frozen=True)
+class _Extraction:
+    """Extracts features of some faces; any process of a job can do it."""
+
+    images: ImageRows
+    originals: Originals | None
+    names: Strings
+    spaces: tuple[FeatureSpace, ...]
+
+    def __call__(self, task: _Task) -> tuple[_Task, list[Features]]:
+        """The task, and its faces' features in each space where they are missing."""
+        rows = range(task.start, task.stop)
+        features = _extract(self.images, self.originals, rows, [self.spaces[number] for number in task.missing])
+        for number, values in zip(task.missing, features, strict=True):
+            if not np.isfinite(values).all():
+                row = task.start + int(np.flatnonzero(~np.isfinite(values).all(axis=1))[0])
+                space, name = self.spaces[number].name, self.names[row]
+                raise DataError(f"The {space} features of {name} hold NaN or infinity: broken weights?")
+        return task, features
+
+
+def _extract(
+    images: ImageRows, originals: Originals | None, rows: range, spaces: Sequence[FeatureSpace]
+) -> list[Features]:
     """Threads read and prepare images, in order, while the networks run on those before."""
-    features = [np.empty((len(data), space.dimension), dtype=np.float32) for space in spaces]
+    features = [np.empty((len(rows), space.dimension), dtype=np.float32) for space in spaces]
     waiting: list[Prepared] = [[] for _ in spaces]
     done = [0] * len(spaces)
 
@@ -90,27 +141,22 @@ def _extract(data: FaceDataset, spaces: Sequence[FeatureSpace], bar: Bar) -> lis
         waiting[number] = []
 
     def prepare(row: int) -> Prepared:
-        if data.originals is None:
-            return [space.prepare(np.array(data.images[row])) for space in spaces]
-        with data.originals.memory(row):
-            picture = data.originals.picture(row)
+        if originals is None:
+            return [space.prepare(np.array(images[row])) for space in spaces]
+        with originals.memory(row):
+            picture = originals.picture(row)
             return [space.prepare(picture) for space in spaces]
 
     with quiet_decoding():
         ahead = 2 * max(space.batch for space in spaces)
-        for prepared in in_order(prepare, range(len(data)), workers=cores(), ahead=ahead):
+        for prepared in in_order(prepare, rows, workers=cores(), ahead=ahead):
             for number, space in enumerate(spaces):
                 waiting[number].append(prepared[number])
                 if len(waiting[number]) == space.batch:
                     run(number)
-            bar.update()
         for number in range(len(spaces)):
             if waiting[number]:
                 run(number)
-    for space, values in zip(spaces, features, strict=True):
-        if not np.isfinite(values).all():
-            row = int(np.flatnonzero(~np.isfinite(values).all(axis=1))[0])
-            raise DataError(f"The {space.name} features of {data.names[row]} hold NaN or infinity: broken weights?")
     return features
 
 
@@ -147,10 +193,10 @@ def _read(path: Path, count: int, dimension: int) -> Features | None:
     return features
 
 
-def _write(path: Path, features: Features, space: FeatureSpace, data: FaceDataset) -> None:
+def _write(path: Path, features: Features, space: FeatureSpace, spec: str) -> None:
     about = {
         "protocol": json.dumps(space.protocol, sort_keys=True),
-        "description": f"{data.source.spec}, {len(data)} faces",
+        "description": f"{spec}, {len(features)} faces",
     }
     with suppress(OutputError):  # a full disk costs the cache, not the result
         prepare_cache()

@@ -36,7 +36,7 @@ def network_function(module: nn.Module, shape: tuple[int, int, int, int]) -> Net
 def torch_function(module: nn.Module) -> NetworkFunction:
     """The module in evaluation as a function of batches, by torch, as it is: for networks of any kind."""
     module.eval().requires_grad_(False)
-    return _by_torch(module, torch.device("cuda" if torch.cuda.is_available() else "cpu"))
+    return _by_torch(module, compute_device())
 
 
 def fold_batch_norms(module: nn.Module) -> None:

@@ -6,6 +6,7 @@ import json
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -80,15 +81,15 @@ def draw_accepted(generator: Generator, filters: Filters, plan: SubgroupPlan, *,
     subgroup = plan.subgroup
     where = {name: value for name, value in subgroup.items() if name in generator.conditionable}
     most = min(plan.wanted * max_draws, generator.available(where))
-    stream = generator.iter_samples(most, where=where, seed=derive_seed(seed, "made", subgroup.label))
+    check = partial(filters.check, where=subgroup, copies_allowed="copies" in generator.capabilities)
+    stream = generator.map_samples(check, most, where=where, seed=derive_seed(seed, "made", subgroup.label))
     parts: list[FaceDataset] = []
     nearest: list[int] = []
     counts = dict.fromkeys(("attribute", "copy", "plausible", "all"), 0)
     drawn = accepted = 0
     description = one_line(f"generating {subgroup.label}")
     with progress(total=plan.wanted, desc=description, unit="face") as bar:
-        for faces in stream:
-            passed = filters.check(faces, subgroup, copies_allowed="copies" in generator.capabilities)
+        for faces, passed in stream:
             rows = np.flatnonzero(passed.all)[: plan.wanted - accepted]
             seen = len(faces) if accepted + len(rows) < plan.wanted else int(rows[-1]) + 1
             drawn += seen

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from functools import cached_property
 from pathlib import Path
 
@@ -132,6 +132,10 @@ class Filters:
             nearest=likeness.nearest,
             copies_allowed=copies_allowed,
         )
+
+    def __getstate__(self) -> dict[str, object]:
+        """Pickled for another process, the filters are what was fitted; the index of copies is made there anew."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
 
     @cached_property
     def _copies(self) -> CopyFinder:

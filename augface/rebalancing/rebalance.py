@@ -61,6 +61,7 @@ from augface.runs import CHECKPOINTS, Run, open_run
 from augface.seeds import derive_seed
 from augface.training.budget import ENOUGH_IMAGES, longer_budget, parse_budget
 from augface.training.loggers import Loggers, active_loggers
+from augface.training.run import fit_together
 
 log = logging.getLogger("augface")
 
@@ -434,7 +435,8 @@ def _generator(plan: Plan, run: Run) -> Generator:
     """The generator, trained."""
 
     def train(place: Path) -> None:
-        plan.generator.fit(
+        fit_together(
+            plan.generator,
             plan.train,
             budget=plan.settings.budget,
             run_dir=run.folder,

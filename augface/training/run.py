@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from augface.data.dataset import FaceDataset
 from augface.files import RUN_GENERATOR
-from augface.processes import is_main_process
-from augface.runs import Run, RunSettings, open_run
+from augface.processes import together
+from augface.runs import RunSettings, open_run
 from augface.training.loggers import Loggers
 
 if TYPE_CHECKING:
@@ -52,14 +53,25 @@ def train_run(
         budget=budget,
         seed=seed,
     )
-    if not is_main_process():
-        if not Run(folder, settings, resume).has(RUN_GENERATOR):
-            generator.fit(data, budget=budget, run_dir=folder, resume=resume, seed=seed)
-        return folder / RUN_GENERATOR
     with open_run(folder, settings, resume=resume) as run, Loggers(loggers, folder, settings.to_dict()):
 
         def fit(place: Path) -> None:
-            generator.fit(data, budget=budget, run_dir=folder, resume=run.resumed, seed=seed)
+            fit_together(generator, data, budget=budget, run_dir=folder, resume=run.resumed, seed=seed)
             generator.save(place)
 
         return run.stage(RUN_GENERATOR, "training the generator", fit)
+
+
+def fit_together(
+    generator: Generator, data: FaceDataset, *, budget: str, run_dir: Path, resume: bool, seed: int
+) -> None:
+    """Fit a generator, in all processes of the job where its training can be shared among them.
+
+    Raises:
+        AugfaceError: see `Generator.fit`.
+    """
+    fit = partial(generator.fit, data, budget=budget, run_dir=run_dir, resume=resume, seed=seed)
+    if "trainable" in generator.capabilities:
+        together(fit)
+    else:
+        fit()

@@ -166,6 +166,10 @@ class Zip:
             self._members[name] = member
         self.names = {name: f"{member.file_size} {member.CRC:08x}" for name, member in self._members.items()}
 
+    def __reduce__(self) -> tuple[type[Zip], tuple[Path]]:
+        """Pickled, the archive is named: another process opens it anew."""
+        return Zip, (self.path,)
+
     def read(self, name: str, limit: int) -> bytes:
         """See `Container.read`."""
         try:

@@ -96,6 +96,11 @@ class AttributeClassifier:
                 classifier.thresholds[name] = Threshold(value, float(score))
         return classifier
 
+    @property
+    def module(self) -> nn.Sequential:
+        """The network itself, in evaluation mode: (N, 3, H, W) in [-1, 1] to log-odds (N, attributes)."""
+        return self._network
+
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
         """All that was learnt, as named arrays."""
         return {name: tensor.cpu().numpy() for name, tensor in self._network.state_dict().items()}

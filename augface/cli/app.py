@@ -19,6 +19,7 @@ from augface.cli.doctor import doctor
 from augface.cli.edit import edit
 from augface.cli.evaluate import evaluate
 from augface.cli.fid import fid
+from augface.cli.inspect import inspect
 from augface.cli.listing import list_names
 from augface.cli.rebalance import rebalance
 from augface.cli.report import report
@@ -53,6 +54,7 @@ COMMANDS: dict[str, Callable[..., object]] = {
     "sample": sample,
     "vary": vary,
     "edit": edit,
+    "inspect": inspect,
     "evaluate": evaluate,
     "fid": fid,
     "report": report,

@@ -18,7 +18,7 @@ from augface.evaluation.advice import advise
 from augface.evaluation.inputs import Faces, Opened, held_out, open_faces
 from augface.evaluation.provenance import describe_data, environment, short_name
 from augface.evaluation.verdict import decide
-from augface.evaluators import EVALUATORS
+from augface.evaluators import EVALUATORS, default_evaluators
 from augface.evaluators.base import Context, Findings
 from augface.features import DEFAULT_SPACE, create_feature_space
 from augface.generators.base import Generator
@@ -68,7 +68,7 @@ def evaluate(
         attr: the attribute that the synthetic faces are to help with: asks the downstream question, which needs labels
             on both sides and splits in `real`.
         by: attributes whose combinations are measured too; those in `attr` where not given.
-        evaluators: `all`, or the names of those to run.
+        evaluators: `all` (but those that run on request, as `inspection` does), or the names of those to run.
         spaces: the feature spaces to measure in; where not given, the default one and, where its weights are here or
             can be downloaded, Inception's, which FID and KID need.
         size: pixels that all sides are brought to; see `open_faces`.
@@ -178,7 +178,7 @@ def _of_size(generator: Generator | None, faces: FaceDataset) -> Generator | Non
 def _evaluator_names(evaluators: str | Sequence[str]) -> list[str]:
     """The evaluators to run; those that are named must be there."""
     if evaluators == "all":
-        return list(EVALUATORS)
+        return default_evaluators()
     names = [evaluators] if isinstance(evaluators, str) else list(evaluators)
     for name in names:
         if name not in EVALUATORS:

@@ -18,7 +18,7 @@ class Inspection(Evaluator):
         title="Inside the generator",
         meaning="Which units, layers and directions of the generator are for which attribute, and where classifiers "
         "look. It says how the generator works, not whether to use its faces.",
-        key_measures=("found_units_effect", "deciding_layer"),
+        key_measures=("units_effect", "deciding_layer"),
         one_each=True,
     )
     needs: ClassVar[frozenset[str]] = frozenset({"train", "networks"})

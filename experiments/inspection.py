@@ -1,6 +1,6 @@
 """Are the units found that were planted, and none where labels are shuffled?
 
-    python experiments/inspection.py [--faces 3000] [--shuffles 200]
+    python experiments/inspection.py [--faces 3000] [--images 8000] [--networks 3] [--shuffles 200]
 
 A network is built whose every unit is known. It shows ToyFaces; some of its units draw a part of glasses, of a beard,
 of a hat or of lips, into the pixels of ToyFaces' own masks, and others lay something of the same strength elsewhere:
@@ -174,10 +174,11 @@ def main() -> None:
     parser.add_argument("--faces", type=int, default=3000)
     parser.add_argument("--networks", type=int, default=3)
     parser.add_argument("--shuffles", type=int, default=200)
+    parser.add_argument("--images", type=int, default=8000, help="that the judge is shown in all")
     options = parser.parse_args()
     data = load_toyfaces(2 * options.faces, SIZE)
     train = cast(FaceDataset, data.train)
-    judge = Judge.train(train)
+    judge = Judge.train(train, images=options.images)
     assert judge is not None
     every = [swing_planted(judge, seed) for seed in range(options.networks)]
     print("## Planted units\n")

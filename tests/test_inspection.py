@@ -26,7 +26,7 @@ from augface.generators._tensors import to_pixels
 from augface.generators.base import Generator
 from augface.inspection import attention, inspected, judge
 from augface.inspection.attention import integrated_gradients, randomised
-from augface.inspection.directions import ganspace, sefa, similarity, subspace_overlap
+from augface.inspection.directions import ganspace, map_products, sefa, similarity, subspace_overlap
 from augface.inspection.judge import Readout
 from augface.inspection.layers import places, turn_label
 from augface.inspection.sections import directions as directions_section
@@ -152,7 +152,7 @@ def test_the_layer_that_alone_has_the_label_makes_the_whole_change() -> None:
     modulation = made.norms[1].modulation
     assert modulation is not None
     modulation.weight[:] = torch.linspace(-1, 1, modulation.weight.numel()).reshape(modulation.weight.shape)
-    found = turn_label(made, noise, conditions, 0, MeanColours(), 0)  # type: ignore[arg-type]
+    found = turn_label(made, noise, conditions, 0, lambda faces: MeanColours().responses(faces)[:, 0])
     assert places(made) == ["input", "4 px", "8 px"]
     assert [found.share(place).value for place in range(3)] == pytest.approx([0, 0, 1])
     assert np.array_equal(found.faces[3], found.faces[4]), "turned in that layer is turned in all"
@@ -174,7 +174,7 @@ def test_ganspace_finds_the_noise_that_moves_a_layer_most_and_no_label() -> None
     made.stem.weight[:, :6] += torch.outer(torch.linspace(-2, 2, len(made.stem.weight)), direction)
     noise, _ = inputs(300)
     conditions = torch.randint(0, 2, (300, 2), generator=torch.Generator().manual_seed(0)).float() * 2 - 1
-    found = ganspace(made, noise.numpy(), conditions.numpy(), 2)
+    found = ganspace(map_products(made, noise.numpy(), conditions.numpy()), noise.numpy(), 2)
     assert abs(found[0] @ direction.numpy()) > 0.95
 
 
@@ -239,7 +239,7 @@ def test_random_weights_leave_the_network_as_it_was() -> None:
 def quick() -> Any:
     """Fewer faces of everything."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(judge, "IMAGES", 1500)
+        patch.setattr(judge, "IMAGES", 900)
         patch.setattr(judge, "READABLE", 0.6)
         for name, value in {"REFERENCE": 32, "SWUNG": 4, "CHECKED": 8}.items():
             patch.setattr(inspected, name, value)
@@ -261,7 +261,7 @@ def data() -> FaceDataset:
 @pytest.fixture(scope="module")
 def cgan(data: FaceDataset) -> Generator:
     generator = create_generator("cgan", **TINY)
-    generator.fit(data, budget="400", seed=1)
+    generator.fit(data, budget="240", seed=1)
     return generator
 
 

@@ -13,7 +13,7 @@ import torch
 from scipy import stats
 from torch import Tensor
 
-from augface.arrays import Floats32, Floats64, Pixels
+from augface.arrays import Floats32, Floats64, Integers, Pixels
 from augface.generators._networks import GeneratorNetwork
 from augface.generators._tensors import to_pixels
 from augface.inspection.judge import Judge
@@ -23,7 +23,7 @@ LAYER = 1
 """The layer whose maps GANSpace takes: the first of which noise goes through a nonlinearity to another resolution."""
 
 
-def sefa(network: GeneratorNetwork, latent: int, count: int, rows: Floats64 | None = None) -> Floats64:
+def sefa(network: GeneratorNetwork, latent: int, count: int, rows: Integers | None = None) -> Floats64:
     """(count, latent) unit directions that the first weights enlarge most, the strongest first.
 
     Args:
@@ -33,28 +33,37 @@ def sefa(network: GeneratorNetwork, latent: int, count: int, rows: Floats64 | No
         rows: which outputs of the first weights to look at; all where not given.
     """
     weights = network.stem.weight.detach().numpy()[:, :latent].astype(np.float64)
-    chosen = weights if rows is None else weights[rows.astype(np.int64)]
+    chosen = weights if rows is None else weights[rows]
     return _signed(np.linalg.eigh(chosen.T @ chosen)[1][:, ::-1][:, :count].T)
 
 
 @torch.inference_mode()
-def ganspace(network: GeneratorNetwork, noise: Floats32, conditions: Floats32, count: int) -> Floats64:
-    """(count, latent) unit directions of the noise that go with the principal components of a layer's maps.
+def map_products(network: GeneratorNetwork, noise: Floats32, conditions: Floats32) -> Floats64:
+    """(n, n) the inner products of the maps of faces in layer `LAYER`: what principal components follow from.
 
-    What the conditions make of the maps (linearly) is taken out before.
+    What the conditions make of the maps (linearly), and their mean, is taken out before.
 
     Args:
         network: in evaluation mode.
-        noise: (n, latent), standard normal, more rows than directions.
+        noise: (n, latent).
         conditions: (n, C) of the same faces.
-        count: of directions.
     """
     layer = min(LAYER, len(network.norms) - 1)
     maps = layer_maps(network, torch.from_numpy(noise), torch.from_numpy(conditions))[layer].flatten(1).numpy()
     known = np.column_stack([np.ones(len(noise)), conditions]).astype(np.float32)
     maps = maps - known @ np.linalg.lstsq(known, maps, rcond=None)[0]
-    gram = (maps @ maps.T).astype(np.float64)
-    scores = np.linalg.eigh(gram)[1][:, ::-1][:, :count]
+    return np.asarray(maps @ maps.T, dtype=np.float64)
+
+
+def ganspace(products: Floats64, noise: Floats32, count: int) -> Floats64:
+    """(count, latent) unit directions of the noise that go with the principal components of a layer's maps.
+
+    Args:
+        products: (n, n) from `map_products`.
+        noise: (n, latent) of the same faces, standard normal, more rows than directions.
+        count: of directions.
+    """
+    scores = np.linalg.eigh(products)[1][:, ::-1][:, :count]
     directions = scores.T @ noise
     return _signed(directions / np.linalg.norm(directions, axis=1, keepdims=True))
 

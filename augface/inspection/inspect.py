@@ -135,26 +135,27 @@ def look_inside(generator: Generator, data: FaceDataset, wanted: Sequence[str] =
 
 
 def _verdict(generator: Generator, parts: Sequence[Part]) -> Verdict:
-    """What was found in a sentence, and in a few more."""
-    units = [one for part in parts for one in part.measurements if one.name == "units_found"]
-    told: list[str] = []
-    for one in units:
-        told.append(f"{int(one.value or 0)} for {one.attribute}")
-    deciding = [one for part in parts for one in part.measurements if one.name == "deciding_layer"]
-    layers = [f"{one.attribute} at {one.found['layer']}" for one in deciding]
-    found = sum(int(one.value or 0) for one in units)
+    """What was found, in a sentence and a few more."""
+    found = {one.name: [] for part in parts for one in part.measurements}
+    for one in (one for part in parts for one in part.measurements):
+        found[one.name].append(one)
+    together = [
+        f"{one.attribute} by {require(one.value):.2f} ({require(require(one.baseline).value):.2f} by others)"
+        for one in found.get("units_effect", [])
+    ]
+    layers = [f"{one.attribute} at {one.found['layer']}" for one in found.get("deciding_layer", [])]
+    units = sum(int(require(one.value)) for one in found.get("units_found", []))
     sentence = (
-        f"{counted(found, 'unit')} of {generator.name} stand out for {counted(len(units), 'attribute')}."
-        if units
+        f"{counted(units, 'unit')} of {generator.name} {'stands' if units == 1 else 'stand'} out for "
+        f"{counted(len(together), 'attribute')}."
+        if together
         else f"What the noise of {generator.name} changes."
     )
-    reason = " ".join(
-        text
-        for text in (
-            f"Units that change an attribute more than other units do: {', '.join(told)}." if told else "",
-            f"Labels decide most in these layers: {', '.join(layers)}." if layers else "",
-            "This says how the generator works, not whether to use its faces.",
-        )
-        if text
-    )
-    return Verdict(decision="not assessed", reason=reason, sentence=sentence)
+    reason = [
+        f"The ten surest units together change {', '.join(together)}, where 1 separates real faces."
+        if together
+        else "",
+        f"Labels decide most at: {', '.join(layers)}." if layers else "",
+        "This says how the generator works, not whether to use its faces.",
+    ]
+    return Verdict(decision="not assessed", reason=" ".join(filter(None, reason)), sentence=sentence)

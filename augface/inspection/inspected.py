@@ -18,7 +18,7 @@ from augface.errors import require
 from augface.generators._codes import Codes
 from augface.generators._networks import DiscriminatorNetwork, GeneratorNetwork
 from augface.generators.base import Generator
-from augface.inspection.judge import DIMENSIONS, Judge
+from augface.inspection.judge import DIMENSIONS, Judge, Readout
 from augface.inspection.units import Swings, Tested, on_levels, swing_units, tested
 from augface.metrics.intervals import Interval, t_quantile
 from augface.results import Artifact, Baseline, Measurement, Section, Skipped
@@ -36,7 +36,7 @@ SWUNG = 12
 CHECKED = 32
 """Other faces, in which what was found is looked at again, and labels and directions are turned."""
 MOST_ATTRIBUTES = 4
-"""Attributes that are shown, where none was named: those with the most units."""
+"""Attributes that are looked at, where none was named: those that the judge reads best."""
 SHOWN = 8
 """Faces in a row."""
 COLOUR = np.array([213, 94, 0], dtype=np.float32)
@@ -88,7 +88,7 @@ class Inspected:
         generator: one with networks.
         data: faces that it learnt from, with their labels.
         judge: of changes; None where there are no labels that can be read.
-        wanted: attributes to look at, all of them read by the judge; empty for those with the most units.
+        wanted: attributes to look at, all of them read by the judge; empty for those that it reads best.
         seed: of all random draws.
     """
 
@@ -129,24 +129,25 @@ class Inspected:
         return swing_units(self.network, *inputs(codes), self.levels, require(self.judge))
 
     @cached_property
-    def tested(self) -> Tested:
-        """Which units are for which attributes."""
-        return tested(self.swings, require(self.judge).readout)
-
-    @cached_property
     def shown(self) -> list[str]:
-        """The attributes that are looked at closely."""
+        """The attributes that are looked at."""
         if self.judge is None:
             return []
-        names, counts = self.judge.readout.attributes, self.tested.found.sum(axis=0)
-        order = sorted(
-            range(len(names)), key=lambda column: (-counts[column], -require(self.judge).areas[names[column]])
-        )
-        return list(self.wanted) or [names[column] for column in order[:MOST_ATTRIBUTES]]
+        return list(self.wanted) or self.judge.clearest(MOST_ATTRIBUTES)
 
-    def column(self, attribute: str) -> int:
-        """Of the judge's responses."""
-        return require(self.judge).readout.attributes.index(attribute)
+    @cached_property
+    def readout(self) -> Readout:
+        """Of the attributes that are looked at."""
+        return require(self.judge).readout.select(self.shown)
+
+    @cached_property
+    def tested(self) -> Tested:
+        """Which units are for which of these attributes."""
+        return tested(self.swings, self.readout)
+
+    def responses(self, faces: Pixels) -> Floats64:
+        """(N, A) of faces, to the attributes that are looked at."""
+        return self.readout.responses(require(self.judge).coordinates(faces))
 
     @property
     def protocol(self) -> dict[str, Any]:

@@ -7,6 +7,7 @@ mean real face without the attribute, and 1 that of the mean face with it.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -62,6 +63,12 @@ class Readout:
             lengths.append(max(float(difference @ difference) - chance, 0.1 * float(difference @ difference)))
         return cls(list(map(str, labels)), values, coordinates, np.array(directions), np.array(lengths))
 
+    def select(self, attributes: Sequence[str]) -> Readout:
+        """Of some of the attributes, in their order."""
+        columns = [self.attributes.index(name) for name in attributes]
+        labels = self.labels[:, columns]
+        return Readout(list(attributes), labels, self.coordinates, self.directions[columns], self.lengths[columns])
+
     def responses(self, coordinates: Floats64) -> Floats64:
         """(..., A) how far coordinates (..., K), or changes of them, lead along each attribute's direction."""
         along: Floats64 = coordinates @ self.directions.T / self.lengths
@@ -104,14 +111,14 @@ class Judge:
     unread: dict[str, str]
 
     @classmethod
-    def train(cls, data: FaceDataset, *, seed: int = 0) -> Judge | None:
-        """Learn from labelled training faces; None where no attribute can be read."""
+    def train(cls, data: FaceDataset, *, seed: int = 0, images: int | None = None) -> Judge | None:
+        """Learn from labelled training faces, showing so many; None where no attribute can be read."""
         held_out = inner_fold(data, HELD_OUT, derive_seed(seed, "inspection fold"))
         if not held_out.any() or held_out.all():
             return None
         learnt = data.select(~held_out)
         network = AttributeClassifier.train(
-            learnt, seed=derive_seed(seed, "inspection judge"), images=min(IMAGES, PASSES * len(learnt))
+            learnt, seed=derive_seed(seed, "inspection judge"), images=images or min(IMAGES, PASSES * len(learnt))
         )
         rows = np.flatnonzero(held_out)
         rows = np.sort(random_generator(seed, "inspection faces").permutation(rows)[:MOST])
@@ -152,6 +159,12 @@ class Judge:
     def responses(self, images: Pixels) -> Floats64:
         """(N, A) of images, uint8 (N, H, W, 3)."""
         return self.readout.responses(self.coordinates(images))
+
+    def clearest(self, count: int) -> list[str]:
+        """The attributes that are read best and are no rare ones, the best first."""
+        known = np.nanmean(self.readout.labels, axis=0)
+        clear = [(self.areas[name] - 0.5) * share * (1 - share) for name, share in zip(self.areas, known, strict=True)]
+        return [self.readout.attributes[column] for column in np.argsort(-np.array(clear), kind="stable")[:count]]
 
 
 def _area(coordinates: Floats64, label: Floats64, half: Booleans) -> float:

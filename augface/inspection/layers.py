@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +12,6 @@ from torch import Tensor
 from augface.arrays import Floats64, Pixels
 from augface.generators._networks import GeneratorNetwork
 from augface.generators._tensors import to_pixels
-from augface.inspection.judge import Judge
 from augface.metrics.intervals import Interval, normal_interval
 
 
@@ -42,7 +42,11 @@ def places(network: GeneratorNetwork) -> list[str]:
 
 @torch.inference_mode()
 def turn_label(
-    network: GeneratorNetwork, noise: Tensor, conditions: Tensor, column: int, judge: Judge, attribute: int
+    network: GeneratorNetwork,
+    noise: Tensor,
+    conditions: Tensor,
+    column: int,
+    seen: Callable[[Pixels], Floats64],
 ) -> Turned:
     """Turn one label.
 
@@ -51,8 +55,7 @@ def turn_label(
         noise: (n, latent).
         conditions: (n, C).
         column: of the label in the conditions.
-        judge: of the changes.
-        attribute: its column in the judge's responses.
+        seen: how much of the attribute faces (N, H, W, 3) show, (N,).
     """
     absent, present = conditions.clone(), conditions.clone()
     absent[:, column], present[:, column] = -1, 1
@@ -61,8 +64,8 @@ def turn_label(
     sides += [[present if place == turned else absent for place in range(count)] for turned in range(count)]
     sides += [[present] * count]
     faces = [_rendered(network, noise, side) for side in sides]
-    seen = judge.responses(np.concatenate(faces))[:, attribute].reshape(len(sides), len(noise))
-    return Turned(faces, seen[1:] - seen[0])
+    responses = seen(np.concatenate(faces)).reshape(len(sides), len(noise))
+    return Turned(faces, responses[1:] - responses[0])
 
 
 def _rendered(network: GeneratorNetwork, noise: Tensor, conditions: list[Tensor]) -> Pixels:

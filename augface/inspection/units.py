@@ -65,18 +65,25 @@ class Tested:
     Attributes:
         effects: (U, A) mean responses of the swing: 1 is what separates real faces with an attribute and without.
         lows, highs: (U, A) ends of their 95 % intervals, over faces.
-        adjusted: (U, A) p-values, adjusted to control the false discovery rate over all units and attributes.
+        p_values: (U, A) each for itself.
+        adjusted: (U, A) the same, adjusted to control the false discovery rate over all units and attributes.
     """
 
     effects: Floats64
     lows: Floats64
     highs: Floats64
+    p_values: Floats64
     adjusted: Floats64
 
     @property
     def found(self) -> Booleans:
         """(U, A) which are discoveries."""
         return np.asarray(self.adjusted <= RATE)
+
+    def strongest(self, attribute: int, count: int) -> list[int]:
+        """The units that are the surest to change an attribute, the surest first."""
+        strongest: list[int] = np.argsort(self.p_values[:, attribute], kind="stable")[:count].tolist()
+        return strongest
 
 
 def tested(swings: Swings, readout: Readout) -> Tested:
@@ -97,7 +104,7 @@ def tested(swings: Swings, readout: Readout) -> Tested:
     over_generated = 2 * stats.t.sf((np.abs(means) - _least(means, swings.layers)) / errors, count - 1)
     p_values = np.minimum(1.0, np.maximum(over_real, over_generated))
     adjusted = stats.false_discovery_control(p_values.ravel()).reshape(p_values.shape)
-    return Tested(means, means - reach, means + reach, np.asarray(adjusted))
+    return Tested(means, means - reach, means + reach, p_values, np.asarray(adjusted))
 
 
 def _least(means: Floats64, layers: Integers) -> Floats64:

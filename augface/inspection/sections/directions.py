@@ -10,13 +10,22 @@ import pandas as pd
 
 from augface.arrays import Floats64, Integers
 from augface.errors import require
-from augface.inspection.directions import Effects, effects, ganspace, moved, sefa, similarity, subspace_overlap
+from augface.inspection.directions import (
+    Effects,
+    effects,
+    ganspace,
+    map_products,
+    moved,
+    sefa,
+    similarity,
+    subspace_overlap,
+)
 from augface.inspection.inspected import CHECKED, RANDOM, Inspected, Part, baseline_of, mean_interval
 from augface.results import Baseline, Section
 from augface.seeds import random_generator
 
 DIRECTIONS, RANDOM_DIRECTIONS = 5, 16
-SAMPLES = 1024
+SAMPLES = 512
 """Faces of which GANSpace takes the components."""
 SPLITS = 8
 """Times that weights or faces are halved."""
@@ -38,13 +47,15 @@ def look_at_directions(inspected: Inspected) -> Part:
     latent = codes.noise.shape[1]
     count = min(DIRECTIONS, latent // 2)
     many = inspected.codes(SAMPLES, "components")
+    products = map_products(network, many.noise, many.conditions)
+
+    def by_components(rows: Integers | None) -> Floats64:
+        chosen = slice(None) if rows is None else rows
+        return ganspace(products[chosen][:, chosen], many.noise[chosen], count)
+
     methods: dict[str, Callable[[Integers | None], Floats64]] = {
         "SeFa": lambda rows: sefa(network, latent, count, rows),
-        "GANSpace": lambda rows: (
-            ganspace(network, many.noise, many.conditions, count)
-            if rows is None
-            else ganspace(network, many.noise[rows], many.conditions[rows], count)
-        ),
+        "GANSpace": by_components,
     }
     sizes = {"SeFa": network.stem.out_features, "GANSpace": SAMPLES}
     random = random_generator(inspected.seed, "inspection", "random directions")

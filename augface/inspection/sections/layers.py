@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from augface.arrays import Floats64, Pixels
 from augface.errors import require
 from augface.inspection.inspected import CHECKED, SHOWN, Inspected, Part, inputs, mean_interval
 from augface.inspection.layers import places, turn_label
@@ -31,10 +32,12 @@ def look_at_layers(inspected: Inspected) -> Part:
     names = places(inspected.network)
     rows, unanswered = [], []
     for number, attribute in enumerate(labels):
-        judge = require(inspected.judge)
-        found = turn_label(
-            inspected.network, noise, conditions, columns.index(attribute), judge, inspected.column(attribute)
-        )
+        column = inspected.shown.index(attribute)
+
+        def seen(faces: Pixels, column: int = column) -> Floats64:
+            return inspected.responses(faces)[:, column]
+
+        found = turn_label(inspected.network, noise, conditions, columns.index(attribute), seen)
         whole = mean_interval(found.changes[-1])
         part.measure(
             "label_effect",

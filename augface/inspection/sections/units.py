@@ -29,7 +29,7 @@ MOST_UNITS = 10
 """Units of an attribute that are turned off together, and listed."""
 RANDOM_SETS = 8
 """Of as many random units."""
-MOST_FACES = 2000
+MOST_FACES = 800
 """Training faces that say where an attribute shows."""
 
 UNITS = Section(

@@ -26,7 +26,7 @@ from augface.data.toyfaces import load_toyfaces, render, render_mask, sample_pop
 from augface.generators._networks import GeneratorNetwork
 from augface.generators._parts import part_of
 from augface.inspection.judge import Judge, Readout
-from augface.inspection.units import Swings, on_levels, swing_units, tested
+from augface.inspection.units import Swings, on_levels, swing_units, unit_effects
 from augface.metrics.intervals import proportion_interval
 from augface.seeds import random_generator
 
@@ -139,7 +139,7 @@ def swing_planted(judge: Judge, seed: int = 0) -> Planted:
 
 def recall(planted: Planted, readout: Readout) -> pd.DataFrame:
     """Of each attribute how many planted units are found, and how many others."""
-    found = tested(planted.swings, readout).found
+    found = unit_effects(planted.swings, readout).found
     own = np.array(planted.attributes)
     rows = []
     for attribute in PLANTED:
@@ -192,7 +192,7 @@ def main() -> None:
     discoveries, families = 0, 0
     for seed in range(options.shuffles):
         readout = shuffled(judge.readout, seed)
-        count = int(tested(every[seed % len(every)].swings, readout).found.sum())
+        count = int(unit_effects(every[seed % len(every)].swings, readout).found.sum())
         discoveries += count
         families += count > 0
     print(f"inspections with any discovery, all of them false: {proportion_interval(families, options.shuffles)}")

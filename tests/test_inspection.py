@@ -31,7 +31,7 @@ from augface.inspection.judge import Readout
 from augface.inspection.layers import places, turn_label
 from augface.inspection.sections import directions as directions_section
 from augface.inspection.sections import units as units_section
-from augface.inspection.units import Swings, on_levels, swing_units, tested
+from augface.inspection.units import Swings, on_levels, swing_units, unit_effects
 from augface.results import Evaluation
 
 TINY: dict[str, Any] = {"channels": 4, "latent": 8, "batch_size": 8}
@@ -62,7 +62,7 @@ def planted(seed: int, *, shuffled: bool = False) -> tuple[Swings, Readout]:
 def test_planted_units_are_found_and_hardly_any_other() -> None:
     right, others = 0, 0
     for seed in range(10):
-        found = tested(*planted(seed)).found
+        found = unit_effects(*planted(seed)).found
         truth = np.zeros((100, 2), dtype=bool)
         truth[::20, 0] = truth[10::20, 1] = True
         right += int((found & truth).sum())
@@ -72,14 +72,14 @@ def test_planted_units_are_found_and_hardly_any_other() -> None:
 
 
 def test_with_shuffled_labels_discoveries_are_rare() -> None:
-    families = sum(bool(tested(*planted(seed, shuffled=True)).found.any()) for seed in range(100))
+    families = sum(bool(unit_effects(*planted(seed, shuffled=True)).found.any()) for seed in range(100))
     assert families <= 10, f"{families} of 100 inspections find something where there is nothing"
 
 
 def test_a_unit_that_changes_hardly_anything_is_no_discovery() -> None:
     swings, readout = planted(0)
     faint = Swings(swings.layers, swings.channels, swings.off, 0.01 * swings.on, swings.places)
-    assert not tested(faint, readout).found.any()
+    assert not unit_effects(faint, readout).found.any()
 
 
 def test_alignment_is_in_standard_deviations_under_permutation() -> None:

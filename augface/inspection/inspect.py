@@ -136,15 +136,14 @@ def look_inside(generator: Generator, data: FaceDataset, wanted: Sequence[str] =
 
 def _verdict(generator: Generator, parts: Sequence[Part]) -> Verdict:
     """What was found, in a sentence and a few more."""
-    found = {one.name: [] for part in parts for one in part.measurements}
-    for one in (one for part in parts for one in part.measurements):
-        found[one.name].append(one)
+    every = [one for part in parts for one in part.measurements]
     together = [
         f"{one.attribute} by {require(one.value):.2f} ({require(require(one.baseline).value):.2f} by others)"
-        for one in found.get("units_effect", [])
+        for one in every
+        if one.name == "units_effect"
     ]
-    layers = [f"{one.attribute} at {one.found['layer']}" for one in found.get("deciding_layer", [])]
-    units = sum(int(require(one.value)) for one in found.get("units_found", []))
+    layers = [f"{one.attribute} at {one.found['layer']}" for one in every if one.name == "deciding_layer"]
+    units = sum(int(require(one.value)) for one in every if one.name == "units_found")
     sentence = (
         f"{counted(units, 'unit')} of {generator.name} {'stands' if units == 1 else 'stand'} out for "
         f"{counted(len(together), 'attribute')}."
@@ -155,7 +154,7 @@ def _verdict(generator: Generator, parts: Sequence[Part]) -> Verdict:
         f"The ten surest units together change {', '.join(together)}, where 1 separates real faces."
         if together
         else "",
-        f"Labels decide most at: {', '.join(layers)}." if layers else "",
+        f"Labels act most: {', '.join(layers)}." if layers else "",
         "This says how the generator works, not whether to use its faces.",
     ]
     return Verdict(decision="not assessed", reason=" ".join(filter(None, reason)), sentence=sentence)

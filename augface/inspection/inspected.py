@@ -14,12 +14,13 @@ from torch import Tensor
 
 from augface.arrays import Floats32, Floats64, Pixels
 from augface.data.dataset import FaceDataset
+from augface.data.images import resize_faces
 from augface.errors import require
 from augface.generators._codes import Codes
 from augface.generators._networks import DiscriminatorNetwork, GeneratorNetwork
 from augface.generators.base import Generator
 from augface.inspection.judge import DIMENSIONS, Judge, Readout
-from augface.inspection.units import Swings, Tested, on_levels, swing_units, tested
+from augface.inspection.units import Swings, UnitEffects, on_levels, swing_units, unit_effects
 from augface.metrics.intervals import Interval, t_quantile
 from augface.results import Artifact, Baseline, Measurement, Section, Skipped
 from augface.results.artifacts import image_grid, table
@@ -37,8 +38,8 @@ CHECKED = 32
 """Other faces, in which what was found is looked at again, and labels and directions are turned."""
 MOST_ATTRIBUTES = 4
 """Attributes that are looked at, where none was named: those that the judge reads best."""
-SHOWN = 8
-"""Faces in a row."""
+SHOWN, TILE = 6, 64
+"""Faces in a row, and pixels that larger ones are reduced to."""
 COLOUR = np.array([213, 94, 0], dtype=np.float32)
 """Of heat maps."""
 
@@ -64,9 +65,8 @@ class Part:
 
     def show(self, rows: Sequence[Pixels], *, name: str, title: str, caption: str, labels: Sequence[str] = ()) -> None:
         """Add rows of faces."""
-        grid = image_grid(
-            list(rows), name=name, title=title, caption=caption, section=self.section.key, row_labels=labels
-        )
+        tiles = [resize_faces(row, min(TILE, row.shape[1])) for row in rows]
+        grid = image_grid(tiles, name=name, title=title, caption=caption, section=self.section.key, row_labels=labels)
         self.artifacts.append(grid)
 
     def tabulate(self, frame: pd.DataFrame, *, name: str, title: str, caption: str, heat: bool = False) -> None:
@@ -141,9 +141,9 @@ class Inspected:
         return require(self.judge).readout.select(self.shown)
 
     @cached_property
-    def tested(self) -> Tested:
+    def unit_effects(self) -> UnitEffects:
         """Which units are for which of these attributes."""
-        return tested(self.swings, self.readout)
+        return unit_effects(self.swings, self.readout)
 
     def responses(self, faces: Pixels) -> Floats64:
         """(N, A) of faces, to the attributes that are looked at."""

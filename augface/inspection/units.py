@@ -59,7 +59,7 @@ class Swings:
 
 
 @dataclass(frozen=True)
-class Tested:
+class UnitEffects:
     """Which of U units are for which of A attributes.
 
     Attributes:
@@ -86,7 +86,7 @@ class Tested:
         return strongest
 
 
-def tested(swings: Swings, readout: Readout) -> Tested:
+def unit_effects(swings: Swings, readout: Readout) -> UnitEffects:
     """Test every unit for every attribute.
 
     A discovery has to pass two tests, of which the larger p-value counts. Over real faces: the swing points along the
@@ -104,7 +104,7 @@ def tested(swings: Swings, readout: Readout) -> Tested:
     over_generated = 2 * stats.t.sf((np.abs(means) - _least(means, swings.layers)) / errors, count - 1)
     p_values = np.minimum(1.0, np.maximum(over_real, over_generated))
     adjusted = stats.false_discovery_control(p_values.ravel()).reshape(p_values.shape)
-    return Tested(means, means - reach, means + reach, p_values, np.asarray(adjusted))
+    return UnitEffects(means, means - reach, means + reach, p_values, np.asarray(adjusted))
 
 
 def _least(means: Floats64, layers: Integers) -> Floats64:

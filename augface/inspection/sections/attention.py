@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -15,6 +16,9 @@ from augface.inspection.units import turned
 from augface.results import Section
 from augface.seeds import derive_seed
 
+JUDGED = 2
+"""Attributes that the judge is looked at for."""
+
 ATTENTION = Section(
     key="attention",
     title="Where classifiers look",
@@ -24,46 +28,47 @@ ATTENTION = Section(
 )
 
 
+@dataclass(frozen=True)
+class Classifier:
+    """What may look somewhere."""
+
+    name: str
+    attribute: str | None
+    """What it says of a face; None for whether it is real."""
+    network: nn.Module
+    score: Callable[[nn.Module, Tensor], Tensor]
+    """Of (n, 3, H, W) images by a network: (n,)."""
+
+
 def look_at_attention(inspected: Inspected) -> Part:
     """Where the discriminator and the judge look, where their maps pass the test."""
     part = Part(ATTENTION)
-    codes = inspected.checked.select(np.arange(SHOWN))
+    codes = inspected.checked.select(np.arange(min(SHOWN, len(inspected.checked))))
     faces = turned(inspected.network, *inputs(codes), inspected.levels, [])
-    conditions = torch.from_numpy(codes.conditions)
-    classifiers: dict[str, tuple[nn.Module, Callable[[nn.Module, Tensor], Tensor]]] = {}
-    if inspected.discriminator is not None:
-        classifiers["the discriminator: real or synthetic"] = (
-            inspected.discriminator,
-            lambda network, images: network(images, conditions).realness,
-        )
-    for attribute in inspected.shown[:2]:
-        judge = require(inspected.judge)
-        output = judge.network.column(attribute)
-        classifiers[f"the judge: {attribute}"] = (
-            judge.network.module,
-            lambda network, images, output=output: network(images)[:, output],
-        )
-    rows, labels, failed = [faces], ["the faces"], []
-    for name, (network, score) in classifiers.items():
-        found = attention(network, score, faces, seed=derive_seed(inspected.seed, "inspection", name))
+    rows, labels = [faces], ["the faces"]
+    for classifier in _classifiers(inspected, torch.from_numpy(codes.conditions)):
+        about = classifier.name if classifier.attribute is None else f"{classifier.name}: {classifier.attribute}"
+        seed = derive_seed(inspected.seed, "inspection", about)
+        found = attention(classifier.network, classifier.score, faces, seed=seed)
         part.measure(
-            "discriminator_correlation" if network is inspected.discriminator else "judge_correlation",
+            f"{classifier.name}_correlation",
             found.correlation,
-            attribute=None if network is inspected.discriminator else name.partition(": ")[2],
-            label=f"{name[4].upper()}{name.partition(':')[0][5:]}, beside random weights",
+            attribute=classifier.attribute,
+            label=f"{classifier.name.capitalize()} beside random weights",
             direction="lower",
-            meaning=f"Rank correlation of the maps of {name} with those of the same network with random weights. Maps "
-            f"whose interval reaches {DEPENDS} are not shown.",
-            n_fake=SHOWN,
-            protocol={**inspected.protocol, "steps": STEPS, "draws": DRAWS, "baseline": "the mean face"},
+            meaning="Rank correlation of its maps with those of the same network with random weights. Maps whose "
+            f"interval reaches {DEPENDS} are not shown.",
+            n_fake=len(faces),
+            protocol={**inspected.protocol, "steps": STEPS, "draws": DRAWS, "from": "the mean face"},
         )
         if found.depends_on_weights:
             rows.append(heat_maps(faces, found.maps))
-            labels.append(name)
+            labels.append(about)
         else:
-            failed.append(name)
-    for name in failed:
-        part.skip(f"where it looks, of {name}: the maps are too much like those of random weights.")
+            part.skip(
+                f"where the {about} looks: its maps do not pass the randomisation test, as they are too much like "
+                "those of random weights."
+            )
     if inspected.discriminator is None:
         part.skip("where the discriminator looks: the generator was saved without it.")
     if len(rows) > 1:
@@ -76,3 +81,16 @@ def look_at_attention(inspected: Inspected) -> Part:
             labels=labels,
         )
     return part
+
+
+def _classifiers(inspected: Inspected, conditions: Tensor) -> Iterator[Classifier]:
+    if inspected.discriminator is not None:
+        yield Classifier(
+            "discriminator", None, inspected.discriminator, lambda network, images: network(images, conditions).realness
+        )
+    for attribute in inspected.shown[:JUDGED]:
+        network = require(inspected.judge).network
+        output = network.column(attribute)
+        yield Classifier(
+            "judge", attribute, network.module, lambda module, images, output=output: module(images)[:, output]
+        )

@@ -45,8 +45,8 @@ def look_at_layers(inspected: Inspected) -> Part:
             attribute=attribute,
             label="Effect of the label",
             direction="target",
-            meaning=f"How much more of {attribute} the judge sees when its label is turned in all layers: 1 is what "
-            "separates real faces.",
+            meaning="How much more of it the judge sees when its label is turned in all layers: 1 is what separates "
+            "real faces.",
             n_fake=CHECKED,
             protocol=inspected.judged,
         )
@@ -62,14 +62,14 @@ def look_at_layers(inspected: Inspected) -> Part:
             label="Share of the deciding layer",
             direction="target",
             unit="%",
-            meaning=f"How much of the change of {attribute} comes when its label is turned in the layer of "
-            f"{names[deciding]} alone, the one that changes it most.",
+            meaning=f"How much of that change comes when the label is turned at {names[deciding]} alone, the place "
+            "that changes it most.",
             n_fake=CHECKED,
             protocol=inspected.judged,
             found={"layer": names[deciding]},
         )
         rows.append([attribute, *(round(share.value, 4) for share in shares)])
-        if number < 2:
+        if number == 0:
             part.show(
                 [faces[:SHOWN] for faces in found.faces],
                 name=f"layers-{attribute}",

@@ -49,24 +49,25 @@ def look_at_units(inspected: Inspected) -> Part:
         part.skip("no attribute of the training faces can be read by the judge.")
         return part
     before = _rendered(inspected, [])
-    faces, labels, places = [], [], []
+    faces, labels, places = [before[:SHOWN]], ["as generated"], []
     for column, attribute in enumerate(inspected.shown):
-        units = inspected.tested.strongest(column, MOST_UNITS)
+        units = inspected.unit_effects.strongest(column, MOST_UNITS)
         away, towards = (_rendered(inspected, _turn(inspected, units, column, towards=way)) for way in (False, True))
         _measure_together(part, inspected, column, units, before, away)
         places.append(_measure_place(part, inspected, column, units, before))
-        faces += [rendered[:SHOWN] for rendered in (away, before, towards)]
-        labels += [f"{attribute}: turned against it", "as generated", "turned to it"]
+        faces += [away[:SHOWN], towards[:SHOWN]]
+        labels += [f"less {attribute}", f"more {attribute}"]
     for column in range(len(inspected.shown)):
         _measure_count(part, inspected, column)
+    order = ("units_effect", "units_found", "change_in_part")
+    part.measurements.sort(key=lambda one: order.index(one.name))
     _tabulate_layers(part, inspected)
     part.show(
         faces,
         name="units-turned",
         title="The units of an attribute, turned against it and to it",
-        caption=f"The same generated faces, none picked, with the {MOST_UNITS} units that are the surest to change an "
-        "attribute turned so that they take it away (first row), as generated (second) and turned so that they bring "
-        "it (third).",
+        caption=f"The same generated faces, none picked, as they are, and with the {MOST_UNITS} units that are the "
+        "surest to change an attribute turned so that they take it away or bring it.",
         labels=labels,
     )
     part.show(
@@ -83,7 +84,7 @@ def look_at_units(inspected: Inspected) -> Part:
 
 def _turn(inspected: Inspected, units: Sequence[int], column: int, *, towards: bool) -> list[tuple[int, int, bool]]:
     """How to turn units to an attribute, or against it: off or on, as each works."""
-    swings, effects = inspected.swings, inspected.tested.effects
+    swings, effects = inspected.swings, inspected.unit_effects.effects
     return [
         (int(swings.layers[unit]), int(swings.channels[unit]), bool((effects[unit, column] > 0) == towards))
         for unit in units
@@ -117,9 +118,8 @@ def _measure_together(
         mean_interval(seen - inspected.responses(away)[:, column]),
         attribute=attribute,
         label="Effect of the surest units together",
-        meaning=f"How much less of {attribute} the judge sees in other generated faces when the {len(units)} units "
-        "that are the surest to change it are turned against it: 1 is what separates real faces with it from those "
-        "without. The baseline is as many other units of the same layers, turned likewise.",
+        meaning=f"How much less of it the judge sees in other faces when the {len(units)} units that are the surest to "
+        "change it are turned against it; beside it, as many other units of the same layers.",
         n_fake=CHECKED,
         baseline=baseline_of(mean_interval(np.array(at_random)), RANDOM_SETS),
         protocol={**inspected.judged, "units": MOST_UNITS, "random_sets": RANDOM_SETS},
@@ -140,8 +140,8 @@ def _measure_place(part: Part, inspected: Inspected, column: int, units: Sequenc
         attribute=attribute,
         label="Change within the part",
         unit="%",
-        meaning=f"How much of what these units change in pixels lies where real faces with and without {attribute} "
-        "differ most. The baseline is other units of the same layers.",
+        meaning="How much of what they change in pixels lies where real faces with and without the attribute differ "
+        "most; beside it, other units of the same layers.",
         n_fake=SWUNG,
         baseline=baseline_of(mean_interval(inside[others]), len(others)) if len(others) > 1 else None,
         protocol={**inspected.protocol, "part": "three quarters of the difference between real faces"},
@@ -152,7 +152,7 @@ def _measure_place(part: Part, inspected: Inspected, column: int, units: Sequenc
 
 
 def _measure_count(part: Part, inspected: Inspected, column: int) -> None:
-    swings, found = inspected.swings, inspected.tested.found[:, column]
+    swings, found = inspected.swings, inspected.unit_effects.found[:, column]
     part.measure(
         "units_found",
         float(found.sum()),
@@ -160,8 +160,8 @@ def _measure_count(part: Part, inspected: Inspected, column: int) -> None:
         label="Units for the attribute",
         direction="target",
         unit="units",
-        meaning=f"Of {len(swings):,} units, those that are certain to change {inspected.shown[column]} more than twice "
-        f"as much as the median unit of their layer; {RATE:.0%} of discoveries are expected to be false.",
+        meaning=f"Of {len(swings):,}, those that are certain to change it more than twice as much as the median unit "
+        f"of their layer; {RATE:.0%} of discoveries are expected to be false.",
         n_fake=SWUNG,
         protocol={**inspected.judged, "active": ACTIVE, "false_discovery_rate": RATE, "least": [LEAST, LOUDER]},
         found={"by layer": {name: int(found[own].sum()) for name, own in _layers(inspected).items()}},
@@ -175,7 +175,7 @@ def _layers(inspected: Inspected) -> dict[str, Booleans]:
 
 
 def _tabulate_layers(part: Part, inspected: Inspected) -> None:
-    layers, found = _layers(inspected), inspected.tested.found
+    layers, found = _layers(inspected), inspected.unit_effects.found
     rows = [
         [attribute, *(float(found[own, column].mean()) for own in layers.values())]
         for column, attribute in enumerate(inspected.shown)
@@ -191,7 +191,7 @@ def _tabulate_layers(part: Part, inspected: Inspected) -> None:
 
 
 def _list_units(part: Part, inspected: Inspected) -> None:
-    swings, result = inspected.swings, inspected.tested
+    swings, result = inspected.swings, inspected.unit_effects
     off, on = (inspected.readout.responses(each.mean(axis=1)) for each in (swings.off, swings.on))
     rows = []
     for column, attribute in enumerate(inspected.shown):

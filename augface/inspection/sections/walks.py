@@ -16,7 +16,7 @@ WALKS = Section(
 )
 
 
-def look_at_walks(inspected: Inspected, walks: int = 4, steps: int = 9) -> Part:
+def look_at_walks(inspected: Inspected, walks: int = 3, steps: int = 8) -> Part:
     """Faces on the way from one to another."""
     part = Part(WALKS)
     faces = inspected.generator.sample(2 * walks, seed=derive_seed(inspected.seed, "inspection", "walks"))

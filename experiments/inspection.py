@@ -30,7 +30,7 @@ from augface.inspection.units import Swings, on_levels, swing_units, unit_effect
 from augface.metrics.intervals import proportion_interval
 from augface.seeds import random_generator
 
-SIZE = 64
+SIZE = 32
 PLANTED: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
     # attribute: the part that has a mask, factors of faces without it, and with it
     "Wearing_Hat": ("hat", {"hat": False}, {"hat": True, "hat_shape": "cap"}),
@@ -87,16 +87,18 @@ class PlantedNetwork:
     def image(self, maps: Tensor) -> Tensor:
         """Faces with what the units add."""
         rows = maps[:, -1, 0, 0].long().clamp(0, SHOWN - 1)
-        added = torch.einsum("nu,nuhwc->nhwc", maps[:, :-1, 0, 0], self.pictures[rows])
-        faces = torch.from_numpy(self.bare)[rows] + added
+        faces = torch.from_numpy(self.bare)[rows]
+        for row in range(SHOWN):
+            own = rows == row
+            faces[own] += torch.tensordot(maps[own, :-1, 0, 0], self.pictures[row], dims=1)
         return faces.clamp(-1, 1).permute(0, 3, 1, 2)
 
 
 def _blob(random: np.random.Generator) -> Floats32:
     """A spot of colour anywhere."""
     spot = np.zeros((SIZE, SIZE))
-    spot[tuple(random.integers(4, SIZE - 4, 2))] = 1
-    soft = gaussian_filter(spot, random.uniform(2, 6))
+    spot[tuple(random.integers(2, SIZE - 2, 2))] = 1
+    soft = gaussian_filter(spot, SIZE / 32 * random.uniform(1, 3))
     return np.asarray(soft[..., None] * random.uniform(-1, 1, 3), dtype=np.float32)
 
 
@@ -108,7 +110,9 @@ def _shift(random: np.random.Generator) -> Floats32:
 
 def _texture(random: np.random.Generator) -> Floats32:
     """Smooth noise all over."""
-    return np.asarray(gaussian_filter(random.standard_normal((SIZE, SIZE, 3)), (3, 3, 0)), dtype=np.float32)
+    return np.asarray(
+        gaussian_filter(random.standard_normal((SIZE, SIZE, 3)), (SIZE / 20, SIZE / 20, 0)), dtype=np.float32
+    )
 
 
 KINDS = (_blob, _shift, _texture)
@@ -180,8 +184,9 @@ def main() -> None:
     train = cast(FaceDataset, data.train)
     judge = Judge.train(train, images=options.images)
     assert judge is not None
+    print({name: round(area, 2) for name, area in judge.areas.items()}, flush=True)
     every = [swing_planted(judge, seed) for seed in range(options.networks)]
-    print("## Planted units\n")
+    print("## Planted units\n", flush=True)
     total = sum(recall(planted, judge.readout).set_index("attribute") for planted in every)
     print(total.to_string())
     planted_units, found = int(total["planted"].sum()), int(total["found"].sum())

@@ -8,6 +8,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -59,12 +60,12 @@ def attention(
         seed: of the random weights.
     """
     images = torch.from_numpy(np.ascontiguousarray(faces)).permute(0, 3, 1, 2).float() / 127.5 - 1
-    trained = integrated_gradients(lambda batch: score(network, batch), images)
+    trained = integrated_gradients(partial(score, network), images)
     ranks = _ranks(trained)
     correlations = []
     for draw in range(DRAWS):
         untrained = randomised(network, derive_seed(seed, "random weights", draw))
-        others = _ranks(integrated_gradients(lambda batch, own=untrained: score(own, batch), images))
+        others = _ranks(integrated_gradients(partial(score, untrained), images))
         correlations.append((ranks * others).mean(axis=1))
     each = np.concatenate(correlations)
     by_draw = np.array([one.mean() for one in correlations])

@@ -53,13 +53,8 @@ EVALUATORS.register(
     "inspection",
     "augface.evaluators.inspection:Inspection",
     "what units, layers and directions of the generator do (a minute; runs where it is named)",
-    capabilities=("on request",),
+    on_request=True,
 )
-
-
-def default_evaluators() -> list[str]:
-    """Those that run where none are named: all but those that run on request."""
-    return [name for name, entry in EVALUATORS.entries().items() if "on request" not in entry.capabilities]
 
 
 def loaded_evaluators() -> dict[str, type[Evaluator]]:

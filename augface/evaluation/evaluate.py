@@ -18,7 +18,7 @@ from augface.evaluation.advice import advise
 from augface.evaluation.inputs import Faces, Opened, held_out, open_faces
 from augface.evaluation.provenance import describe_data, environment, short_name
 from augface.evaluation.verdict import decide
-from augface.evaluators import EVALUATORS, default_evaluators
+from augface.evaluators import EVALUATORS
 from augface.evaluators.base import Context, Findings
 from augface.features import DEFAULT_SPACE, create_feature_space
 from augface.generators.base import Generator
@@ -178,7 +178,7 @@ def _of_size(generator: Generator | None, faces: FaceDataset) -> Generator | Non
 def _evaluator_names(evaluators: str | Sequence[str]) -> list[str]:
     """The evaluators to run; those that are named must be there."""
     if evaluators == "all":
-        return default_evaluators()
+        return list(EVALUATORS)
     names = [evaluators] if isinstance(evaluators, str) else list(evaluators)
     for name in names:
         if name not in EVALUATORS:

@@ -29,7 +29,7 @@ from augface.evaluation.evaluate import SAMPLES, run_evaluators, sample_grids
 from augface.evaluation.inputs import Faces
 from augface.evaluation.provenance import describe_data, environment, short_name
 from augface.evaluation.verdict import decide
-from augface.evaluators import default_evaluators, loaded_evaluators
+from augface.evaluators import EVALUATORS, loaded_evaluators
 from augface.evaluators.base import Context
 from augface.files import RUN_GENERATOR, human_bytes
 from augface.generators import DEFAULT_GENERATOR, GENERATORS
@@ -513,7 +513,7 @@ def _measured(
 ) -> Evaluation:
     settings = plan.settings
     started = time.perf_counter()
-    findings, sections = run_evaluators(context, default_evaluators())
+    findings, sections = run_evaluators(context, list(EVALUATORS))
     seconds = {**run.seconds, "measuring": round(time.perf_counter() - started, 1)}
     verdict = decide(findings.measurements, findings.skipped)
     if refused:

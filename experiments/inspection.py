@@ -2,10 +2,10 @@
 
     python experiments/inspection.py [--faces 3000] [--images 8000] [--networks 3] [--shuffles 200]
 
-A network is built whose every unit is known. It shows ToyFaces; some of its units draw a part of glasses, of a beard,
-of a hat or of lips, into the pixels of ToyFaces' own masks, and others lay something of the same strength elsewhere:
-blobs of colour, shifts of brightness, textures. `augface.inspection.units` is to find those that are for an attribute,
-and none with labels that were shuffled among the faces. Prints the tables of docs/inspect.md.
+A network is built whose every unit is known. It shows ToyFaces; four units each draw a hat, lipstick, a goatee or
+bangs into the pixels of ToyFaces' own masks, and sixty others lay something else over the picture: blobs of colour, shifts of
+brightness, textures. `augface.inspection.units` is to find the units of each attribute, and none with labels that were
+shuffled among the faces. Prints the figures of docs/inspect.md.
 """
 
 from __future__ import annotations
@@ -40,6 +40,8 @@ PLANTED: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
 }
 EACH, OTHERS = 4, 60
 """Units that draw each attribute, and units that draw something else."""
+FAINTER = np.float32(0.5)
+"""How strong what the others draw is, beside the mean of what is planted: root of the sum of squares."""
 SHOWN = 16
 
 
@@ -64,12 +66,14 @@ class PlantedNetwork:
             mask = render_mask(shown, SIZE, part)[..., None]
             change = np.where(mask, drawn - self.bare, 0)
             for strength in random.uniform(0.6, 1.4, EACH):  # no two units alike
-                pictures.append(change * np.float32(strength / EACH))
+                pictures.append(change * np.float32(strength))
                 self.attributes.append(attribute)
         energy = np.mean([np.square(picture).sum(axis=(1, 2, 3)).mean() for picture in pictures])
         for number in range(OTHERS):
             picture = KINDS[number % len(KINDS)](random)
-            pictures.append(np.broadcast_to(picture * np.sqrt(energy / np.square(picture).sum()), self.bare.shape))
+            pictures.append(
+                np.broadcast_to(picture * np.sqrt(energy / np.square(picture).sum()) * FAINTER, self.bare.shape)
+            )
             self.attributes.append("")
         order = random.permutation(len(pictures))
         self.pictures = torch.from_numpy(np.stack([pictures[unit] for unit in order], axis=1))
@@ -78,7 +82,7 @@ class PlantedNetwork:
 
     def first(self, noise: Tensor, condition: Tensor) -> Tensor:
         """(n, units + 1, 1, 1): how active each unit is, and in the last channel the number of the face."""
-        return torch.cat([torch.sigmoid(6 * noise[:, 1:] - 3), noise[:, :1]], dim=1)[:, :, None, None]
+        return torch.cat([torch.sigmoid(6 * noise[:, 1:] - 6), noise[:, :1]], dim=1)[:, :, None, None]
 
     def layer(self, number: int, maps: Tensor, condition: Tensor) -> Tensor:
         """The same: there is one layer."""
@@ -136,8 +140,7 @@ def swing_planted(judge: Judge, seed: int = 0) -> Planted:
     levels = on_levels(shaped, noise, noise[:, :0])
     swings = swing_units(shaped, noise, noise[:, :0], levels, judge)
     own = swings.channels < len(network.attributes)  # the last channel is no unit
-    arrays = (swings.layers, swings.channels, swings.off, swings.on, swings.places)
-    kept = Swings(*(array[own] for array in arrays))
+    kept = Swings(swings.layers[own], swings.channels[own], swings.off[own], swings.on[own], swings.places[own])
     return Planted(kept, network.attributes)
 
 
@@ -185,9 +188,10 @@ def main() -> None:
     judge = Judge.train(train, images=options.images)
     assert judge is not None
     print({name: round(area, 2) for name, area in judge.areas.items()}, flush=True)
+    looked_at = judge.readout.select(list(PLANTED))
     every = [swing_planted(judge, seed) for seed in range(options.networks)]
     print("## Planted units\n", flush=True)
-    total = sum(recall(planted, judge.readout).set_index("attribute") for planted in every)
+    total = pd.concat([recall(planted, looked_at) for planted in every]).groupby("attribute", sort=False).sum()
     print(total.to_string())
     planted_units, found = int(total["planted"].sum()), int(total["found"].sum())
     print(f"found: {proportion_interval(found, planted_units)}")
@@ -196,7 +200,7 @@ def main() -> None:
     print("\n## Shuffled labels\n")
     discoveries, families = 0, 0
     for seed in range(options.shuffles):
-        readout = shuffled(judge.readout, seed)
+        readout = shuffled(looked_at, seed)
         count = int(unit_effects(every[seed % len(every)].swings, readout).found.sum())
         discoveries += count
         families += count > 0

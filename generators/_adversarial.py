@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, cast
 
 import numpy as np
 import pandas as pd
@@ -102,11 +102,11 @@ class AdversarialGenerator(LatentGenerator):
         channels = self.config.channels or max(4, WIDEST >> (stages(size) - 1))
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(derive_seed(seed, "weights"))
-            self._network: GeneratorNetwork = self._new_network(size, channels, conditions.shape[1])
+            network = self._new_network(size, channels, conditions.shape[1])
             discriminator = self._new_encoder(size, channels, conditions.shape[1])
         with locked(folder) if folder and is_main_process() else nullcontext():
             state = train(
-                self._network,
+                network,
                 discriminator,
                 Batches(data.images, conditions, self._weights(data.attributes)),
                 self.config,
@@ -123,7 +123,7 @@ class AdversarialGenerator(LatentGenerator):
                 },
                 preview=self._preview(folder, seed) if folder or in_notebook() else None,
             )
-        self._network = state.average.cpu().eval()
+        self._network = cast(GeneratorNetwork, state.average.cpu().eval())
         self._encoder = discriminator.cpu().eval().requires_grad_(False)
         rows = np.sort(random_generator(seed, "face check's faces").permutation(len(data))[:FACES])
         self._face_check = FaceCheck.fit(self._encoder, data.images[rows], seed=seed)

@@ -103,8 +103,9 @@ def network(conditions: int = 2, latent: int = 6) -> GeneratorNetwork:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         made = GeneratorNetwork(16, 4, latent, conditions).eval().requires_grad_(False)
-        for norm in made.norms:
-            norm.norm.running_mean.uniform_(-0.2, 0.2)
+        for name, buffer in made.named_buffers():
+            if name.endswith("running_mean"):
+                buffer.uniform_(-0.2, 0.2)
     return made
 
 
@@ -117,7 +118,7 @@ class MeanColours:
     """In place of a judge: its coordinates are the mean colours of a face, and its attribute is redness."""
 
     def coordinates(self, images: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-        return images.mean(axis=(1, 2)) / 255
+        return np.asarray(images.mean(axis=(1, 2)) / 255)
 
     def responses(self, images: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         return self.coordinates(images)[:, :1]
@@ -149,9 +150,8 @@ def test_a_unit_is_turned_off_and_on_in_the_layer_that_it_is_in() -> None:
 def test_the_layer_that_alone_has_the_label_makes_the_whole_change() -> None:
     made, (noise, conditions) = network(), inputs(5)
     made.stem.weight[:, -2:] = 0  # the input does not see the labels, and layer 0 does not either
-    modulation = made.norms[1].modulation
-    assert modulation is not None
-    modulation.weight[:] = torch.linspace(-1, 1, modulation.weight.numel()).reshape(modulation.weight.shape)
+    weights = dict(made.named_parameters())["norms.1.modulation.weight"]
+    weights[:] = torch.linspace(-1, 1, weights.numel()).reshape(weights.shape)
     found = turn_label(made, noise, conditions, 0, lambda faces: MeanColours().responses(faces)[:, 0])
     assert places(made) == ["input", "4 px", "8 px"]
     assert [found.share(place).value for place in range(3)] == pytest.approx([0, 0, 1])

@@ -135,7 +135,7 @@ class AttributeClassifier:
         """Float32 (N, attributes): of each attribute, perhaps in the faces' mirror images."""
         return outputs(self._network, images, mirrored=mirrored)
 
-    def features(self, images: ImageRows) -> Floats32:
+    def features(self, images: ImageRows | Pixels) -> Floats32:
         """Float32 (N, D): what the last layer sees."""
         return outputs(self._network[:-1], images)
 

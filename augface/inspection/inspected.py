@@ -71,10 +71,8 @@ class Part:
 
     def tabulate(self, frame: pd.DataFrame, *, name: str, title: str, caption: str, heat: bool = False) -> None:
         """Add a table, perhaps drawn as a map of shares."""
-        figure = "shares" if heat else None
-        self.artifacts.append(
-            table(frame, name=name, title=title, caption=caption, section=self.section.key, figure=figure)
-        )
+        found = table(frame, name=name, title=title, caption=caption, section=self.section.key)
+        self.artifacts.append(found.model_copy(update={"figure": "shares"}) if heat else found)
 
 
 ENDS = ("value", "low", "high")

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 from sklearn.metrics import roc_auc_score
 
@@ -167,7 +169,7 @@ class Judge:
         return [self.readout.attributes[column] for column in np.argsort(-np.array(clear), kind="stable")[:count]]
 
 
-def _area(coordinates: Floats64, label: Floats64, half: Booleans) -> float:
+def _area(coordinates: Floats64, label: npt.NDArray[Any], half: Booleans) -> float:
     """Each half of the faces scored along the direction that the other gives, by the mean area under the ROC curve."""
     areas = []
     for learnt in (half, ~half):

@@ -154,7 +154,11 @@ def swing_units(
     """
     every = layer_maps(network, noise, conditions)
     before = judge.coordinates(finished(network, len(every) - 1, every[-1], conditions))
-    layers, channels, off, on, places = [], [], [], [], []
+    layers: list[int] = []
+    channels: list[int] = []
+    off: list[Floats64] = []
+    on: list[Floats64] = []
+    places: list[Floats32] = []
     units = [(layer, channel) for layer, maps in enumerate(every) for channel in range(maps.shape[1])]
     at_once = max(1, BATCH // len(noise))
     for part in progress(iterable=list(_parts(units, at_once)), desc="turning units off and on", unit="parts"):
@@ -187,7 +191,7 @@ def _rendered(
     network: GeneratorNetwork, layer: int, maps: Tensor, conditions: Tensor, channels: list[int], level: Tensor
 ) -> Pixels:
     """All faces with the first of the channels at a level, all with the second, and so on."""
-    repeated = maps.repeat(len(channels), 1, 1, 1).unflatten(0, (len(channels), len(maps)))
+    repeated = maps.repeat(len(channels), 1, 1, 1).reshape(len(channels), *maps.shape)
     for place, channel in enumerate(channels):
         repeated[place, :, channel] = level[channel]
     return finished(network, layer, repeated.flatten(0, 1), conditions.repeat(len(channels), 1))

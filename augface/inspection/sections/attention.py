@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -90,7 +91,9 @@ def _classifiers(inspected: Inspected, conditions: Tensor) -> Iterator[Classifie
         )
     for attribute in inspected.shown[:JUDGED]:
         network = require(inspected.judge).network
-        output = network.column(attribute)
-        yield Classifier(
-            "judge", attribute, network.module, lambda module, images, output=output: module(images)[:, output]
-        )
+        yield Classifier("judge", attribute, network.module, partial(_logits, network.column(attribute)))
+
+
+def _logits(output: int, network: nn.Module, images: Tensor) -> Tensor:
+    logits: Tensor = network(images)
+    return logits[:, output]

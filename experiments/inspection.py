@@ -4,8 +4,8 @@
 
 A network is built whose every unit is known. It shows ToyFaces; four units each draw a hat, lipstick, a goatee or
 bangs into the pixels of ToyFaces' own masks, and sixty others lay something else over the picture: blobs of colour,
-shifts of brightness, textures. `augface.inspection.units` is to find the units of each attribute, and none with labels that were
-shuffled among the faces. Prints the figures of docs/inspect.md.
+shifts of brightness, textures. `augface.inspection.units` is to find the units of each attribute, and none with labels
+that were shuffled among the faces. Prints the figures of docs/inspect.md.
 """
 
 from __future__ import annotations

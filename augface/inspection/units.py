@@ -174,7 +174,7 @@ def swing_units(
         places.append(difference.reshape(len(own), len(noise), *difference.shape[1:]).mean(axis=1))
         layers += [layer] * len(own)
         channels += own
-    return Swings(np.array(layers), np.array(channels), *map(np.concatenate, (off, on, places)))
+    return Swings(np.array(layers), np.array(channels), np.concatenate(off), np.concatenate(on), np.concatenate(places))
 
 
 def _parts(units: list[tuple[int, int]], at_once: int) -> Iterator[list[tuple[int, int]]]:

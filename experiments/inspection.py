@@ -1,8 +1,8 @@
 """Are the units found that were planted, and none where labels are shuffled?
 
-    python experiments/inspection.py [--faces 3000] [--images 8000] [--networks 3] [--shuffles 200]
+    python experiments/inspection.py [--faces 3000] [--images 8000] [--networks 3] [--each 4]
 
-A network is built whose every unit is known. It shows ToyFaces; four units each draw a hat, lipstick, a goatee or
+A network is built whose every unit is known. It shows ToyFaces; some units draw a hat, lipstick, a goatee or
 bangs into the pixels of ToyFaces' own masks, and sixty others lay something else over the picture: blobs of colour,
 shifts of brightness, textures. `augface.inspection.units` is to find the units of each attribute, and none with labels
 that were shuffled among the faces. Prints the figures of docs/inspect.md.
@@ -38,8 +38,8 @@ PLANTED: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
     "Goatee": ("beard", {"facial_hair": "none"}, {"facial_hair": "goatee"}),
     "Bangs": ("hair", {"bangs": False}, {"bangs": True, "bald": False}),
 }
-EACH, OTHERS = 4, 60
-"""Units that draw each attribute, and units that draw something else."""
+OTHERS = 60
+"""Units that draw something else."""
 FAINTER = np.float32(0.5)
 """How strong what the others draw is, beside the mean of what is planted: root of the sum of squares."""
 SHOWN = 16
@@ -52,7 +52,7 @@ class PlantedNetwork:
     drawn is the first number of its noise.
     """
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, each: int) -> None:
         random = random_generator(seed, "planted")
         factors, _, _ = sample_population(SHOWN, seed + 1)
         bare = factors.assign(glasses=False, earrings=False)
@@ -65,7 +65,7 @@ class PlantedNetwork:
             drawn = render(shown, SIZE).astype(np.float32) / 127.5 - 1
             mask = render_mask(shown, SIZE, part)[..., None]
             change = np.where(mask, drawn - self.bare, 0)
-            for strength in random.uniform(0.6, 1.4, EACH):  # no two units alike
+            for strength in random.uniform(0.6, 1.4, each):  # no two units alike
                 pictures.append(change * np.float32(strength))
                 self.attributes.append(attribute)
         energy = np.mean([np.square(picture).sum(axis=(1, 2, 3)).mean() for picture in pictures])
@@ -130,9 +130,9 @@ class Planted:
     attributes: list[str]
 
 
-def swing_planted(judge: Judge, seed: int = 0) -> Planted:
+def swing_planted(judge: Judge, seed: int, each: int) -> Planted:
     """All units of a planted network turned off and on."""
-    network = PlantedNetwork(seed)
+    network = PlantedNetwork(seed, each)
     random = random_generator(seed, "planted noise")
     noise = torch.from_numpy(random.standard_normal((SHOWN, 1 + len(network.attributes))).astype(np.float32))
     noise[:, 0] = torch.arange(SHOWN)
@@ -180,6 +180,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--faces", type=int, default=3000)
     parser.add_argument("--networks", type=int, default=3)
+    parser.add_argument("--each", type=int, default=4, help="units that draw each attribute")
     parser.add_argument("--shuffles", type=int, default=200)
     parser.add_argument("--images", type=int, default=8000, help="that the judge is shown in all")
     options = parser.parse_args()
@@ -189,7 +190,7 @@ def main() -> None:
     assert judge is not None
     print({name: round(area, 2) for name, area in judge.areas.items()}, flush=True)
     looked_at = judge.readout.select(list(PLANTED))
-    every = [swing_planted(judge, seed) for seed in range(options.networks)]
+    every = [swing_planted(judge, seed, options.each) for seed in range(options.networks)]
     print("## Planted units\n", flush=True)
     total = pd.concat([recall(planted, looked_at) for planted in every]).groupby("attribute", sort=False).sum()
     print(total.to_string())

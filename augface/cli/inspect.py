@@ -48,7 +48,7 @@ def inspect(
     opened = open_inspected(run, data, split_names(attr or []))
     generator, faces, _ = opened
     say(f"Inspect {generator.name}, {faces.size} x {faces.size} pixels, with {len(faces):,} training faces.")
-    say(f"Estimated: about a minute at 64 x 64 pixels; under 1 MB in {shown(out.parent)}.")
+    say(f"Estimated: a minute or two at 64 x 64 pixels; under 1 MB in {shown(out.parent)}.")
     if dry_run:
         return
     with when_interrupted(f"nothing was written to {shown(out)}."):

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from augface.evaluation.measures import precision_recall as precision_recall
     from augface.generators import create_generator as create_generator
     from augface.generators import load_generator as load_generator
+    from augface.inspection.inspect import inspect as inspect
     from augface.rebalancing.oversampler import FaceOverSampler as FaceOverSampler
     from augface.rebalancing.rebalance import rebalance as rebalance
     from augface.results import Evaluation as Evaluation
@@ -45,6 +46,7 @@ _LAZY = {
     "fd_dinov2": "augface.evaluation.measures",
     "fid": "augface.evaluation.measures",
     "frechet_distance": "augface.evaluation.measures",
+    "inspect": "augface.inspection.inspect",
     "invert": "augface.steering.photos",
     "kernel_distance": "augface.evaluation.measures",
     "kid": "augface.evaluation.measures",

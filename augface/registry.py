@@ -28,6 +28,8 @@ class Entry:
     capabilities: frozenset[str] = frozenset()
     built_in: bool = True
     """Whether it comes with augface, and not from another package."""
+    on_request: bool = False
+    """Whether it is left out where all are taken, as what takes long is."""
 
 
 class Registry(Generic[T]):
@@ -38,7 +40,9 @@ class Registry(Generic[T]):
         self.group = group
         self._built_in: dict[str, Entry] = {}
 
-    def register(self, name: str, target: str, summary: str, capabilities: tuple[str, ...] = ()) -> None:
+    def register(
+        self, name: str, target: str, summary: str, capabilities: tuple[str, ...] = (), *, on_request: bool = False
+    ) -> None:
         """Add a built-in.
 
         Raises:
@@ -46,7 +50,7 @@ class Registry(Generic[T]):
         """
         if name in self._built_in:
             raise UsageError(f"The {self.kind} name {name!r} is registered twice.")
-        self._built_in[name] = Entry(name, target, summary, frozenset(capabilities))
+        self._built_in[name] = Entry(name, target, summary, frozenset(capabilities), on_request=on_request)
 
     def entries(self) -> dict[str, Entry]:
         """All records by name; a built-in wins over one of another package with the same name."""
@@ -59,7 +63,8 @@ class Registry(Generic[T]):
         return self._built_in | {name: entry for name, entry in outside.items() if name not in self._built_in}
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self.entries())
+        """The names of all but what is on request."""
+        return (name for name, entry in self.entries().items() if not entry.on_request)
 
     def __contains__(self, name: object) -> bool:
         return name in self.entries()

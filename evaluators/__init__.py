@@ -54,6 +54,12 @@ EVALUATORS.register(
 EVALUATORS.register(
     "downstream", "augface.evaluators.downstream:Downstream", "whether a classifier gets better with synthetic faces"
 )
+EVALUATORS.register(
+    "inspection",
+    "augface.evaluators.inspection:Inspection",
+    "what units, layers and directions of the generator do (a minute; runs where it is named)",
+    on_request=True,
+)
 
 
 def loaded_evaluators() -> dict[str, type[Evaluator]]:

@@ -14,6 +14,7 @@ import pandas as pd
 
 from augface.data.dataset import FaceDataset
 from augface.downstream.settings import DownstreamSettings
+from augface.errors import UsageError
 from augface.evaluators._judge import Judge
 from augface.evaluators._sides import Sides
 from augface.features import DEFAULT_SPACE, create_feature_space
@@ -212,12 +213,23 @@ NEEDS: Mapping[str, tuple[Callable[[Context], bool], str]] = {
         "a generator at hand (give its folder or run as the synthetic faces) whose faces can be made again with other "
         "attributes",
     ),
+    "networks": (
+        lambda context: _has_networks(context.generator),
+        "a generator at hand (give its folder or run as the synthetic faces) whose layers augface knows",
+    ),
     "no copies on purpose": (
         lambda context: not context.copies_on_purpose,
         "a generator that does not repeat training faces on purpose",
     ),
 }
 """What an evaluator may need: whether a context has it, and what it is."""
+
+
+def _has_networks(generator: Generator | None) -> bool:
+    try:
+        return generator is not None and bool(generator.networks())
+    except UsageError:
+        return False
 
 
 class Evaluator(ABC):

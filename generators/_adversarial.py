@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Mapping
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, cast
 
 import numpy as np
 import pandas as pd
@@ -26,7 +26,7 @@ from augface.generators._calibration import DRAWN, GENERATED, TUNED, Faces, cali
 from augface.generators._codes import Codes
 from augface.generators._inversion import FACES, STEPS, FaceCheck, encode, realness, render, tune
 from augface.generators._latent import LatentGenerator
-from augface.generators._networks import DiscriminatorNetwork, GeneratorNetwork, stages
+from augface.generators._networks import DiscriminatorNetwork, GeneratorNetwork, Networks, stages
 from augface.generators._tensors import normal_noise, to_pixels
 from augface.generators.base import CHUNK, Arrays, GeneratorConfig
 from augface.locks import locked
@@ -109,11 +109,11 @@ class AdversarialGenerator(LatentGenerator):
         channels = self.config.channels or max(4, WIDEST >> (stages(size) - 1))
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(derive_seed(seed, "weights"))
-            self._network: nn.Module = self._new_network(size, channels, conditions.shape[1])
+            network = self._new_network(size, channels, conditions.shape[1])
             discriminator = self._new_encoder(size, channels, conditions.shape[1])
         with locked(folder) if folder and is_main_process() else nullcontext():
             state = train(
-                self._network,
+                network,
                 discriminator,
                 Batches(data.images, conditions, self._weights(data.attributes)),
                 self.config,
@@ -130,7 +130,7 @@ class AdversarialGenerator(LatentGenerator):
                 },
                 preview=self._preview(folder, seed) if folder or in_notebook() else None,
             )
-        self._network = state.average.cpu().eval()
+        self._network = cast(GeneratorNetwork, state.average.cpu().eval())
         self._encoder = discriminator.cpu().eval().requires_grad_(False)
         rows = np.sort(random_generator(seed, "face check's faces").permutation(len(data))[:FACES])
         self._face_check = FaceCheck.fit(self._encoder, data.images[rows], seed=seed)
@@ -159,6 +159,12 @@ class AdversarialGenerator(LatentGenerator):
     def _new_encoder(self, size: int, channels: int, conditions: int) -> DiscriminatorNetwork:
         spectral = self.config.spectral_norm
         return DiscriminatorNetwork(size, channels, conditions, self.config.latent, spectral=spectral)
+
+    def networks(self) -> Networks:
+        """See `Generator.networks`."""
+        if self.labels is None:
+            raise UsageError(f"The {self.name} generator is not fitted yet: call fit or load first.")
+        return Networks(self._network, self._encoder)
 
     def _noise(self, seed: int, chunk: int) -> Floats32:
         return normal_noise((CHUNK, self.config.latent), seed, chunk).numpy()

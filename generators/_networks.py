@@ -11,6 +11,14 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
 
+class Networks(NamedTuple):
+    """A trained generator's networks, in evaluation mode."""
+
+    generator: GeneratorNetwork
+    discriminator: DiscriminatorNetwork | None
+    """None where it was not saved."""
+
+
 def stages(size: int) -> int:
     """How many doublings lead from 4 x 4 to `size`."""
     return round(math.log2(size)) - 2
@@ -37,11 +45,25 @@ class GeneratorNetwork(nn.Module):
 
     def forward(self, noise: Tensor, condition: Tensor) -> Tensor:
         """Images of noise and condition."""
-        maps = self.stem(torch.cat([noise, condition], dim=1)).unflatten(1, (-1, 4, 4))
-        maps = maps.contiguous(memory_format=torch.channels_last)
-        maps = self.norms[0](maps, condition).relu()
-        for block, norm in zip(self.blocks, list(self.norms)[1:], strict=True):
-            maps = norm(block(maps), condition).relu()
+        maps = self.first(noise, condition)
+        for number in range(len(self.norms)):
+            maps = self.layer(number, maps, condition)
+        return self.image(maps)
+
+    def first(self, noise: Tensor, condition: Tensor) -> Tensor:
+        """What layer 0 is made of, (N, width, 4, 4)."""
+        maps: Tensor = self.stem(torch.cat([noise, condition], dim=1)).unflatten(1, (-1, 4, 4))
+        return maps.contiguous(memory_format=torch.channels_last)
+
+    def layer(self, number: int, maps: Tensor, condition: Tensor) -> Tensor:
+        """The maps of a layer, (N, width, H, H) and none below 0, made of those of the layer before."""
+        if number:
+            maps = self.blocks[number - 1](maps)
+        activated: Tensor = self.norms[number](maps, condition).relu()
+        return activated
+
+    def image(self, maps: Tensor) -> Tensor:
+        """Images, (N, 3, size, size) in [-1, 1], of the maps of the last layer."""
         return torch.tanh(self.to_rgb(maps).float())
 
 

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from augface.classifiers.attributes import AttributeClassifier
     from augface.generators._calibration import Calibration
     from augface.generators._codes import Codes
+    from augface.generators._networks import Networks
 
 CHUNK = 256
 """Faces generated at once. Each chunk has its own random stream, so a long run begins with the faces of a short one."""
@@ -333,6 +334,17 @@ class Generator(ABC):
             UnknownNameError: no such attribute.
         """
         self._refuse_steering()
+
+    def networks(self) -> Networks:
+        """The networks themselves, to be looked into; see `augface.inspect`.
+
+        Raises:
+            UsageError: there are none whose layers augface knows.
+        """
+        raise UsageError(
+            f"The {self.name} generator cannot be inspected: it has no network whose layers augface knows. Inspect one "
+            "that augface trains from noise (trainable and latent in `augface list generators`)."
+        )
 
     def _refuse_steering(self) -> NoReturn:
         raise UsageError(

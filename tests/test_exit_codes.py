@@ -49,6 +49,9 @@ CASES = [
     ("play generator --port 0", 2),
     ("play nowhere --export o.html", 3),
     ("play generator --export taken.html", 4),
+    ("inspect generator --out o.html", 2),
+    ("inspect nowhere --out o.html", 3),
+    ("inspect generator --out taken", 4),
     ("evaluate faces --out o", 2),
     ("evaluate faces faces --evaluators fidelty --out o", 2),
     ("evaluate faces nowhere --spaces pixels --out o", 3),
@@ -131,7 +134,20 @@ def test_what_is_wrong_is_an_exit_code_and_one_line(
 
 def test_every_command_is_tried_with_every_class_of_error_that_it_can_meet() -> None:
     met = {name: {code for words, code in CASES if words.split()[0] == name} for name in [*COMMANDS, "data"]}
-    both = {"rebalance", "train", "sample", "vary", "edit", "play", "evaluate", "report", "compare", "check", "align"}
+    both = {
+        "rebalance",
+        "train",
+        "sample",
+        "vary",
+        "edit",
+        "inspect",
+        "play",
+        "evaluate",
+        "report",
+        "compare",
+        "check",
+        "align",
+    }
     reading, writing = both | {"fid", "detect", "data"}, both | {"demo"}
     codes = {name: {2, *[3] * (name in reading), *[4] * (name in writing), *[5] * (name == "check")} for name in met}
     assert met == codes

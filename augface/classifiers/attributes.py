@@ -96,6 +96,11 @@ class AttributeClassifier:
                 classifier.thresholds[name] = Threshold(value, float(score))
         return classifier
 
+    @property
+    def module(self) -> nn.Sequential:
+        """The network itself, in evaluation mode: (N, 3, H, W) in [-1, 1] to log-odds (N, attributes)."""
+        return self._network
+
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
         """All that was learnt, as named arrays."""
         return {name: tensor.cpu().numpy() for name, tensor in self._network.state_dict().items()}
@@ -130,7 +135,7 @@ class AttributeClassifier:
         """Float32 (N, attributes): of each attribute, perhaps in the faces' mirror images."""
         return outputs(self._network, images, mirrored=mirrored)
 
-    def features(self, images: ImageRows) -> Floats32:
+    def features(self, images: ImageRows | Pixels) -> Floats32:
         """Float32 (N, D): what the last layer sees."""
         return outputs(self._network[:-1], images)
 

@@ -19,6 +19,7 @@ from augface.cli.doctor import doctor
 from augface.cli.edit import edit
 from augface.cli.evaluate import evaluate
 from augface.cli.fid import fid
+from augface.cli.inspect import inspect
 from augface.cli.listing import list_names
 from augface.cli.play import play
 from augface.cli.rebalance import rebalance
@@ -55,6 +56,7 @@ COMMANDS: dict[str, Callable[..., object]] = {
     "vary": vary,
     "edit": edit,
     "play": play,
+    "inspect": inspect,
     "evaluate": evaluate,
     "fid": fid,
     "report": report,

@@ -69,7 +69,7 @@ def evaluate(
         attr: the attribute that the synthetic faces are to help with: asks the downstream question, which needs labels
             on both sides and splits in `real`.
         by: attributes whose combinations are measured too; those in `attr` where not given.
-        evaluators: `all`, or the names of those to run.
+        evaluators: `all` (but those that run on request, as `inspection` does), or the names of those to run.
         spaces: the feature spaces to measure in; where not given, the default one and, where its weights are here or
             can be downloaded, Inception's, which FID and KID need.
         size: pixels that all sides are brought to; see `open_faces`.

@@ -208,7 +208,15 @@ def _badness(one: Measurement) -> float:
     return {"lower": beyond, "higher": -beyond, "target": abs(beyond)}[one.direction]
 
 
+REQUESTED = "requested; in the fields the share of faces that show what stands at the left (%)"
+
+
 def matrix_figure(table: Table) -> Drawing | None:
+    """Shares of faces that show what was requested, as a map."""
+    return shares_figure(table, REQUESTED)
+
+
+def shares_figure(table: Table, meaning: str = "share (%)") -> Drawing | None:
     """Shares as a map: a row for each line of the table, a column for each of its other columns."""
     asked = table.columns[1 : 1 + MOST_ASKED]
     rows = [
@@ -239,7 +247,7 @@ def matrix_figure(table: Table) -> Drawing | None:
         axes.invert_yaxis()
         axes.grid(visible=False)
         axes.spines[:].set_visible(False)
-        axes.set_xlabel("requested; in the fields the share of faces that show what stands at the left (%)")
+        axes.set_xlabel(meaning)
 
     said = [
         f"{name}: {', '.join(f'{share:.0f} % of {column}' for column, share in zip(asked, each, strict=True))}"

@@ -161,7 +161,11 @@ def _figures(chapter: Chapter) -> Iterator[Picture]:
         return
     from augface.report import figures
 
-    drawings = {"before and after": figures.balance_figure, "matrix": figures.matrix_figure}
+    drawings = {
+        "before and after": figures.balance_figure,
+        "matrix": figures.matrix_figure,
+        "shares": figures.shares_figure,
+    }
     for table in tables:
         if table.figure in drawings and (drawing := drawings[table.figure](table)):
             yield Picture(table.title, table.caption, drawing)

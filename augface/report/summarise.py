@@ -111,6 +111,8 @@ class Page:
     """Everything that the report says."""
 
     decision: Decision
+    eyebrow: str
+    """What kind of answer this is."""
     sentence: str
     reason: str
     subject: str
@@ -139,6 +141,7 @@ def summarise(evaluation: Evaluation, *, real_images: bool = True) -> Page:
     provenance = to_jsonable_python(evaluation.provenance, fallback=str)
     return Page(
         decision=evaluation.verdict.decision,
+        eyebrow="Result" if evaluation.verdict.sentence else "Verdict",
         sentence=sentence(evaluation),
         reason=evaluation.verdict.reason,
         subject=_subject(evaluation),

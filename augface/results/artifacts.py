@@ -110,7 +110,7 @@ def table(
     title: str,
     caption: str,
     section: str,
-    figure: Literal["before and after", "matrix", "seeds"] | None = None,
+    figure: Literal["before and after", "matrix", "seeds", "shares"] | None = None,
     attribute: str | None = None,
 ) -> Table:
     """A data frame's columns (not its index) as a table of plain cells; what is missing becomes None."""

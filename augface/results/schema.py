@@ -177,8 +177,9 @@ class Table(_Record):
     title: str
     caption: str
     section: str
-    figure: Literal["before and after", "matrix", "seeds"] | None = None
-    """How the table is drawn: counts before and after, shares as a map, or a dot for each seed of each arm."""
+    figure: Literal["before and after", "matrix", "seeds", "shares"] | None = None
+    """How the table is drawn: counts before and after, shares of faces that show what was requested as a map, a dot for
+    each seed of each arm, or any shares as a map."""
     attribute: str | None = None
     """The attribute that the table is about, where it is about one."""
     columns: list[str]
@@ -224,6 +225,8 @@ class Section(_Record):
     """Whether the verdict rests on it."""
     lights: dict[Light, tuple[str, ...]] = Field(default_factory=dict)
     """The questions that this section answers, each with the measurements that it is answered by."""
+    baseline: str = "real against real"
+    """What the baselines of its measurements are."""
     separability: str = ""
     """The name of the measurement that says how well a classifier distinguishes synthetic from real faces, as the area
     under the ROC curve; empty where none does. People are compared with it."""

@@ -7,16 +7,36 @@ have it. A turn of the head moves each feature as a point on an ellipsoid would 
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pandas as pd
 
-from augface.arrays import Pixels
+from augface.arrays import Booleans, Pixels
 from augface.data.toyfaces import accessories, face, hair
 from augface.data.toyfaces.canvas import Canvas, Factors, blob, clip, from_hsv, mix, ramp, smooth
 from augface.data.toyfaces.portrait import KINDS, WHITE, Portrait
 from augface.errors import UnknownNameError
 
 _PIXELS_AT_ONCE = 32 * 64 * 64  # a batch of this size stays in the processor's cache
+
+Layer = Callable[[Canvas, Portrait], None]
+PARTS: dict[str, tuple[Layer, ...]] = {
+    "hair": (hair.hair_behind, hair.hair, hair.bangs),
+    "beard": (hair.beard,),
+    "mustache": (hair.mustache,),
+    "mouth": (face.mouth,),
+    "nose": (face.nose,),
+    "eyes": (face.eyes,),
+    "brows": (face.brows,),
+    "glasses": (accessories.glasses,),
+    "earrings": (accessories.earrings,),
+    "hat": (accessories.hat,),
+    "clothes": (accessories.clothes,),
+}
+"""The parts that have masks, each with the layers that draw it."""
+_VISIBLE = 8
+"""Of 255: a pixel belongs to a part from this difference on."""
 
 
 def render(factors: pd.DataFrame, size: int) -> Pixels:
@@ -33,6 +53,40 @@ def render(factors: pd.DataFrame, size: int) -> Pixels:
         DataError: a factor is missing.
         UnknownNameError: a colour or shape has a name that is not known.
     """
+    return _rendered(factors, size)
+
+
+def render_mask(factors: pd.DataFrame, size: int, part: str) -> Booleans:
+    """Where a part of each face is seen: the pixels that would be others if the part were not drawn.
+
+    What covers a part is not part of it; the shadow that it casts is.
+
+    Args:
+        factors: as for `render`.
+        size: height and width in pixels.
+        part: one of `PARTS`.
+
+    Returns:
+        (N, size, size).
+
+    Raises:
+        DataError: a factor is missing.
+        UnknownNameError: there is no such part.
+
+    >>> from augface.data.toyfaces import sample_population
+    >>> factors, _, _ = sample_population(20, 0)
+    >>> seen = render_mask(factors, 32, "glasses").any(axis=(1, 2))
+    >>> bool((seen == factors["glasses"]).all())
+    True
+    """
+    if part not in PARTS:
+        raise UnknownNameError("part of a toy face", part, PARTS)
+    whole, without = _rendered(factors, size), _rendered(factors, size, frozenset(PARTS[part]))
+    difference = np.abs(whole.astype(np.int16) - without).max(axis=-1)
+    return np.asarray(difference >= _VISIBLE)
+
+
+def _rendered(factors: pd.DataFrame, size: int, without: frozenset[Layer] = frozenset()) -> Pixels:
     everything = Factors.of_table(factors)
     for name, known in KINDS.items():
         for kind in set(everything.column(name)) - set(known):
@@ -44,7 +98,7 @@ def render(factors: pd.DataFrame, size: int) -> Pixels:
     for start in range(0, len(factors), at_once):
         batch = everything.take(slice(start, start + at_once))
         canvas = Canvas(batch, np.zeros((3, len(batch), size, size), dtype=np.float32))
-        _draw(canvas)
+        _draw(canvas, without)
         colour = canvas.colour
         clip(colour)
         colour *= 255
@@ -53,7 +107,7 @@ def render(factors: pd.DataFrame, size: int) -> Pixels:
     return pictures
 
 
-def _draw(canvas: Canvas) -> None:
+def _draw(canvas: Canvas, without: frozenset[Layer]) -> None:
     factors, portrait = canvas.factors, Portrait(canvas.factors)
     everyone = np.ones(len(factors), dtype=np.bool_)
     haired = ~factors.rows("bald")
@@ -84,6 +138,8 @@ def _draw(canvas: Canvas) -> None:
         (accessories.hat, factors.rows("hat")),
         (_light, everyone),
     ):
+        if layer in without:
+            continue
         if rows.all():
             layer(canvas, portrait)
         elif rows.any():

@@ -112,6 +112,12 @@ class Generator(ABC):
         """How many faces with these attributes there are to draw; `sys.maxsize` where there is no end of them."""
         return sys.maxsize
 
+    @property
+    def base(self) -> dict[str, str]:
+        """The pretrained model that its faces are from (`name`, `sha256`, `licence`, …), which knows of other faces
+        than those it was fitted to; empty where it has learnt from these alone."""
+        return {}
+
     def prepared(self, data: FaceDataset) -> FaceDataset:
         """The data with whatever the settings add to their labels; nothing, unless a generator says otherwise."""
         return data

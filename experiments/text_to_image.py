@@ -25,8 +25,16 @@ import numpy as np
 import torch
 from torch.nn.functional import mse_loss
 
+import augface
+from augface.arrays import Booleans
+from augface.classifiers.attributes import AttributeClassifier
+from augface.data.dataset import FaceDataset
+from augface.data.splits import inner_fold
 from augface.data.toyfaces import load_toyfaces
+from augface.errors import require
 from augface.generators._prompts import Prompts
+from augface.generators.base import Generator
+from augface.metrics import proportion_interval
 
 sys.path.append(str(Path(__file__).parents[1] / "tests"))
 from tiny_pipelines import tiny_pipeline
@@ -39,8 +47,11 @@ DROPPED = 0.15
 FACES = 6_000
 JUDGED = ("Eyeglasses", "Smiling", "Male")
 UNSEEN = "Wearing_Hat"
-ASKED = 128
+ASKED = 64
 """Faces asked for with an attribute, and as many without it."""
+JUDGE_IMAGES = 20_000
+"""What the classifier learns from, images over and over."""
+LORA_BUDGET = "6k"
 SETTINGS: dict[str, Any] = {"steps": 20, "guidance": 3.0, "batch": 32}
 PROMPTS = """
 template = "face, {words}"
@@ -105,10 +116,10 @@ def train(out: Path, seconds: float) -> None:
         torch.nn.utils.clip_grad_norm_(parameters, 1.0)
         optimiser.step()
         optimiser.zero_grad()
-        share = min(0.995, step / (step + 20))
+        kept_share = min(0.995, step / (step + 20))
         with torch.no_grad():
             for mean, parameter in zip(average, parameters, strict=True):
-                mean.lerp_(parameter, 1 - share)
+                mean.lerp_(parameter, 1 - kept_share)
         step += 1
         losses.append(loss.item())
         if spent - saved > 60:
@@ -131,6 +142,90 @@ def save(pipe: Any, parameters: list[Any], average: list[torch.Tensor], out: Pat
         pipe.save_pretrained(out / "pipeline")
         for parameter, value in zip(parameters, now, strict=True):
             parameter.copy_(value)
+
+
+def generator(name: str, out: Path, data: FaceDataset, prompts: str = "prompts.toml", **settings: Any) -> Generator:
+    """A generator of the trained pipeline, fitted to the data."""
+    chosen = {**SETTINGS, "path": str(out / "pipeline"), "prompts": str(out / prompts), **settings}
+    made = augface.create_generator(name, **chosen)
+    made.fit(data, budget=LORA_BUDGET)
+    return made
+
+
+def user_data() -> tuple[FaceDataset, AttributeClassifier]:
+    """What a user has, and a classifier that learnt from their real faces alone."""
+    data = load_toyfaces(3_000, SIZE)
+    train = require(data.train)
+    return data, AttributeClassifier.train(train, inner_fold(train, 0.2, 0), images=JUDGE_IMAGES)
+
+
+def seen(judge: AttributeClassifier, faces: FaceDataset, name: str) -> Booleans:
+    """Whether the classifier sees an attribute in each face."""
+    shown: Booleans = judge.probabilities(faces.images)[:, judge.column(name)] >= judge.threshold(name)
+    return shown
+
+
+def share(right: Booleans) -> str:
+    """A share with its interval."""
+    found = proportion_interval(int(right.sum()), len(right))
+    return f"{right.mean():.2f} ({found.low:.2f} to {found.high:.2f})"
+
+
+def adherence(out: Path) -> None:
+    data, judge = user_data()
+    made = generator("diffusers", out, require(data.train))
+    print("| attribute | as requested | of real valid faces |\n|---|---|---|")
+    for name in JUDGED:
+        right = [seen(judge, made.sample(ASKED, where={name: value}), name) == value for value in (True, False)]
+        valid = require(data.valid)
+        real = [seen(judge, valid, name)[valid.matching({name: value})] == value for value in (True, False)]
+        balanced = np.mean([part.mean() for part in real])
+        print(f"| {name} | {share(np.concatenate(right))} | {balanced:.2f} |", flush=True)
+
+
+def edits(out: Path) -> None:
+    data, judge = user_data()
+    train = require(data.train)
+    print("| edit | strength | show eyeglasses | before |\n|---|---|---|---|")
+    for edit, strength in (("inpainting", 1.0), ("inpainting", 0.7), ("image-to-image", 0.8)):
+        made = generator("diffusers-edit", out, train, edit=edit, strength=strength, balance="Eyeglasses")
+        edited = made.sample(ASKED, where={"Eyeglasses": True})
+        hosts = train.select(require(edited.factors)["host"].to_numpy())
+        before, after = (share(seen(judge, faces, "Eyeglasses")) for faces in (hosts, edited))
+        print(f"| {edit} | {strength} | {after} | {before} |", flush=True)
+
+
+def lora(out: Path) -> None:
+    data, judge = user_data()
+    train = require(data.train)
+    layers = ["to_q", "to_k", "to_v", "to_out.0", "conv1", "conv2", "proj_in", "proj_out", "ff.net.2"]
+    recipe = {"rank": 8, "rate": 2e-3, "train_batch": 16, "targets": layers, "balance": UNSEEN}
+    print(f"{int(train.matching({UNSEEN: True}).sum())} of {len(train)} training faces have {UNSEEN}.\n")
+    print("| generator | asked with, show it | asked without, show it |\n|---|---|---|")
+    for name, settings in (("diffusers", {"balance": UNSEEN}), ("diffusers-lora", recipe)):
+        made = generator(name, out, train, "prompts-hats.toml", **settings)
+        shown = [share(seen(judge, made.sample(ASKED, where={UNSEEN: value}), UNSEEN)) for value in (True, False)]
+        print(f"| {name} | {' | '.join(shown)} |", flush=True)
+
+
+def overhead(out: Path) -> None:
+    """Processor time of a chunk through augface, over that of the pipeline that makes the same images."""
+    from diffusers import StableDiffusionPipeline
+
+    train = require(load_toyfaces(200, SIZE).train)
+    made = generator("diffusers", out, train)
+    pipe = StableDiffusionPipeline.from_pretrained(out / "pipeline")
+    pipe.set_progress_bar_config(disable=True)
+    texts = Prompts.read(PROMPTS.encode(), "prompts").prompts(train.attributes.iloc[:32])
+    ratios = []
+    for turn in range(5):
+        started = time.process_time()
+        pipe(prompt=texts, negative_prompt=[""] * 32, num_inference_steps=20, guidance_scale=3.0, output_type="np")
+        alone = time.process_time() - started
+        started = time.process_time()
+        made.sample(32, seed=turn)
+        ratios.append((time.process_time() - started) / alone)
+    print(f"augface over the pipeline alone, 32 faces of 20 steps: {np.median(ratios):.3f} (of {np.round(ratios, 3)})")
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 import pandas as pd
 from PIL import Image
-from pydantic import Field
+from pydantic import Field, ValidationInfo, field_validator
 
 from augface.arrays import Floats32, Pixels
 from augface.data.dataset import FaceDataset
@@ -35,6 +35,13 @@ class DiffusersEditConfig(PipelineConfig):
     prompts alone, inpainting."""
     strength: float = Field(default=0.9, gt=0, le=1)
     """How much is changed: the share of the denoising that is done anew. 1 leaves nothing of what was there."""
+
+    @field_validator("strength")
+    @classmethod
+    def _of_a_step(cls, value: float, info: ValidationInfo) -> float:
+        if (steps := info.data.get("steps")) and steps * value < 1:
+            raise ValueError(f"{value} of {steps} steps is no step at all; give more steps")
+        return value
 
     def arguments(self, taken: Collection[str]) -> dict[str, Any]:
         """What a pipeline that takes arguments of these names is given of the settings."""

@@ -266,8 +266,9 @@ class TestBadInput:
         if not torch.cuda.is_available():
             with pytest.raises(UsageError, match="offload spares the memory of a GPU, and there is none"):
                 fitted("diffusers", faces, built, offload=True)
-        with pytest.raises(UsageError, match="Setting strength of the diffusers-edit generator"):
-            fitted("diffusers-edit", faces, built, strength=2)
+        for strength, said in ((2, "Setting strength of the diffusers-edit generator"), (0.9, "1 steps is no step")):
+            with pytest.raises(UsageError, match=said):
+                fitted("diffusers-edit", faces, built, strength=strength, steps=1)
 
     def test_what_edits_faces_makes_none_of_prompts(self, faces: FaceDataset, path: Path) -> None:
         change_index(path, _class_name="StableDiffusionInpaintPipeline")
@@ -320,9 +321,10 @@ class TestEdits:
     def test_a_class_without_examples_can_be_made_of_whole_faces_alone(self, faces: FaceDataset, built: Path) -> None:
         bare = faces.select(faces.matching({"Wearing_Hat": False}))
         where = {"Wearing_Hat": True}
-        assert len(fitted("diffusers-edit", bare, built, edit="image-to-image").sample(2, where=where)) == 2
+        whole = fitted("diffusers-edit", bare, built, edit="image-to-image", steps=2)
+        assert len(whole.sample(2, where=where)) == 2
         with pytest.raises(UsageError, match="No training face has Wearing_Hat=1"):
-            fitted("diffusers-edit", bare, built).sample(2, where=where)
+            fitted("diffusers-edit", bare, built, steps=2).sample(2, where=where)
 
 
 LORA: dict[str, Any] = {"train_batch": 2, "rank": 2, "rate": 0.01}

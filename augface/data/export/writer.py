@@ -138,6 +138,7 @@ def describe_dataset(
     generator_hash: str,
     seed: int,
     source: str = "synthetic",
+    base: Mapping[str, str] | None = None,
     terms: str | None = None,
 ) -> Manifest:
     """What `write_dataset` would write; nothing is written."""
@@ -152,7 +153,15 @@ def describe_dataset(
     names = safe_names(real.attributes.columns, taken=[*COLUMNS, "path", "image"])  # `image` is what Hugging Face adds
     table = _describe(real, synthetic, target, names, source, generator_hash, seed)
     summary = _summarise(
-        table, real, target, names, generator=generator, generator_hash=generator_hash, seed=seed, terms=terms
+        table,
+        real,
+        target,
+        names,
+        generator=generator,
+        generator_hash=generator_hash,
+        seed=seed,
+        base=base,
+        terms=terms,
     )
     return Manifest(Path(directory).resolve(), table, summary, tuple(names.values()))
 
@@ -341,6 +350,7 @@ def _summarise(
     generator: str,
     generator_hash: str,
     seed: int,
+    base: Mapping[str, str] | None,
     terms: str | None,
 ) -> Summary:
     train = table[table["split"] == "train"]
@@ -355,6 +365,7 @@ def _summarise(
         size=real.size,
         generator=generator,
         generator_hash=generator_hash,
+        base=dict(base or {}),
         seed=seed,
         # The last part of the place alone: where the faces lie on somebody's disk is nobody else's business.
         source=f"{kind}: {Path(place).name}" if place else kind,

@@ -31,8 +31,8 @@ from augface.seeds import derive_seed
 from augface.text import one_line
 
 INDEX = "model_index.json"
-MEMBER = re.compile(r"\w[\w.+-]*/(\w[\w.+-]*\.(json|safetensors|model)|(merges|vocab)\.txt)")
-"""The other files of a pipeline: each in the folder of its part."""
+MEMBER = re.compile(r"\w[\w.+-]*/(?!model_index|adapter_)(\w[\w.+-]*\.(json|safetensors|model)|(merges|vocab)\.txt)")
+"""The other files of a pipeline: each in the folder of its part. What would name further models is none of them."""
 PICKLES = {".bin", ".ckpt", ".pt", ".pth", ".pkl"}
 WEIGHTS = ".safetensors"
 HALF = "fp16"
@@ -211,7 +211,7 @@ class Pipeline:
             if not isinstance(value, list) or value[:1] == [None]:
                 continue
             library, name = [*value, None, None][:2]
-            own = library == "diffusers" or hasattr(self.package.pipelines, str(library))
+            own = library == PACKAGES[0] or inspect.ismodule(getattr(self.package.pipelines, str(library), None))
             if not own and library not in PACKAGES:
                 raise DataError(
                     f"{place}: its {key} is of {library or 'nothing'}, and not of diffusers itself or transformers. "
@@ -388,6 +388,8 @@ def _check_names(files: Mapping[str, bytes | Path], place: str) -> None:
     for name in files:
         if name != INDEX and not MEMBER.fullmatch(name):
             raise DataError(f"{place} holds {name!r}, which is no file of a pipeline. Nothing was read.")
+        if name.endswith("config.json") and "auto_map" in _json(files, name, place):
+            raise DataError(f"{place}/{name} names code of its own (auto_map), which is not run.")
         if name.endswith(".index.json"):  # which names the files that weights are spread over
             part = name.partition("/")[0]
             shards = _json(files, name, place).get("weight_map")
@@ -400,12 +402,11 @@ def _check_class(package: Any, value: Sequence[Any], key: str, place: str) -> No
     library, name = [*value, None, None][:2]
     owner = package if library in PACKAGES else getattr(package.pipelines, library)
     found = getattr(owner, name, None) if isinstance(name, str) and not name.startswith("_") else None
-    if not (inspect.isclass(found) and hasattr(found, "from_pretrained")):
-        raise DataError(
-            f"{place}: its {key} is a {name}, which {package.__name__} {package.__version__} does not have."
-        )
-    if ".models.auto." in found.__module__:
-        raise DataError(f"{place}: its {key} is an {name}, which says not of which class it is.")
+    if not (inspect.isclass(found) and hasattr(found, "from_pretrained") and found.__module__.startswith(PACKAGES)):
+        version = f"{package.__name__} {package.__version__}"
+        raise DataError(f"{place}: its {key} is a {name}, which {version} does not have.")
+    if ".models.auto." in found.__module__ or found.__name__.endswith("Pipeline"):
+        raise DataError(f"{place}: its {key} is a {name}, which may be of any class. It must be named.")
 
 
 @contextmanager

@@ -206,6 +206,7 @@ class TestBadInput:
             (["diffusers", "NoSuchScheduler"], "its scheduler is a NoSuchScheduler, which diffusers .* does not have"),
             (["transformers", "AutoModel"], "its scheduler is an AutoModel"),
             (["transformers", "pipeline"], "its scheduler is a pipeline, which transformers .* does not have"),
+            (["diffusers", "DDPMPipeline"], "its scheduler is a DDPMPipeline, which may be of any class"),
             (["os", "system"], "its scheduler is of os, and not of diffusers itself or transformers"),
             (["diffusers", "CLIPTextModel"], "its scheduler is a CLIPTextModel, which diffusers .* does not have"),
         ],
@@ -213,6 +214,14 @@ class TestBadInput:
     def test_parts_of_other_classes(self, value: list[str], said: str, faces: FaceDataset, path: Path) -> None:
         change_index(path, scheduler=value)
         with pytest.raises(DataError, match=said):
+            fitted("diffusers", faces, path)
+
+    def test_code_of_its_own(self, faces: FaceDataset, path: Path) -> None:
+        config = path / "text_encoder" / "config.json"
+        config.write_text(json.dumps(json.loads(config.read_text()) | {"auto_map": {"AutoModel": "mine.Mine"}}))
+        (path / "unet" / "adapter_config.json").write_text('{"base_model_name_or_path": "somebody/something"}')
+        assert not any("adapter" in name for name in PipelineConfig.files(path))
+        with pytest.raises(DataError, match=r"text_encoder/config\.json names code of its own"):
             fitted("diffusers", faces, path)
 
     def test_a_scheduler_that_does_not_fit(self, faces: FaceDataset, built: Path) -> None:

@@ -52,7 +52,7 @@ class Prompts:
         shipped = {} if place == str(SHIPPED) else tomllib.loads(SHIPPED.read_text(encoding="utf-8"))
         if unknown := sorted(table.keys() - {*TEXTS, "words", "classes"}):
             raise DataError(f"{place}: {unknown[0]!r} is none of {', '.join(TEXTS)}, words and classes.")
-        texts = {name: table.get(name, shipped.get(name)) for name in TEXTS}
+        texts: dict[str, Any] = {name: table.get(name, shipped.get(name)) for name in TEXTS}
         for name, text in texts.items():
             if not isinstance(text, str) or text.count(SLOT) != (name != "negative"):
                 raise DataError(f"{place}: {name} is a text{'' if name == 'negative' else f' with {SLOT} in it once'}.")

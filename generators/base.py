@@ -67,8 +67,8 @@ class Generator(ABC):
     name: ClassVar[str]
     capabilities: ClassVar[frozenset[str]] = frozenset()
     source: ClassVar[str] = "synthetic"
-    """What its faces are, as data sets and files say it: `synthetic`, `resampled` (real ones over again) or `composed`
-    (of parts of real ones)."""
+    """What its faces are, as data sets and files say it: `synthetic`, `resampled` (real ones over again),
+    `composed` (of parts of real ones) or `edited` (real ones that a model changed)."""
     Config: ClassVar[type[GeneratorConfig]] = GeneratorConfig
 
     def __init__(self, config: GeneratorConfig) -> None:

@@ -56,6 +56,7 @@ class DiffusersEdit(ComposingGenerator):
     """
 
     name: ClassVar[str] = "diffusers-edit"
+    source: ClassVar[str] = "edited"
     Config: ClassVar[type[GeneratorConfig]] = DiffusersEditConfig
     config: DiffusersEditConfig
 

@@ -262,6 +262,7 @@ def test_each_source_of_a_face_has_its_news_code() -> None:
     codes = {
         "synthetic": "trainedAlgorithmicMedia",
         "photo-based": "compositeWithTrainedAlgorithmicMedia",
+        "edited": "compositeWithTrainedAlgorithmicMedia",
         "composed": "compositeCapture",
     }
     black = np.zeros((2, 2, 3), np.uint8)

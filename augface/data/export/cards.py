@@ -162,11 +162,12 @@ def readme(summary: Summary, card: Mapping[str, CardValue]) -> str:
     parts += [
         "## What the labels mean",
         PERCEIVED,
-        "`source` says `real`, `synthetic`, `resampled` (a real face over again), or `composed` (of real ones, "
-        "changed; `made_of` names the file, whose identity it has). Synthetic and composed faces carry an IPTC mark "
-        "inside their files, and all faces a text chunk `augface`. `requested` is what was requested of the generator, "
-        "`verified` what a classifier saw. A blank is not known. CelebA's own files have 0 for a label that is not "
-        "known, which many readers take for no, and a negative identity for a synthetic face, which is nobody.",
+        "`source` says `real`, `synthetic`, `resampled` (a real face over again), `composed` (of parts of real ones) "
+        "or `edited` (a real face that a model changed); `made_of` names the face that it was, whose identity it has. "
+        "All but real and resampled faces carry an IPTC mark inside their files, and all a text chunk `augface`. "
+        "`requested` is what was requested of the generator, `verified` what a classifier saw. A blank is not known. "
+        "CelebA's own files have 0 for a label that is not known, which many readers take for no, and a negative "
+        "identity for a synthetic face, which is nobody.",
         *_renamed(summary),
         "## How to read it",
         _how_to_read(summary),

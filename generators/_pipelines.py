@@ -406,7 +406,7 @@ def _check_class(package: Any, value: Sequence[Any], key: str, place: str) -> No
         version = f"{package.__name__} {package.__version__}"
         raise DataError(f"{place}: its {key} is a {name}, which {version} does not have.")
     if ".models.auto." in found.__module__ or found.__name__.endswith("Pipeline"):
-        raise DataError(f"{place}: its {key} is a {name}, which may be of any class. It must be named.")
+        raise DataError(f"{place}: its {key} is of the class {name}, which may stand for any. It must be named.")
 
 
 @contextmanager

@@ -204,9 +204,9 @@ class TestBadInput:
         ("value", "said"),
         [
             (["diffusers", "NoSuchScheduler"], "its scheduler is a NoSuchScheduler, which diffusers .* does not have"),
-            (["transformers", "AutoModel"], "its scheduler is an AutoModel"),
+            (["transformers", "AutoModel"], "its scheduler is of the class AutoModel"),
             (["transformers", "pipeline"], "its scheduler is a pipeline, which transformers .* does not have"),
-            (["diffusers", "DDPMPipeline"], "its scheduler is a DDPMPipeline, which may be of any class"),
+            (["diffusers", "DDPMPipeline"], "its scheduler is of the class DDPMPipeline, which may stand for any"),
             (["os", "system"], "its scheduler is of os, and not of diffusers itself or transformers"),
             (["diffusers", "CLIPTextModel"], "its scheduler is a CLIPTextModel, which diffusers .* does not have"),
         ],

@@ -1,4 +1,4 @@
-"""Which pipelines of the installed diffusers are accepted, written into docs/diffusers.md below its last heading.
+"""Which pipelines of the installed diffusers are accepted, written into docs/diffusers.md at its end.
 
     python docs/diffusers_table.py
 
@@ -17,17 +17,18 @@ import transformers
 from augface.generators._pipelines import use_of
 
 PAGE = Path(__file__).with_name("diffusers.md")
-HEADING = "## All pipelines\n"
+FIRST = "diffusers 0."
+"""How the list begins; what is above it stays."""
 
 
 def main() -> None:
     """Write the page anew."""
     warnings.simplefilter("ignore")
     page = PAGE.read_text(encoding="utf-8")
-    kept, heading, _ = page.partition(HEADING)
-    if not heading:
-        raise SystemExit(f"{PAGE} has no heading {HEADING.strip()!r}.")
-    PAGE.write_text(f"{kept}{heading}\n{table()}", encoding="utf-8")
+    kept, first, _ = page.partition(FIRST)
+    if not first:
+        raise SystemExit(f"{PAGE} has no line that begins with {FIRST!r}.")
+    PAGE.write_text(kept + table(), encoding="utf-8")
 
 
 def table() -> str:

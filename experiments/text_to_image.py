@@ -105,7 +105,7 @@ def train(out: Path, seconds: float) -> None:
         loss = mse_loss(unet(scheduler.add_noise(latents, noise, times), times, told).sample, wanted)
         for group in optimiser.param_groups:
             group["lr"] = RATE * min(1, (step + 1) / 100, max(0.02, 2 * (1 - spent / seconds)))
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(parameters, 1.0)
         optimiser.step()
         optimiser.zero_grad()

@@ -73,13 +73,11 @@ class LoraTraining:
     losses: list[float] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        from diffusers import DDPMScheduler
-
         add_adapter(self.pipeline, self.name, self.recipe, seed=derive_seed(self.seed, "adapter"))
         self._unet = self.pipeline.pipe.unet
         self._weights = adapter_parameters(self._unet, self.name)
         self._optimiser = torch.optim.AdamW(list(self._weights.values()), self.recipe.rate, weight_decay=0.01)
-        self._scheduler = DDPMScheduler.from_config(self.pipeline.pipe.scheduler.config)
+        self._scheduler = self.pipeline.package.DDPMScheduler.from_config(self.pipeline.pipe.scheduler.config)
 
     def run(self, budget: Budget, checkpoint: Path | None = None) -> Iterator[int]:
         """Learn until the budget is used up, and give the number of images after each checkpoint.
@@ -135,7 +133,7 @@ class LoraTraining:
                 f"The LoRA training of {self.pipeline.config.path} fails in step {self.steps}: its loss is no number. "
                 "Try dtype=float32 or a lower rate."
             )
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(list(self._weights.values()), 1.0)
         self._optimiser.step()
         self._optimiser.zero_grad()

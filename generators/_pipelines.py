@@ -148,7 +148,7 @@ def _check_links(path: Path, files: Iterable[Path]) -> None:
 
 def use_of(kind: type) -> tuple[Use | None, str]:
     """What a class of pipelines can be used for, by what its `__call__` takes; where for nothing, why not."""
-    taken = inspect.signature(kind.__call__).parameters  # type: ignore[operator]
+    taken = inspect.signature(kind.__call__).parameters
     needed = {
         name
         for name, one in taken.items()
@@ -295,7 +295,7 @@ class Pipeline:
     @property
     def side(self) -> int:
         """Height and width of the pipeline's images."""
-        network = getattr(self.pipe, "unet", None) or getattr(self.pipe, "transformer", None)
+        network: Any = getattr(self.pipe, "unet", None) or getattr(self.pipe, "transformer", None)
         size = getattr(self.pipe, "default_sample_size", None) or getattr(network.config, "sample_size", None)
         size = size if isinstance(size, int) else size[0] if size else 64
         return self.config.resolution or size * int(getattr(self.pipe, "vae_scale_factor", 1))

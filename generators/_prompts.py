@@ -85,6 +85,14 @@ class Prompts:
             for row in _rows(labels)
         ]
 
+    def instructions(self, labels: pd.DataFrame, changed: Sequence[str]) -> list[str]:
+        """What to make of each face, of the words of the changed attributes alone."""
+        said = [
+            [self._word(name, value) for name in changed if (value := row.get(name)) is not None]
+            for row in _rows(labels)
+        ]
+        return [self.instruction.replace(SLOT, ", ".join(word for word in words if word)) for words in said]
+
     def numbers(self, labels: pd.DataFrame) -> list[int]:
         """The number of the class of each row.
 

@@ -98,7 +98,7 @@ class Diffusers(Generator):
             return {}
         if pipeline.use == "classes":
             return {"class_labels": prompts.numbers(labels)}
-        given = {"prompt": prompts.prompts(labels, self.config.balance)}
+        given: dict[str, Sequence[Any]] = {"prompt": prompts.prompts(labels, self.config.balance)}
         if "negative_prompt" in pipeline.taken:
             given["negative_prompt"] = prompts.negatives(labels, self.config.balance)
         return given

@@ -362,11 +362,9 @@ class TestLora:
         assert not np.array_equal(pixels(plain.sample(6, seed=2)), faces_of)
 
     def test_diffusers_reads_what_is_written(self, faces: FaceDataset, built: Path, tmp_path: Path) -> None:
-        from diffusers import StableDiffusionPipeline
-
         generator = create_generator("diffusers-lora", path=str(built), **QUICK, **LORA)
         generator.fit(faces, budget="8", run_dir=tmp_path)
-        pipe = StableDiffusionPipeline.from_pretrained(built)
+        pipe = pytest.importorskip("diffusers").StableDiffusionPipeline.from_pretrained(built)
         pipe.load_lora_weights(tmp_path / "lora", weight_name="all.safetensors")
         written = load_file(tmp_path / "lora" / "all.safetensors")
         loaded = {name for name, _ in pipe.unet.named_parameters() if "lora_" in name}

@@ -427,9 +427,8 @@ def test_a_face_that_was_made_of_a_real_one_names_it_and_has_its_identity(
     train = np.flatnonzero(real.split == "train")
     hosts = np.arange(9) % len(train)
     composed = dataclasses.replace(made, factors=pd.DataFrame({"number": range(9), "host": hosts}))
-    table = write_dataset(
-        tmp_path / "dataset", real, composed, target=["Eyeglasses"], source="composed", **GENERATOR
-    ).table  # type: ignore[arg-type]
+    settings: dict[str, Any] = {**GENERATOR, "source": "composed"}
+    table = write_dataset(tmp_path / "dataset", real, composed, target=["Eyeglasses"], **settings).table
     added = table[table["source"] == "composed"]
     originals = table.iloc[train[hosts]]
     assert added["made_of"].tolist() == originals["file_name"].tolist()

@@ -7,6 +7,7 @@ last has no weights to learn: it hands pixels through, so that the U-Net works o
 
 from __future__ import annotations
 
+import importlib
 import json
 import tempfile
 from collections.abc import Sequence
@@ -32,7 +33,7 @@ def tiny_pipeline(
         widths: channels of the U-Net at each resolution.
         text: the width of the text encoder.
     """
-    from diffusers import DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
+    diffusers: Any = importlib.import_module("diffusers")
     from transformers import CLIPTextConfig, CLIPTextModel
 
     tokenizer = _tokenizer(texts)
@@ -51,7 +52,7 @@ def tiny_pipeline(
         )
     )
     below = len(widths) - 1
-    unet = UNet2DConditionModel(
+    unet = diffusers.UNet2DConditionModel(
         sample_size=size,
         in_channels=4,
         out_channels=4,
@@ -63,14 +64,14 @@ def tiny_pipeline(
         down_block_types=(*("DownBlock2D",) * below, "CrossAttnDownBlock2D"),
         up_block_types=("CrossAttnUpBlock2D", *("UpBlock2D",) * below),
     )
-    scheduler = DDIMScheduler(
+    scheduler = diffusers.DDIMScheduler(
         beta_schedule="squaredcos_cap_v2",
         prediction_type="v_prediction",
         clip_sample=False,
         set_alpha_to_one=False,
         steps_offset=1,
     )
-    return StableDiffusionPipeline(
+    return diffusers.StableDiffusionPipeline(
         vae=_transparent(),
         text_encoder=encoder.eval(),
         tokenizer=tokenizer,
@@ -105,9 +106,8 @@ def _tokenizer(texts: Sequence[str]) -> Any:
 
 def _transparent() -> Any:
     """An autoencoder that hands pixels through: three of its four latent channels are red, green and blue."""
-    from diffusers import AutoencoderTiny
-
-    vae = AutoencoderTiny(
+    diffusers: Any = importlib.import_module("diffusers")
+    vae = diffusers.AutoencoderTiny(
         encoder_block_out_channels=(4,),
         decoder_block_out_channels=(4,),
         num_encoder_blocks=(0,),

@@ -215,7 +215,7 @@ def training_artifacts(run_dir: Path) -> list[Artifact]:
         artifacts.append(
             series(
                 entries["images"],
-                {name.removesuffix("_loss"): entries[name] for name in entries if name.endswith("_loss")},
+                {str(name).removesuffix("_loss"): entries[name] for name in entries if str(name).endswith("_loss")},
                 name="losses",
                 title="Losses",
                 caption="Losses over the images seen.",

@@ -32,6 +32,7 @@ OURS = f"{SIGNATURE}\n# This folder is the cache of augface. What `augface data`
 KINDS = {
     "images": re.compile(r"[0-9a-f]{32}"),
     "features": re.compile(r"[\w.+-]+-[0-9a-f]{32}\.safetensors"),
+    "chunks": re.compile(r"[0-9a-f]{32}\.safetensors"),
     "weights": re.compile(r"[\w.+-]+\.(safetensors|pth|pt|bin|dat)"),
 }
 """The kinds of entries, and what entries are called."""
@@ -48,7 +49,7 @@ class CacheEntry:
     """One thing in the cache."""
 
     kind: str
-    """`images`, `features` or `weights`."""
+    """`images`, `features`, `chunks` (synthetic faces that took long) or `weights`."""
     key: str
     path: Path
     bytes: int

@@ -47,7 +47,22 @@ GENERATORS.register(
     "onnx", "augface.generators.onnx:Onnx", "a network in the ONNX format (augface[onnx])", ("conditional",)
 )
 GENERATORS.register(
-    "diffusers", "augface.generators.diffusers:Diffusers", "an unconditional diffusers pipeline (augface[diffusers])"
+    "diffusers",
+    "augface.generators.diffusers:Diffusers",
+    "a pretrained diffusion model, asked in words where it takes a prompt (augface[diffusers])",
+    ("conditional",),
+)
+GENERATORS.register(
+    "diffusers-edit",
+    "augface.generators.diffusers_edit:DiffusersEdit",
+    "real faces that a pretrained diffusion model edits (augface[diffusers])",
+    ("conditional", "copies", "composes"),
+)
+GENERATORS.register(
+    "diffusers-lora",
+    "augface.generators.diffusers_lora:DiffusersLora",
+    "a pretrained diffusion model, fine-tuned on your faces by LoRA (augface[diffusers])",
+    ("conditional", "trainable"),
 )
 
 

@@ -74,8 +74,8 @@ class Generator(ABC):
     name: ClassVar[str]
     capabilities: ClassVar[frozenset[str]] = frozenset()
     source: ClassVar[str] = "synthetic"
-    """What its faces are, as data sets and files say it: `synthetic`, `resampled` (real ones over again) or `composed`
-    (of parts of real ones)."""
+    """What its faces are, as data sets and files say it: `synthetic`, `resampled` (real ones over again),
+    `composed` (of parts of real ones) or `edited` (real ones that a model changed)."""
     Config: ClassVar[type[GeneratorConfig]] = GeneratorConfig
 
     def __init__(self, config: GeneratorConfig) -> None:
@@ -118,6 +118,12 @@ class Generator(ABC):
     def available(self, where: Mapping[str, bool] | None = None) -> int:
         """How many faces with these attributes there are to draw; `sys.maxsize` where there is no end of them."""
         return sys.maxsize
+
+    @property
+    def base(self) -> dict[str, str]:
+        """The pretrained model that its faces are from (`name`, `sha256`, `licence`, …), which knows of other faces
+        than those it was fitted to; empty where it has learnt from these alone."""
+        return {}
 
     def prepared(self, data: FaceDataset) -> FaceDataset:
         """The data with whatever the settings add to their labels; nothing, unless a generator says otherwise."""

@@ -262,6 +262,7 @@ def test_each_source_of_a_face_has_its_news_code() -> None:
     codes = {
         "synthetic": "trainedAlgorithmicMedia",
         "photo-based": "compositeWithTrainedAlgorithmicMedia",
+        "edited": "compositeWithTrainedAlgorithmicMedia",
         "composed": "compositeCapture",
     }
     black = np.zeros((2, 2, 3), np.uint8)
@@ -418,3 +419,19 @@ def test_wrong_input_is_refused_before_anything_is_written(
     with pytest.raises(DataError, match="at least one"):
         write_dataset(tmp_path / "out", real, made, target=[], **GENERATOR)  # type: ignore[arg-type]
     assert not list(tmp_path.iterdir())
+
+
+def test_a_face_that_was_made_of_a_real_one_names_it_and_has_its_identity(
+    real: FaceDataset, made: FaceDataset, tmp_path: Path
+) -> None:
+    train = np.flatnonzero(real.split == "train")
+    hosts = np.arange(9) % len(train)
+    composed = dataclasses.replace(made, factors=pd.DataFrame({"number": range(9), "host": hosts}))
+    settings: dict[str, Any] = {**GENERATOR, "source": "composed"}
+    table = write_dataset(tmp_path / "dataset", real, composed, target=["Eyeglasses"], **settings).table
+    added = table[table["source"] == "composed"]
+    originals = table.iloc[train[hosts]]
+    assert added["made_of"].tolist() == originals["file_name"].tolist()
+    assert added["identity"].tolist() == originals["identity"].tolist()
+    assert (originals["split"] == "train").all()
+    assert table.loc[table["source"] == "real", "made_of"].isna().all()

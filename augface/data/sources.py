@@ -10,7 +10,7 @@ from augface.data.dataset import FaceDataset
 from augface.errors import UsageError
 
 REAL = ("real",)
-SYNTHETIC = ("synthetic", "resampled", "composed")
+SYNTHETIC = ("synthetic", "resampled", "composed", "edited")
 """What the column `source` of a data set that augface wrote says of faces that are not real ones."""
 PHOTO_BASED = "photo-based"
 """What it says of faces that were made from a photo of somebody."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -29,6 +30,16 @@ def describe_data(data: FaceDataset) -> dict[str, Any]:
         "attributes": data.attributes.shape[1],
         "people": len(np.unique(data.identity)) if data.identity is not None else None,
     }
+
+
+def external_knowledge(base: Mapping[str, str]) -> str:
+    """What a reader must know where faces are from a pretrained model."""
+    return (
+        f"The faces are from {base['name']} ({base['pipeline']}, SHA-256 {base['sha256'][:16]}…, licence "
+        f"{base['licence']}), which knows other images than this train split. Compare with methods that may use as "
+        "much: frozen features do, a network that learns from pixels alone does not. Copies are looked for in the "
+        "train split only."
+    )
 
 
 def environment() -> dict[str, Any]:

@@ -28,7 +28,7 @@ from augface.errors import UsageError, require
 from augface.evaluation.advice import advise
 from augface.evaluation.evaluate import SAMPLES, run_evaluators, sample_grids
 from augface.evaluation.inputs import Faces
-from augface.evaluation.provenance import describe_data, environment, short_name
+from augface.evaluation.provenance import describe_data, environment, external_knowledge, short_name
 from augface.evaluation.verdict import decide
 from augface.evaluators import EVALUATORS, loaded_evaluators
 from augface.evaluators.base import Context
@@ -509,6 +509,7 @@ def _dataset(plan: Plan, run: Run, generator: Generator, added: FaceDataset) -> 
         generator_hash=generator.fingerprint,
         seed=plan.settings.seed,
         source=generator.source,
+        base=generator.base,
     )
     run.stage(DATASET, "writing the data set", lambda place: manifest.write(place, plan.data, added), changing=[CARD])
     return manifest
@@ -599,6 +600,7 @@ def _measured(
             "settings": run.settings.to_dict(),
             "data": describe_data(plan.data),
             "generator_hash": generator.fingerprint,
+            **({"base": generator.base, "warnings": [external_knowledge(generator.base)]} if generator.base else {}),
             "seconds": seconds,
             **environment(),
         },

@@ -216,10 +216,10 @@ def training_artifacts(run_dir: Path) -> list[Artifact]:
         artifacts.append(
             series(
                 entries["images"],
-                {"discriminator": entries["discriminator_loss"], "generator": entries["generator_loss"]},
+                {str(name).removesuffix("_loss"): entries[name] for name in entries if str(name).endswith("_loss")},
                 name="losses",
                 title="Losses",
-                caption="Losses of the discriminator and the generator over the images seen.",
+                caption="Losses over the images seen.",
                 section=TRAINING.key,
                 x_label="images seen",
                 y_label="loss",

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +57,7 @@ class Summary:
         size: pixels of a side.
         generator: the name of the generator of the synthetic faces.
         generator_hash: its fingerprint.
+        base: the pretrained model that it is of: `name`, `sha256`, `licence`; empty where there is none.
         seed: of the whole job.
         source: where the real faces are from.
         source_hash: what their content is known by.
@@ -82,6 +83,7 @@ class Summary:
     columns: tuple[str, ...]
     terms: str
     citation: str = ""
+    base: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def splits(self) -> list[str]:
@@ -92,6 +94,16 @@ class Summary:
     def added(self) -> int:
         """How many synthetic faces were added."""
         return sum(self.after.values()) - sum(self.before.values())
+
+    @property
+    def learning(self) -> str:
+        """What the generator has learnt from, in a sentence."""
+        if not self.base:
+            return "A generator was trained on the train split alone."
+        return (
+            f"The generator is the pretrained model {self.base['name']} ({self.base['pipeline']}), SHA-256 "
+            f"{self.base['sha256']}, licence {self.base['licence']}, which has learnt from other images, too."
+        )
 
     @property
     def headline(self) -> str:
@@ -139,7 +151,7 @@ def readme(summary: Summary, card: Mapping[str, CardValue]) -> str:
         ),
         _held_out(summary),
         "## How the synthetic faces were made",
-        "A generator was trained on the train split alone. Its faces had to pass filters before they came in here.",
+        f"{_plain(summary.learning)} Its faces had to pass filters before they came in here.",
         _table(("what", "value"), [(_plain(name), _plain(value)) for name, value in facts.items()]),
     ]
     for name, values in nested.items():
@@ -150,11 +162,12 @@ def readme(summary: Summary, card: Mapping[str, CardValue]) -> str:
     parts += [
         "## What the labels mean",
         PERCEIVED,
-        "`source` says `real`, `synthetic`, `resampled` (a real face over again), or `composed` (of parts of real "
-        "ones). Synthetic and composed faces carry an IPTC mark inside their files, and all faces a text chunk "
-        "`augface`. `requested` is what was requested of the generator, `verified` what a classifier saw. A blank is "
-        "not known. CelebA's own files have 0 for a label that is not known, which many readers take for no, and a "
-        "negative identity for a synthetic face, which is nobody.",
+        "`source` says `real`, `synthetic`, `resampled` (a real face over again), `composed` (of parts of real ones) "
+        "or `edited` (a real face that a model changed); `made_of` names the face that it was, whose identity it has. "
+        "All but real and resampled faces carry an IPTC mark inside their files, and all a text chunk `augface`. "
+        "`requested` is what was requested of the generator, `verified` what a classifier saw. A blank is not known. "
+        "CelebA's own files have 0 for a label that is not known, which many readers take for no, and a negative "
+        "identity for a synthetic face, which is nobody.",
         *_renamed(summary),
         "## How to read it",
         _how_to_read(summary),
@@ -270,7 +283,7 @@ def _responsible_use(summary: Summary) -> dict[str, Any]:
     return {
         "rai:dataCollection": f"Real faces from {summary.source} ({summary.source_hash}).",
         "rai:dataManipulationProtocol": f"Synthetic faces by {summary.generator} ({summary.generator_hash}), seed "
-        f"{summary.seed}, learnt from the train split.",
+        f"{summary.seed}. {summary.learning}",
         "rai:dataUseCases": f"To train classifiers of {', '.join(summary.target)} on the train split, and to score "
         "them on the real faces of the other splits.",
         "rai:dataLimitations": [f"Not {item}." for item in NOT_FOR],
@@ -285,7 +298,7 @@ def _responsible_use(summary: Summary) -> dict[str, Any]:
 def _provenance(summary: Summary) -> dict[str, Any]:
     """In W3C's PROV vocabulary: the real faces that this data set was derived from, and by which steps."""
     steps = {
-        "Training": f"The generator {summary.generator} ({summary.generator_hash}) learnt from the train split.",
+        "Training": f"{summary.generator} ({summary.generator_hash}). {summary.learning}",
         "Generation": f"It generated faces of the attributes requested, with the seed {summary.seed}.",
         "Filtering": "Faces that do not show what was requested, copy a training face or look damaged were refused.",
     }

@@ -16,6 +16,8 @@ links: they take no space of their own). Hugging Face gives every row of a metad
 one, and infers the types of a CSV from its first rows, where seeds and missing labels are blank: hence Parquet, whose
 types are fixed. No folder has both kinds, which readers refuse.
 
+A face that was made of a real one says so in `made_of`, the file of that face, and has its identity.
+
 CelebA's format knows 1 and -1 only. A missing label is 0 there, and blank in the metadata. Synthetic faces are nobody:
 each has a negative identity of its own there, and none in the metadata.
 """
@@ -43,6 +45,7 @@ COLUMNS = {
     "identity": "int64",
     "seed": "int64",
     "number": "int64",
+    "made_of": "string",
     "generator_hash": "string",
     "requested": "string",
     "verified": "string",

@@ -17,10 +17,11 @@ from augface.arrays import Pixels
 TYPES = {
     "synthetic": "trainedAlgorithmicMedia",
     "photo-based": "compositeWithTrainedAlgorithmicMedia",
+    "edited": "compositeWithTrainedAlgorithmicMedia",
     "composed": "compositeCapture",
 }
 """Of a face's source the type among the IPTC NewsCodes: made by a trained model, made by one from a photo of the real
-world, put together from such photos."""
+world, such a photo changed by one, put together from such photos."""
 
 XMP = """<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>\
 <x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">\

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from augface.arrays import Strings
 from augface.data.dataset import SPLITS, FaceDataset
 from augface.data.export.cards import UNKNOWN_TERMS, CardValue, Summary, croissant, readme
 from augface.data.export.layout import (
@@ -94,8 +95,9 @@ def write_dataset(
         directory: the folder to make. An empty one, or a data set written before, is replaced.
         real: all real faces of all splits; without splits all are train.
         synthetic: the faces to add, with the attributes that were requested. Of their `factors` these are written:
-            `seed` and `number`, which identify a face among those of its generator, and `verified_<attribute>`, a
-            boolean or the probability that a classifier gives.
+            `seed` and `number`, which identify a face among those of its generator, `host`, the row among the real
+            train faces of the one that it was made of, and `verified_<attribute>`, a boolean or the probability that a
+            classifier gives.
         target: the attributes that make the classes.
         generator: the generator's name.
         generator_hash: its fingerprint.
@@ -136,6 +138,7 @@ def describe_dataset(
     generator_hash: str,
     seed: int,
     source: str = "synthetic",
+    base: Mapping[str, str] | None = None,
     terms: str | None = None,
 ) -> Manifest:
     """What `write_dataset` would write; nothing is written."""
@@ -150,7 +153,15 @@ def describe_dataset(
     names = safe_names(real.attributes.columns, taken=[*COLUMNS, "path", "image"])  # `image` is what Hugging Face adds
     table = _describe(real, synthetic, target, names, source, generator_hash, seed)
     summary = _summarise(
-        table, real, target, names, generator=generator, generator_hash=generator_hash, seed=seed, terms=terms
+        table,
+        real,
+        target,
+        names,
+        generator=generator,
+        generator_hash=generator_hash,
+        seed=seed,
+        base=base,
+        terms=terms,
     )
     return Manifest(Path(directory).resolve(), table, summary, tuple(names.values()))
 
@@ -174,6 +185,8 @@ def _describe(
     numbered = np.array([f"{number:06d}.png" for number in range(1, count + added + 1)], dtype=object)
     in_class = np.array([f"{name}/{file}" for name, file in zip(classes, numbered, strict=True)], dtype=object)
     factors = synthetic.factors if synthetic.factors is not None else pd.DataFrame(index=pd.RangeIndex(added))
+    hosts = _hosts(factors, real_split)
+    identity = [*([pd.NA] * count if real.identity is None else real.identity), pd.NA]  # nobody's comes last
     probabilities = _verified(factors, names)
     labels = (probabilities >= 0.5).astype("boolean").mask(probabilities.isna())
     checked = [name for name in target if name in labels]
@@ -191,11 +204,10 @@ def _describe(
         "class": classes,
         "source": np.repeat(["real", source], [count, added]),
         "original_name": np.concatenate([real.names, synthetic.names]),
-        "identity": pd.array(
-            [*([pd.NA] * count if real.identity is None else real.identity), *[pd.NA] * added], "Int64"
-        ),
+        "identity": pd.array([*identity[:count], *(identity[row] for row in hosts)], "Int64"),
         "seed": only_synthetic(factors.get("seed", seed), "Int64"),
         "number": only_synthetic(factors.get("number", pd.NA), "Int64"),
+        "made_of": only_synthetic([pd.NA if row < 0 else in_class[row] for row in hosts], "string"),
         "generator_hash": only_synthetic(generator_hash, "string"),
         "requested": only_synthetic(classes[count:], "string"),
         "verified": only_synthetic(pd.Series(verified, dtype="string").mask(verified == UNLABELLED), "string"),
@@ -207,6 +219,14 @@ def _describe(
         **{safe: attributes[name] for name, safe in names.items()},
     }
     return pd.DataFrame(columns)
+
+
+def _hosts(factors: pd.DataFrame, split: Strings) -> list[int]:
+    """The rows of the real faces that synthetic ones were made of; -1 for those that were made of none."""
+    if "host" not in factors:
+        return [-1] * len(factors)
+    train = np.flatnonzero(split == "train")
+    return [int(train[int(host)]) for host in factors["host"]]
 
 
 def _verified(factors: pd.DataFrame, names: Mapping[str, str]) -> pd.DataFrame:
@@ -330,6 +350,7 @@ def _summarise(
     generator: str,
     generator_hash: str,
     seed: int,
+    base: Mapping[str, str] | None,
     terms: str | None,
 ) -> Summary:
     train = table[table["split"] == "train"]
@@ -344,6 +365,7 @@ def _summarise(
         size=real.size,
         generator=generator,
         generator_hash=generator_hash,
+        base=dict(base or {}),
         seed=seed,
         # The last part of the place alone: where the faces lie on somebody's disk is nobody else's business.
         source=f"{kind}: {Path(place).name}" if place else kind,

@@ -144,6 +144,7 @@ def test_what_the_part_covers_is_not_labelled_any_more() -> None:
     assert hosts["Other"].any()
     assert not faces.attributes["Other"].any()
     assert faces.attributes["Low"].tolist() == hosts["Low"].tolist()
+    assert stripes_in(np.asarray(faces.images)).mean() > 40, "and what took its place is there"
 
 
 def test_without_a_donor_or_an_attribute_the_reason_is_given() -> None:

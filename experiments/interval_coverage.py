@@ -108,7 +108,8 @@ def scores(
 def log_odds(x: Matrix, y: Matrix) -> tuple[Matrix, Matrix]:
     """Columns of two classifiers' log-odds: of all directions, and of the last ones alone."""
     strong, weak = (fit_logistic(y[::3, part], x[::3, part], 0.3) for part in (slice(None), slice(0, 20)))
-    return tuple(np.stack([strong.scores(side), weak.scores(side[:, :20])], axis=1) for side in (x, y))
+    of_x, of_y = (np.stack([strong.scores(side), weak.scores(side[:, :20])], axis=1) for side in (x, y))
+    return of_x, of_y
 
 
 def rows(first: Matrix, second: Matrix, count: int) -> Draw:

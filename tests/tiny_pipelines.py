@@ -73,7 +73,7 @@ def tiny_pipeline(
     )
     return diffusers.StableDiffusionPipeline(
         vae=_transparent(),
-        text_encoder=encoder.eval(),
+        text_encoder=encoder.eval(),  # type: ignore[no-untyped-call]
         tokenizer=tokenizer,
         unet=unet.eval(),
         scheduler=scheduler,

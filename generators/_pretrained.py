@@ -101,13 +101,15 @@ class Pretrained:
         """
         kept = {name.removeprefix(FILE): one.tobytes() for name, one in arrays.items() if name.startswith(FILE)}
         files: Mapping[str, bytes | Path] = kept or config.files(Path(config.path).expanduser())
+        # generators that were saved before there were prompts have neither these nor a licence
+        prompts = arrays["prompts"].tobytes() if "prompts" in arrays else SHIPPED.read_bytes()
         return cls(
             config,
             files,
-            arrays["prompts"].tobytes(),
+            prompts,
             int(arrays["size"].item()),
             generator,
-            licence=arrays["licence"].tobytes().decode(),
+            licence=arrays["licence"].tobytes().decode() if "licence" in arrays else "",
             edits=edits,
             place=f"What was kept of {config.path}" if kept else "",
         )

@@ -20,6 +20,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+import augface.cli.app  # noqa: F401  # before there are stand-ins, of which it is not to be made
 from augface.cli import main
 from augface.data.dataset import FaceDataset
 from augface.errors import DataError, OutputError
@@ -297,6 +298,7 @@ def test_rebalance_hands_on_every_option(stand_ins: StandIns, capsys: pytest.Cap
         "budget": "200k",
         "seed": 7,
         "downstream": "full",
+        "downstream_arms": "default",
         "network": "resnet18",
         "allow_identity_overlap": True,
     }

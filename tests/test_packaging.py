@@ -74,7 +74,7 @@ def test_the_wheel_holds_every_file_of_the_packages_once(wheel: Path) -> None:
         "augface/study/static",
     ):
         expected |= {f"{data}/{path.name}" for path in (ROOT / data).iterdir() if path.is_file()}
-    expected |= {"augface/py.typed", "augface/generators/prompts.toml"}
+    expected |= {"augface/py.typed", "augface/generators/prompts.toml", "augface/rebalancing/known.csv"}
     with zipfile.ZipFile(wheel) as archive:
         held = {name for name in archive.namelist() if ".dist-info/" not in name}
     assert held == expected

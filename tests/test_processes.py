@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 
@@ -75,7 +76,9 @@ def free_ports(count: int) -> list[str]:
 def pair() -> Iterator[Pair]:
     from accelerate.state import AcceleratorState
 
+    AcceleratorState._reset_state(reset_partial_state=True)  # what earlier tests trained in was one process
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("augface.processes.PATIENCE", timedelta(minutes=3))
         pair = Pair(patch)
         yield pair
         pair.helper.kill()

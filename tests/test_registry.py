@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from augface import registry as registry_module
 from augface.errors import AugfaceError, DataError, OutputError, UnknownNameError, UsageError
 from augface.registry import Registry
 
@@ -58,7 +57,7 @@ def test_packages_from_outside_join_but_do_not_replace(
 ) -> None:
     group = "augface.test.things"
     points = [EntryPoint("outside", "pathlib:PurePath", group), EntryPoint("path", "pathlib:PurePath", group)]
-    monkeypatch.setattr(registry_module, "entry_points", lambda group: points)
+    monkeypatch.setattr("importlib.metadata.entry_points", lambda group: points)
     assert things.get("outside") is sys.modules["pathlib"].PurePath
     assert things.get("path") is Path
 

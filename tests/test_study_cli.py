@@ -89,7 +89,7 @@ def test_what_is_wrong_is_said_in_one_line(
 
 
 def test_the_server_needs_its_extra(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setattr("augface.cli.study.find_spec", lambda name: None)
+    monkeypatch.setattr("augface.cli.console.find_spec", lambda name: None)
     assert main(["study", "serve", "study"]) == 2
     assert "pip install augface[study]" in capsys.readouterr().err
 

@@ -69,13 +69,19 @@ def diffusers(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, bytes]]:
             raise ValueError("stand-in")
 
     class DDPMPipeline(DiffusionPipeline):
-        def __call__(self, batch_size: int = 1, generator: Any = None) -> None: ...
+        def __call__(self, batch_size: int = 1, generator: Any = None, output_type: str = "pil") -> None: ...
 
     module: Any = ModuleType("diffusers")
     module.__version__, module.DiffusionPipeline, module.DDPMPipeline = "0", DiffusionPipeline, DDPMPipeline
+    module.pipelines = SimpleNamespace()
     module.utils = SimpleNamespace(
         logging=SimpleNamespace(
-            is_progress_bar_enabled=lambda: False, disable_progress_bar=lambda: None, enable_progress_bar=lambda: None
+            get_verbosity=lambda: 0,
+            set_verbosity=lambda level: None,
+            set_verbosity_error=lambda: None,
+            is_progress_bar_enabled=lambda: False,
+            disable_progress_bar=lambda: None,
+            enable_progress_bar=lambda: None,
         )
     )
     monkeypatch.setitem(sys.modules, "diffusers", module)

@@ -52,7 +52,7 @@ def calibration_error(
 
 def _error(said: Floats64, positive: np.ndarray[tuple[int, ...], np.dtype[np.bool_]], counted: Floats64) -> float:
     weights = counted * np.where(positive, 0.5 / counted[positive].sum(), 0.5 / counted[~positive].sum())
-    order = np.argsort(said, kind="stable")
-    middles = np.cumsum(weights[order]) - weights[order] / 2
-    bins = np.minimum((BINS * middles).astype(np.int64), BINS - 1)
-    return float(np.abs(np.bincount(bins, weights=(weights * (positive - said))[order], minlength=BINS)).sum())
+    number = np.unique(said, return_inverse=True)[1]  # the same probability is in the same bin
+    shares = np.bincount(number, weights=weights)
+    bins = np.minimum((BINS * (np.cumsum(shares) - shares / 2)).astype(np.int64), BINS - 1)[number]
+    return float(np.abs(np.bincount(bins, weights=weights * (positive - said), minlength=BINS)).sum())

@@ -121,7 +121,7 @@ def person_scores(scores: npt.ArrayLike, people: Integers) -> Floats64:
     Returns:
         (P,) minus the logarithm of the joined p-value.
 
-    >>> person_scores([1.0, 2.0, 9.0, 8.0], np.array([0, 0, 1, 1])).argmax()
+    >>> int(person_scores([1.0, 2.0, 9.0, 8.0], np.array([0, 0, 1, 1])).argmax())
     1
     """
     from scipy.stats import rankdata

@@ -418,7 +418,8 @@ def _estimated_bytes(data: FaceDataset, wanted: int) -> int:
 
 
 def _warn_of_few(subgroups: Sequence[SubgroupPlan]) -> None:
-    controls = [name for name, entry in GENERATORS.entries().items() if "copies" in entry.capabilities]
+    entries = GENERATORS.entries().items()
+    controls = [name for name, entry in entries if entry.capabilities & {"copies", "composes"} == {"copies"}]
     for each in subgroups:
         if each.wanted and each.have < FEW_POSITIVES:
             log.warning(

@@ -37,6 +37,6 @@ def inline_policy(style: str, scripts: Sequence[str]) -> str:
         return "'sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() + "'"
 
     return (
-        f"default-src 'none'; script-src {' '.join(map(allowed, scripts))}; style-src {allowed(style)}; "
-        "img-src data:; base-uri 'none'; form-action 'none'"
+        f"default-src 'none'; img-src data:; style-src {allowed(style)}; "
+        f"script-src {' '.join(map(allowed, scripts))}; base-uri 'none'; form-action 'none'"
     )

@@ -32,5 +32,5 @@ class Inspection(Evaluator):
         return Findings(
             [one.model_copy(update=own) for part in parts for one in part.measurements],
             [one.model_copy(update={"section": self.name}) for part in parts for one in part.artifacts],
-            [self.skip(f"{one.reason}") for part in parts for one in part.skipped],
+            [self.skip(one.reason) for part in parts for one in part.skipped],
         )

@@ -28,7 +28,7 @@ from augface.features.extraction import features_of
 from augface.metrics import (
     Interval,
     auc_drop,
-    calibration_error,
+    balanced_calibration_error,
     default_bandwidth,
     found_at,
     frechet_estimate,
@@ -101,7 +101,7 @@ def scores(
     return {
         "drop of the AUC": auc_drop((y[:, 0], y[:, 1]), (x[:, 0], x[:, 1]), unknown, people),
         "found at 5 %": found_at(0.05, x[:, 0], y[:, 0], random),
-        "calibration error": calibration_error(1 / (1 + np.exp(-both)), of_x, groups=groups, random=random),
+        "calibration error": balanced_calibration_error(1 / (1 + np.exp(-both)), of_x, groups=groups, random=random),
     }
 
 

@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 
 from augface.arrays import Booleans, Floats32, Floats64, Pixels
-from augface.data.dataset import FaceDataset
+from augface.data.dataset import FaceDataset, rows_with
 from augface.data.splits import inner_fold
 from augface.errors import DataError, UsageError
 from augface.files import atomic_write
@@ -250,7 +250,7 @@ def _units(log_odds: Floats32, labels: pd.DataFrame) -> dict[str, float]:
     """Of each attribute with enough faces, how much higher its log-odds are on average where it is present."""
     units = {}
     for column, name in enumerate(labels):
-        present, absent = ((labels[name] == value).fillna(False).to_numpy(dtype=np.bool_) for value in (True, False))
+        present, absent = (rows_with(labels, [(str(name), value)]) for value in (True, False))
         if min(present.sum(), absent.sum()) >= FEWEST:
             difference = log_odds[present, column].mean() - log_odds[absent, column].mean()
             if difference > 0:

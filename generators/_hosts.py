@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from augface.arrays import Booleans, Floats32, Integers, Pixels
-from augface.data.dataset import FaceDataset
+from augface.data.dataset import FaceDataset, rows_with
 from augface.data.groups import Subgroup
 from augface.errors import UsageError, require
 from augface.generators._parts import part_of
@@ -68,7 +68,7 @@ class ComposingGenerator(Generator):
 
     def _has(self, attribute: str, value: bool) -> Booleans:
         """Which training faces have this value of the attribute."""
-        return (require(self.labels)[attribute] == value).fillna(False).to_numpy(dtype=bool)
+        return rows_with(require(self.labels), [(attribute, value)])
 
     def _label_chunks(self, n: int, where: Mapping[str, bool], seed: int) -> Iterator[pd.DataFrame]:
         """Labels of hosts, with what is requested in place of theirs."""
@@ -107,9 +107,7 @@ class ComposingGenerator(Generator):
         return [str(other) for other in rare if _cosine(self._part(name), self._part(str(other))) >= SAME_PLACE]
 
     def _rows(self, where: Mapping[str, bool]) -> Integers:
-        return np.flatnonzero(
-            np.all([np.ones(len(self._images), bool), *(self._has(*each) for each in where.items())], 0)
-        )
+        return np.flatnonzero(rows_with(require(self.labels), where.items()))
 
     def _without_example(self, name: str, value: bool) -> None:
         """No training face has this value of an attribute that is requested: refuse it, unless none is needed."""

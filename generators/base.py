@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError, ValidationInfo, fie
 from safetensors.numpy import load_file, save
 
 from augface.arrays import Floats32, Pixels
-from augface.data.dataset import FaceDataset, concatenate
+from augface.data.dataset import FaceDataset, concatenate, rows_with
 from augface.data.groups import Subgroup
 from augface.errors import AugfaceError, DataError, UnknownNameError, UsageError, require, spelled
 from augface.files import atomic_path
@@ -224,8 +224,7 @@ class Generator(ABC):
     ) -> Iterator[tuple[FaceDataset, Result]]:
         """The sets of `iter_samples`, each with what `work` gives for it, in whichever process of the job made it."""
         plans = self._plans(n, self._spelled(where), seed, psi, like)
-        for (labels, factors, names), pixels, result in spread(_Making(self, work), plans):
-            yield self._faces(pixels, labels, names, factors), result
+        yield from spread(_Making(self, work), plans)
 
     def _plans(
         self, n: int, where: Mapping[str, bool], seed: int, psi: float, like: FaceDataset | None
@@ -387,10 +386,7 @@ class Generator(ABC):
 
     def _matching_labels(self, where: Mapping[str, bool]) -> pd.DataFrame:
         labels = self._check_conditionable(where)
-        mask = np.ones(len(labels), dtype=bool)
-        for attribute, value in where.items():
-            mask &= (labels[attribute] == value).fillna(False).to_numpy(dtype=bool)
-        return labels[mask]
+        return labels[rows_with(labels, where.items())]
 
     def _check_conditionable(self, where: Mapping[str, bool]) -> pd.DataFrame:
         """Refuse attributes that cannot be requested; return those of the training faces."""
@@ -470,11 +466,11 @@ class _Making(Generic[Result]):
     generator: Generator
     work: Callable[[FaceDataset], Result]
 
-    def __call__(self, plan: Plan) -> tuple[Plan, Pixels, Result]:
-        """The plan, its faces, and what the work gives for them."""
+    def __call__(self, plan: Plan) -> tuple[FaceDataset, Result]:
+        """The planned faces, and what the work gives for them."""
         labels, factors, names = plan
-        pixels = self.generator._make(labels, factors)
-        return plan, pixels, self.work(self.generator._faces(pixels, labels, names, factors))
+        faces = self.generator._faces(self.generator._make(labels, factors), labels, names, factors)
+        return faces, self.work(faces)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Another process gets the generator as the files that it is saved as: whatever it holds can be saved."""

@@ -9,7 +9,7 @@ import pandas as pd
 from pydantic import Field
 
 from augface.arrays import Floats64
-from augface.data.dataset import FaceDataset
+from augface.data.dataset import FaceDataset, rows_with
 from augface.errors import UnknownNameError
 from augface.generators._adversarial import AdversarialConfig, AdversarialGenerator
 from augface.generators.base import GeneratorConfig
@@ -50,7 +50,7 @@ class CGAN(AdversarialGenerator):
             if name not in labels:
                 raise UnknownNameError("attribute", name, labels.columns)
             for value in (True, False):
-                mask = (labels[name] == value).fillna(False).to_numpy(dtype=np.bool_)
+                mask = rows_with(labels, [(name, value)])
                 share = weights[mask].sum() / weights.sum()
                 if 0 < share < self.config.balance_share:
                     weights[mask] *= self.config.balance_share * (1 - share) / (share * (1 - self.config.balance_share))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar, Literal
 
@@ -11,11 +10,12 @@ import numpy as np
 import pandas as pd
 from pydantic import Field
 
-from augface.arrays import Booleans, Integers, Pixels
+from augface.arrays import Integers, Pixels
 from augface.checked_arrays import checksum, write_arrays
-from augface.data.dataset import FaceDataset
+from augface.data.dataset import FaceDataset, rows_with
 from augface.data.groups import Subgroup, combinations
 from augface.errors import UsageError
+from augface.files import atomic_write
 from augface.generators._lora import LoraRecipe, LoraTraining, add_adapter, set_weights
 from augface.generators._pipelines import PipelineConfig
 from augface.generators.base import Arrays, GeneratorConfig
@@ -114,7 +114,7 @@ class DiffusersLora(Diffusers):
                     entries.append(entry)
                     if folder is not None:
                         lines = "".join(json.dumps(one) + "\n" for one in entries)
-                        (folder / "log.jsonl").write_text(lines, encoding="utf-8")
+                        atomic_write(folder / "log.jsonl", lines)
             self._adapters[name] = training.arrays()
             if folder is not None:
                 self._export(folder / "lora" / f"{_adapter(name)}.safetensors", name)
@@ -130,7 +130,7 @@ class DiffusersLora(Diffusers):
         names = [name for name in self.config.balance if name in labels]
         if self.config.lora == "per-group" and not names:
             raise UsageError("LoRA per group needs the setting balance: the attributes whose combinations are groups.")
-        return {group.label or ALL: np.flatnonzero(_matching(labels, group)) for group in combinations(names)}
+        return {group.label or ALL: np.flatnonzero(rows_with(labels, group.items())) for group in combinations(names)}
 
     def _export(self, path: Path, group: str) -> None:
         """Write one adapter as diffusers' `load_lora_weights` reads it."""
@@ -150,7 +150,7 @@ class DiffusersLora(Diffusers):
         chosen = np.full(len(labels), ALL, dtype=object)
         for name in self._adapters:
             if name != ALL:
-                chosen[_matching(labels, Subgroup.parse(name))] = name
+                chosen[rows_with(labels, Subgroup.parse(name).items())] = name
         faces: Pixels = np.empty((len(labels), *(self._pretrained.size,) * 2, 3), dtype=np.uint8)
         for name in dict.fromkeys(chosen.tolist()):
             rows = np.flatnonzero(chosen == name)
@@ -181,14 +181,6 @@ class DiffusersLora(Diffusers):
             add_adapter(self._pretrained.pipeline, _adapter(name), self._recipe)
             set_weights(self._pretrained.pipeline, _adapter(name), weights)
         self._mark()
-
-
-def _matching(labels: pd.DataFrame, where: Mapping[str, bool]) -> Booleans:
-    """Which rows have these values."""
-    matching: Booleans = np.ones(len(labels), dtype=np.bool_)
-    for name, value in where.items():
-        matching &= (labels[name] == value).fillna(False).to_numpy(dtype=bool)
-    return matching
 
 
 def _adapter(group: str) -> str:

@@ -15,7 +15,7 @@ from augface.data.splits import groups_of
 from augface.errors import DataError
 from augface.features.base import Features, FeatureSpace
 from augface.features.extraction import features_of
-from augface.metrics.calibration import calibration_error
+from augface.metrics.calibration import balanced_calibration_error
 from augface.metrics.classification import (
     Logistic,
     accuracy_interval,
@@ -161,7 +161,7 @@ def train_detector(
     scores = everything.scores(sides[0].of(TEST)), everything.scores(tested)
     auc, _ = auc_interval(*scores, real_people, all_people)
     flips = [_flips(side, everything, space) for side in sides]
-    error = calibration_error(
+    error = balanced_calibration_error(
         1 / (1 + np.exp(-np.concatenate(scores))),
         np.repeat([False, True], [len(side) for side in scores]),
         groups=np.concatenate([real_people, all_people]),

@@ -27,8 +27,8 @@ def inspect(
         run: The run folder of a training or rebalancing, or the folder of a generator (with --data).
         out: The page to write, such as inside.html.
         data: The faces that the generator learnt from, where the run folder does not name them.
-        attr: Attributes to look at closely; the four with the most units where not given. Repeat it, or put commas
-            between.
+        attr: Attributes to look at closely; the four that the judge reads best where not given. Repeat it, or put
+            commas between.
         seed: The same seed gives the same page; on another machine or with other threads (OMP_NUM_THREADS) up to
             rounding.
         dry_run: Say what would be done, and stop.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, overload
 
@@ -330,10 +330,7 @@ class FaceDataset:
 
     def matching(self, where: Mapping[str, bool]) -> Booleans:
         """(N,) whether each face is known to have all the given attribute values."""
-        mask = np.ones(len(self), dtype=np.bool_)
-        for name, value in where.items():
-            mask &= (self.attribute(name) == value).fillna(False).to_numpy(dtype=np.bool_)
-        return mask
+        return rows_with(self.attributes, ((self.attribute_name(name), value) for name, value in where.items()))
 
     def attribute(self, name: str) -> pd.Series[bool]:
         """One attribute's column; raises as `attribute_name`."""
@@ -394,6 +391,14 @@ def resized(faces: FaceDataset, size: int) -> FaceDataset:
 def detail(faces: FaceDataset) -> int:
     """How many pixels a side the faces have had at the least, which no enlargement adds to."""
     return faces.size if faces.source.detail is None else min(faces.size, faces.source.detail)
+
+
+def rows_with(attributes: pd.DataFrame, values: Iterable[tuple[str, bool]]) -> Booleans:
+    """(N,) which rows are known to have all these values of attributes."""
+    mask = np.ones(len(attributes), dtype=np.bool_)
+    for name, value in values:
+        mask &= (attributes[name] == value).fillna(False).to_numpy(dtype=np.bool_)
+    return mask
 
 
 def signed_labels(attributes: pd.DataFrame) -> Floats32:

@@ -42,7 +42,7 @@ def inspect(
     Args:
         run: the folder of a training or rebalancing, or of a generator, or a generator.
         data: the faces that it learnt from, or where they are; where not given, what the run folder says.
-        attr: attributes to look at closely; where not given, the four with the most units.
+        attr: attributes to look at closely; where not given, the four that the judge reads best.
         seed: the same seed gives the same numbers, on as many threads.
 
     Returns:

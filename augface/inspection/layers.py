@@ -12,6 +12,7 @@ from torch import Tensor
 from augface.arrays import Floats64, Pixels
 from augface.generators._networks import GeneratorNetwork
 from augface.generators._tensors import to_pixels
+from augface.inspection.units import layer_name
 from augface.metrics.intervals import Interval, normal_interval
 
 
@@ -37,7 +38,7 @@ class Turned:
 
 def places(network: GeneratorNetwork) -> list[str]:
     """The places where a label acts: the first linear layer, and the normalisation of each layer, by its resolution."""
-    return ["input", *(f"{4 * 2**layer} px" for layer in range(len(network.norms)))]
+    return ["input", *map(layer_name, range(len(network.norms)))]
 
 
 @torch.inference_mode()

@@ -116,6 +116,15 @@ def _least(means: Floats64, layers: Integers) -> Floats64:
     return least
 
 
+def layer_name(layer: int) -> str:
+    """A layer by the height of its maps.
+
+    >>> layer_name(2)
+    '16 px'
+    """
+    return f"{4 * 2**layer} px"
+
+
 @torch.inference_mode()
 def layer_maps(network: GeneratorNetwork, noise: Tensor, conditions: Tensor) -> list[Tensor]:
     """The maps of every layer, each (n, width, H, H)."""

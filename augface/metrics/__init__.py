@@ -2,7 +2,7 @@
 
 from augface.metrics.agreement import krippendorff_alpha
 from augface.metrics.bin_shares import share_test
-from augface.metrics.calibration import calibration_error
+from augface.metrics.calibration import balanced_calibration_error
 from augface.metrics.classification import accuracy_interval, auc_drop, auc_interval, two_sample_test
 from augface.metrics.crossed import (
     CrossedEstimate,
@@ -58,8 +58,8 @@ __all__ = [
     "adherence_test",
     "auc_drop",
     "auc_interval",
+    "balanced_calibration_error",
     "balanced_threshold",
-    "calibration_error",
     "classification_scores",
     "clustered_variance",
     "cmmd_estimate",

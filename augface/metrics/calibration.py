@@ -12,7 +12,7 @@ BINS = 10
 RESAMPLES = 500
 
 
-def calibration_error(
+def balanced_calibration_error(
     probabilities: npt.ArrayLike,
     positive: npt.ArrayLike,
     *,
@@ -34,7 +34,8 @@ def calibration_error(
     Returns:
         The error, from 0 (right) to 1.
 
-    >>> calibration_error([0.9] * 4, [True, True, False, False], random=np.random.default_rng(0)).value.__round__(2)
+    >>> random = np.random.default_rng(0)
+    >>> round(balanced_calibration_error([0.9] * 4, [True, True, False, False], random=random).value, 2)
     0.4
     """
     said, is_positive = np.asarray(probabilities, dtype=np.float64), np.asarray(positive, dtype=np.bool_)

@@ -124,10 +124,7 @@ def person_scores(scores: npt.ArrayLike, people: Integers) -> Floats64:
     >>> int(person_scores([1.0, 2.0, 9.0, 8.0], np.array([0, 0, 1, 1])).argmax())
     1
     """
-    from scipy.stats import rankdata
-
-    values = np.asarray(scores, dtype=np.float64)
-    tails = -np.log(1 - (rankdata(values) - 0.5) / len(values))
+    tails = -np.log(1 - _ranks(np.asarray(scores, dtype=np.float64)))
     counts = np.bincount(people)
     return np.asarray(-np.log(np.maximum(special.gammaincc(counts, np.bincount(people, tails)), 1e-300)))
 

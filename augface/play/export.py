@@ -13,7 +13,7 @@ from augface.errors import OutputError
 from augface.files import human_bytes
 from augface.play.page import whole_page
 from augface.play.pictures import webp_address
-from augface.play.player import PHOTO, Player, Recipe, Shown
+from augface.play.player import PHOTO, Player, Recipe, Shown, evenly
 
 MOST_BYTES = 2_000_000
 """Of the page."""
@@ -124,8 +124,8 @@ def _way(player: Player, first: int, second: int, steps: int) -> list[str]:
 
 
 def _frames(player: Player, most: int) -> list[dict[str, Any]]:
-    rows = np.unique(np.linspace(0, len(player.previews) - 1, min(most, len(player.previews))).round().astype(int))
-    pictures = [(player.previews[row][0], player.frame(int(row))) for row in rows]
+    rows = evenly(len(player.previews), most)
+    pictures = [(player.previews[row][0], player.frame(row)) for row in rows]
     return [
         {"images": seen, "image": webp_address(one, 75, side=2 * SIDE)} for seen, one in pictures if one is not None
     ]

@@ -131,7 +131,8 @@ class Player:
         shown = list(attributes) or known
         self.sliders = [name for name in shown if name in doses]
         self.requestable = [name for name in shown if name in generator.conditionable]
-        self.previews = _spread(_numbered_previews(previews))
+        found = _numbered_previews(previews)
+        self.previews = [found[row] for row in evenly(len(found), FRAMES)]
         self._drawn = lru_cache(maxsize=8)(self._draw)
 
     @property
@@ -248,6 +249,11 @@ def _numbered_previews(folder: Path | None) -> list[tuple[int, Path]]:
     return sorted((int(path.stem), path) for path in folder.glob("*.png") if re.fullmatch(r"[0-9]{1,15}", path.stem))
 
 
-def _spread(previews: list[tuple[int, Path]]) -> list[tuple[int, Path]]:
-    rows = np.unique(np.linspace(0, len(previews) - 1, min(FRAMES, len(previews))).round().astype(int))
-    return [previews[row] for row in rows]
+def evenly(count: int, most: int) -> list[int]:
+    """The numbers of so many things at most: the first, the last, and evenly between.
+
+    >>> evenly(10, 4)
+    [0, 3, 6, 9]
+    """
+    rows: list[int] = np.unique(np.linspace(0, count - 1, min(most, count)).round().astype(int)).tolist()
+    return rows

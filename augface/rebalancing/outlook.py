@@ -91,10 +91,11 @@ def known_of(subgroups: Sequence[SubgroupPlan], generator: Generator, settings: 
     kind = "composed" if "composes" in generator.capabilities else "learnt"
     if "trainable" not in generator.capabilities and kind == "learnt":
         return []
+    alike = [row for row in known_studies() if (row.learner, row.faces) == (settings.mode, kind)]
     sentences: dict[str, None] = {}
     for each in (plan for plan in subgroups if plan.wanted):
-        for row in known_studies():
-            if (row.learner, row.faces) == (settings.mode, kind) and row.fewest <= each.have <= row.most:
+        for row in alike:
+            if row.fewest <= each.have <= row.most:
                 where = "where a combination is absent" if row.most == 0 else f"at {row.fewest} to {row.most} faces"
                 sentences[f"Known of data like these ({where}, {row.learner} downstream): {row}"] = None
     return list(sentences)

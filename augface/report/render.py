@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import logging
 import re
@@ -11,10 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from augface.notebooks import scoped
+from augface.pages import inline_policy, templates
 from augface.report.leaderboard import first_reason, key_lines, summarise_comparison
 from augface.report.summarise import TOO_LARGE, Chapter, summarise
 from augface.report.words import format_cell, label_of
@@ -94,7 +93,9 @@ def render_comparison(
 
 def _page(template: str, **content: Any) -> str:
     style, script = _asset("style.css"), _asset("script.js")
-    return _rendered(template, **content, style=Markup(style), script=Markup(script), policy=_policy(style, script))
+    return _rendered(
+        template, **content, style=Markup(style), script=Markup(script), policy=inline_policy(style, [script])
+    )
 
 
 def _cell(**content: Any) -> str:
@@ -102,14 +103,8 @@ def _cell(**content: Any) -> str:
 
 
 def _rendered(template: str, **content: Any) -> str:
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
+    environment = templates(TEMPLATES)
+    environment.keep_trailing_newline = True
     environment.filters["cell"] = format_cell
     environment.globals |= {"enlargement": _enlargement, "grid_lines": _grid_lines}
     html = environment.get_template(template).render(**content)
@@ -142,15 +137,6 @@ def _cell_style(style: str) -> str:
 
 def _asset(name: str) -> str:
     return (TEMPLATES / name).read_text(encoding="utf-8")
-
-
-def _policy(style: str, script: str) -> str:
-    """Pictures from inside the page, this style sheet and this script; nothing else, and nothing from elsewhere."""
-    hashes = [base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in (style, script)]
-    return (
-        f"default-src 'none'; img-src data:; style-src 'sha256-{hashes[0]}'; script-src 'sha256-{hashes[1]}'; "
-        "base-uri 'none'; form-action 'none'"
-    )
 
 
 def _figures(chapter: Chapter) -> Iterator[Picture]:

@@ -21,7 +21,7 @@ from augface.inspection.inspected import (
     inputs,
     mean_interval,
 )
-from augface.inspection.units import ACTIVE, LEAST, LOUDER, RATE, turned
+from augface.inspection.units import ACTIVE, LEAST, LOUDER, RATE, layer_name, turned
 from augface.results import Section
 from augface.seeds import random_generator
 
@@ -171,7 +171,7 @@ def _measure_count(part: Part, inspected: Inspected, column: int) -> None:
 def _layers(inspected: Inspected) -> dict[str, Booleans]:
     """Which units are in which layer, by its resolution."""
     layers = inspected.swings.layers
-    return {f"{4 * 2**layer} px": layers == layer for layer in np.unique(layers).tolist()}
+    return {layer_name(layer): layers == layer for layer in np.unique(layers).tolist()}
 
 
 def _tabulate_layers(part: Part, inspected: Inspected) -> None:
@@ -200,7 +200,7 @@ def _list_units(part: Part, inspected: Inspected) -> None:
             rows.append(
                 {
                     "attribute": attribute,
-                    "layer": f"{4 * 2 ** int(swings.layers[unit])} px",
+                    "layer": layer_name(int(swings.layers[unit])),
                     "unit": int(swings.channels[unit]),
                     "turned off": round(float(off[unit, column]), 3),
                     "turned on": round(float(on[unit, column]), 3),

@@ -283,8 +283,9 @@ class TestHarness:
 
 
 class Counting(Frozen):
-    """Counts what it learns, and can be stopped."""
+    """Counts what it learns, one run after the other, and can be stopped."""
 
+    workers = 1
     learnt = 0
     stop_at = 10**9
 

@@ -7,7 +7,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 DEMO_OUT ?= runs/demo
-PYTEST_FLAGS ?= -n 2
+PYTEST_FLAGS ?= -n 2 --dist loadfile
 
 BIN := $(VENV)/bin
 

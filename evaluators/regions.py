@@ -10,6 +10,7 @@ import numpy as np
 
 from augface.arrays import Floats64
 from augface.data.dataset import FaceDataset
+from augface.data.face_region import CENTRE, EDGE, RADII, face_mask
 from augface.evaluators._compared import Compared
 from augface.evaluators.base import Context, Evaluator, Findings, Suggestion, Urgency
 from augface.metrics.intervals import Interval, squared_interval
@@ -24,8 +25,6 @@ MINIMUM = 100
 MOST = 500
 """Faces of each side: enough to tell the regions apart, and each is looked at twice more."""
 K = 5
-CENTRE, RADII, EDGE = (0.5, 0.53), (0.30, 0.42), 0.06
-"""The ellipse of the face of an aligned image, across and down, and the width of its soft edge, in image sizes."""
 SHOWN = 12
 
 Region = Literal["face", "surroundings"]
@@ -98,18 +97,6 @@ def _masked(faces: FaceDataset, region: Region, mean_face: Floats64) -> FaceData
     kept = kept if region == "face" else 1 - kept
     images = np.asarray(faces.images) * kept + mean_face * (1 - kept)
     return replace(faces, images=FaceDataset.from_arrays(images.round().astype(np.uint8)).images, originals=None)
-
-
-def face_mask(size: int) -> Floats64:
-    """How much of each pixel of an aligned image belongs to the face: (size, size), 0 to 1.
-
-    >>> face_mask(64)[34, 32].round(2), face_mask(64)[0, 0].round(2)
-    (np.float64(1.0), np.float64(0.0))
-    """
-    places = (np.arange(size) + 0.5) / size
-    across, down = (places - CENTRE[0]) / RADII[0], (places - CENTRE[1]) / RADII[1]
-    beyond = np.hypot(across[None, :], down[:, None]) - 1
-    return np.asarray(1 / (1 + np.exp(4 * beyond * min(RADII) / EDGE)))
 
 
 def _measure(compared: Compared, region: Region, masked: Masked, findings: Findings) -> Interval:

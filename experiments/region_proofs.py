@@ -15,9 +15,10 @@ from scipy.ndimage import gaussian_filter
 from augface.arrays import Pixels
 from augface.data import load_data
 from augface.data.dataset import FaceDataset
+from augface.data.face_region import face_mask
 from augface.errors import require
 from augface.evaluators.base import Context
-from augface.evaluators.regions import Regions, face_mask
+from augface.evaluators.regions import Regions
 
 COLUMNS = [
     f"{region}_{name}"

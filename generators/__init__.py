@@ -38,6 +38,12 @@ GENERATORS.register(
     ("conditional", "copies", "composes"),
 )
 GENERATORS.register(
+    "inpaint",
+    "augface.generators.inpaint:Inpaint",
+    "new faces painted into real pictures, whose hair and background stay",
+    ("conditional", "copies", "composes", "trainable"),
+)
+GENERATORS.register(
     "images", "augface.generators.images:Images", "images that you already have, each given once", ("conditional",)
 )
 GENERATORS.register(

@@ -24,8 +24,9 @@ for name in [
 
 @pytest.fixture(scope="session", autouse=True)
 def cache_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """The cache of the session: the user's own is neither read nor filled."""
-    folder = tmp_path_factory.mktemp("cache")
+    """The cache of the session and all its processes: the user's own is neither read nor filled."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "cache"
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("AUGFACE_CACHE", str(folder))
         yield folder

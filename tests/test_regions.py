@@ -8,9 +8,10 @@ from scipy.ndimage import gaussian_filter
 
 from augface.arrays import Floats64, Pixels
 from augface.data.dataset import FaceDataset
+from augface.data.face_region import face_mask
 from augface.data.toyfaces import load_toyfaces
 from augface.evaluators.base import Context, check_evaluator
-from augface.evaluators.regions import Regions, face_mask
+from augface.evaluators.regions import Regions
 from augface.results import ImageGrid, Measurement
 
 SIZE = 32

@@ -109,6 +109,16 @@ class Batches:
         pixels = torch.from_numpy(self.images[rows]).permute(0, 3, 1, 2)
         return pixels.float() / 127.5 - 1, self.conditions[rows]
 
+    def requested(self, real: Tensor, condition: Tensor, random: np.random.Generator) -> tuple[Tensor, ...]:
+        """What as many generated images are made of beside noise: here the conditions (count, A) of other rows.
+
+        Args:
+            real: the real images of the same step.
+            condition: their conditions.
+            random: the stream of the step.
+        """
+        return (self.conditions[self.rows(len(real), random)].to(condition.device),)
+
 
 def train(
     generator: nn.Module,
@@ -131,7 +141,7 @@ def train(
     its text.
 
     Args:
-        generator: (noise (N, latent), condition (N, A)) to images in [-1, 1].
+        generator: (noise (N, latent), condition (N, A), whatever else `batches.requested` gives) to images in [-1, 1].
         discriminator: (images, condition) to a `Judgement`.
         batches: where real images and conditions come from.
         settings: how to train.
@@ -346,9 +356,9 @@ def _step(
     real = real.to(device, memory_format=torch.channels_last)
     real_condition = real_condition.to(device)
     noise = torch.randn(batch, latent, generator=torch_random).to(device)
-    fake_condition = batches.conditions[batches.rows(batch, random)].to(device)
+    fake_condition, *others = batches.requested(real, real_condition, random)
     with accelerator.autocast():
-        fake = generator(noise, fake_condition)
+        fake = generator(noise, fake_condition, *others)
         generated = fake.detach()
         both = augment(torch.cat([real, generated]), settings.augmentations, torch_random)
         judged = discriminator(both, torch.cat([real_condition, fake_condition]))

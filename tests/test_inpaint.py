@@ -1,0 +1,124 @@
+"""Inpainting: what is around the face is the host's, the face is new, and labels are those of the host or requested."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from augface import create_generator
+from augface.data.dataset import FaceDataset
+from augface.data.face_region import face_mask
+from augface.errors import UsageError
+from augface.generators.base import check_generator
+from augface.generators.inpaint import HIDDEN, Inpaint
+
+SIZE = 16
+SETTINGS = {"channels": 8, "latent": 4, "batch_size": 8}
+
+
+def planted(n: int = 240) -> FaceDataset:
+    """Noise pictures, dark or bright as a whole, a third of which are green in the middle."""
+    stream = np.random.default_rng(0)
+    bright, green = stream.random(n) < 0.5, stream.random(n) < 1 / 3
+    images = stream.normal(np.where(bright, 190, 70)[:, None, None, None], 10, (n, SIZE, SIZE, 3))
+    images[green, 6:11, 5:11, 1] += 60
+    images[green, 6:11, 5:11, 0] -= 60
+    labels = pd.DataFrame({"Green": green, "Bright": bright}).astype("boolean")
+    return FaceDataset.from_arrays(images.clip(0, 255).astype(np.uint8), labels)
+
+
+@pytest.fixture(scope="module")
+def real() -> FaceDataset:
+    return planted()
+
+
+@pytest.fixture(scope="module")
+def generator(real: FaceDataset) -> Inpaint:
+    generator = create_generator("inpaint", **SETTINGS, learning_rate=3e-3, discriminator_learning_rate=3e-3)
+    assert isinstance(generator, Inpaint)
+    generator.fit(real, budget="2400", seed=1)
+    return generator
+
+
+def greenness(images: np.ndarray) -> np.ndarray:
+    middle = images[:, 6:11, 5:11].astype(float).mean(axis=(1, 2))
+    return np.asarray(middle[:, 1] - middle[:, 0])
+
+
+def test_the_contract_holds(real: FaceDataset) -> None:
+    check_generator(Inpaint, real, SETTINGS)
+
+
+def test_surroundings_are_the_hosts_and_the_face_is_not(generator: Inpaint, real: FaceDataset) -> None:
+    made = generator.sample(60, seed=2)
+    assert made.factors is not None
+    hosts = np.asarray(real.images)[made.factors["host"].to_numpy()]
+    images = np.asarray(made.images)
+    mirrored = np.array([not np.array_equal(one[0], host[0]) for one, host in zip(images, hosts, strict=True)])
+    assert 0.2 < mirrored.mean() < 0.8
+    hosts[mirrored] = hosts[mirrored, :, ::-1]
+    seen = face_mask(SIZE) <= HIDDEN
+    assert np.array_equal(images[:, seen], hosts[:, seen])
+    assert (np.abs(images.astype(int) - hosts)[:, 6:11, 5:11].max(axis=(1, 2, 3)) > 0).all()
+    own = generator.labels
+    assert own is not None
+    assert made.attributes.reset_index(drop=True).equals(own.iloc[made.factors["host"]].reset_index(drop=True))
+
+
+def test_it_knows_only_what_is_around(generator: Inpaint, real: FaceDataset) -> None:
+    """Other faces in the same surroundings are painted over alike; other surroundings change what is painted."""
+    import torch
+
+    network = generator._network
+    pictures = torch.from_numpy(np.asarray(real.images[:8])).permute(0, 3, 1, 2) / 127.5 - 1
+    noise, condition = torch.zeros(8, 4), torch.ones(8, 2)
+    hidden = torch.from_numpy(face_mask(SIZE) > 0.99)
+    with torch.no_grad():
+        before = network(noise, condition, pictures)
+        others = torch.where(hidden, -pictures, pictures)
+        assert torch.equal(network(noise, condition, others)[..., hidden], before[..., hidden])
+        moved = torch.where(hidden, pictures, -pictures)
+        assert not torch.allclose(network(noise, condition, moved)[..., hidden], before[..., hidden], atol=0.05)
+
+
+def test_it_learns_what_is_requested_and_to_fit_in(generator: Inpaint) -> None:
+    green, plain = (generator.sample(80, where={"Green": value}, seed=3) for value in (True, False))
+    assert green.matching({"Green": True}).all()
+    assert greenness(np.asarray(green.images)).mean() > greenness(np.asarray(plain.images)).mean() + 20
+    middle = np.asarray(plain.images)[:, 6:11, 5:11].mean(axis=(1, 2, 3))
+    bright = plain.matching({"Bright": True})
+    assert middle[bright].mean() > middle[~bright].mean() + 60
+
+
+def test_a_stopped_training_goes_on_bit_for_bit(
+    real: FaceDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from augface.training import loop
+
+    whole = Inpaint.from_config(SETTINGS)
+    whole.fit(real, budget="640", seed=4)
+    step, steps = loop._step, 0
+
+    def interrupted(*arguments: object) -> loop.Step:
+        nonlocal steps
+        steps += 1
+        if steps == 50:
+            raise KeyboardInterrupt
+        return step(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(loop, "_step", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        Inpaint.from_config(SETTINGS).fit(real, budget="640", run_dir=tmp_path, seed=4)
+    parts = Inpaint.from_config(SETTINGS)
+    parts.fit(real, budget="640", run_dir=tmp_path, resume=True, seed=4)
+    assert 50 < steps < 90, "it went on from a checkpoint"
+    assert parts.fingerprint == whole.fingerprint
+
+
+def test_what_cannot_be_done_is_refused(real: FaceDataset) -> None:
+    generator = Inpaint.from_config({})
+    with pytest.raises(UsageError, match="16, 32, 64"):
+        generator.fit(FaceDataset.from_arrays(np.zeros((4, 24, 24, 3), np.uint8), real.attributes[:4]))

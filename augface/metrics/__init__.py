@@ -2,6 +2,7 @@
 
 from augface.metrics.agreement import krippendorff_alpha
 from augface.metrics.bin_shares import share_test
+from augface.metrics.bounded import bounded_precision_coverage
 from augface.metrics.calibration import balanced_calibration_error
 from augface.metrics.classification import accuracy_interval, auc_drop, auc_interval, two_sample_test
 from augface.metrics.crossed import (
@@ -60,6 +61,7 @@ __all__ = [
     "auc_interval",
     "balanced_calibration_error",
     "balanced_threshold",
+    "bounded_precision_coverage",
     "classification_scores",
     "clustered_variance",
     "cmmd_estimate",

@@ -28,6 +28,7 @@ from augface.metrics.intervals import (
     NORMAL,
     Interval,
     clustered_variance,
+    group_numbers,
     normal_interval,
     random_part,
     t_quantile,
@@ -100,7 +101,7 @@ def decompose(
     sides = [feature_matrix(rows, name, LEAST) for rows, name in ((real, "real"), (fake, "fake"), (other, "other"))]
     x, y, z = sides
     x_groups, y_groups, z_groups = (
-        _numbers(groups, len(rows))
+        group_numbers(groups, len(rows))
         for groups, rows in zip((real_groups, fake_groups, other_groups), (x, y, z), strict=True)
     )
     if min(int(groups.max()) + 1 for groups in (x_groups, y_groups, z_groups)) < FEWEST_GROUPS:
@@ -399,12 +400,9 @@ def _divided(parts: Floats64, replicates: Floats64) -> Decomposition:
 def _group_means(rows: Floats64, groups: npt.ArrayLike | None) -> Floats64:
     """(G, D) what each group adds to the error of the mean, so that their squares sum up to its variance."""
     centred = (rows - rows.mean(axis=0)) / len(rows)
-    numbers = _numbers(groups, len(rows))
+    numbers = group_numbers(groups, len(rows))
     count = int(numbers.max()) + 1
     sums = np.zeros((count, rows.shape[1]))
     np.add.at(sums, numbers, centred)
     return sums * math.sqrt(count / (count - 1)) if count > 1 else sums * math.nan
 
-
-def _numbers(groups: npt.ArrayLike | None, count: int) -> Integers:
-    return np.arange(count) if groups is None else np.unique(np.asarray(groups), return_inverse=True)[1]

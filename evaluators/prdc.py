@@ -54,10 +54,10 @@ MEANINGS: Mapping[str, str] = {
     "recall": "The share of real faces that lie where synthetic ones do: how much of real variety is generated.",
     "density": "In how many real neighbourhoods a synthetic face lies, over the number expected: 1 or so for real.",
     "coverage": "The share of real faces that have a synthetic one near them: how much of real variety is generated.",
-    "bounded_precision": "The share of synthetic faces that lie among real ones and beyond them in no feature, next to that "
-    "of other real faces, which is 1: how many look real.",
-    "bounded_coverage": "The share of real faces that have a synthetic one near them and none of whose features is beyond "
-    "those of synthetic faces, next to that with other real faces, which is 1: how much of real variety is generated.",
+    "bounded_precision": "The share of synthetic faces that lie among real ones and beyond them in no feature, next "
+    "to that of other real faces, which is 1: how many look real.",
+    "bounded_coverage": "The share of real faces that have a synthetic one near them and lie beyond synthetic ones in "
+    "no feature, next to that with other real faces, which is 1: how much of real variety is generated.",
     "clipped_density": "How real the synthetic faces are: 0.7 says as much as 30 % of useless faces do.",
     "clipped_coverage": "How much of real variety is covered: 0.7 says as much as 30 % of useless faces do.",
     "symmetric_precision": "Precision, asked of real and of synthetic neighbourhoods: the worse answer.",

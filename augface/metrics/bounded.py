@@ -25,7 +25,7 @@ K = 10
 frequent."""
 BALLS = 2
 """Real balls that must hold a fake: one alone may be that of an outlier."""
-WITHIN = 0.99
+WITHIN = 0.995
 """Share of rows that lie within their own ranges."""
 
 
@@ -34,14 +34,16 @@ class Bounded:
     """What both measures look at.
 
     Attributes:
+        real, fake, other: (N, D), (M, D) and (L, D) features.
         distances: from real rows to fakes, then to other real rows.
-        fakes: M; the columns before are of fakes.
         in_real: (M + L,) which fakes, and which other real rows, lie within the ranges of the real ones.
         in_fake, in_other: (N,) which real rows lie within the ranges of the fakes, and of the other real rows.
     """
 
+    real: Floats64
+    fake: Floats64
+    other: Floats64
     distances: Neighbourhoods
-    fakes: int
     in_real: Booleans
     in_fake: Booleans
     in_other: Booleans
@@ -56,33 +58,30 @@ class Bounded:
         x, y, z = (feature_matrix(rows, name, 3) for rows, name in ((real, "real"), (fake, "fake"), (other, "other")))
         if not x.shape[1] == y.shape[1] == z.shape[1]:
             raise DataError("The real, fake and other features have different dimensions.")
-        both = np.concatenate([y, z])
-        return cls(Neighbourhoods.of(x, both), len(y), _within(both, x), _within(x, y), _within(x, z))
+        return cls._of(x, y, z, Neighbourhoods.of(x, np.concatenate([y, z])))
+
+    @classmethod
+    def _of(cls, real: Floats64, fake: Floats64, other: Floats64, distances: Neighbourhoods) -> Bounded:
+        in_real = _within(np.concatenate([fake, other]), real)
+        return cls(real, fake, other, distances, in_real, _within(real, fake), _within(real, other))
 
     def part(self, real: Booleans, fake: Booleans, other: Booleans) -> Bounded:
-        """Of some rows of each side; ranges stay those of all rows."""
-        both = np.concatenate([fake, other])
-        return Bounded(
-            self.distances.part(real, both),
-            int(fake.sum()),
-            self.in_real[both],
-            self.in_fake[real],
-            self.in_other[real],
-        )
+        """Of some rows of each side, with the ranges of those."""
+        distances = self.distances.part(real, np.concatenate([fake, other]))
+        return self._of(self.real[real], self.fake[fake], self.other[other], distances)
 
     def precision(self) -> float:
         """The share of fakes within the ranges and two balls of real rows, over that of other real rows."""
         radii = self.distances.real_radii(K)
         radii = np.minimum(radii, np.median(radii))
         held = ((self.distances.between <= radii[:, None]).sum(axis=0) >= BALLS) & self.in_real
-        return _ratio(held[: self.fakes], held[self.fakes :])
+        return _ratio(held[: len(self.fake)], held[len(self.fake) :])
 
     def coverage(self) -> float:
-        """The share of real rows within the ranges of fakes and with one in their ball, over that with other real rows."""
+        """The share of real rows within the ranges of fakes and with one in their ball, over that of other real."""
         held = self.distances.between <= self.distances.real_radii(K)[:, None]
-        return _ratio(
-            held[:, : self.fakes].any(axis=1) & self.in_fake, held[:, self.fakes :].any(axis=1) & self.in_other
-        )
+        by_fake, by_other = held[:, : len(self.fake)].any(axis=1), held[:, len(self.fake) :].any(axis=1)
+        return _ratio(by_fake & self.in_fake, by_other & self.in_other)
 
 
 def bounded_precision_coverage(
@@ -115,20 +114,23 @@ def bounded_precision_coverage(
     True
     """
     everything = Bounded.of(real, fake, other)
-    counts = len(everything.in_fake), everything.fakes, len(everything.in_real) - everything.fakes
     groups = [
-        group_numbers(side, count)
-        for side, count in zip((real_groups, fake_groups, other_groups), counts, strict=True)
+        group_numbers(side, len(rows))
+        for side, rows in zip(
+            (real_groups, fake_groups, other_groups),
+            (everything.real, everything.fake, everything.other),
+            strict=True,
+        )
     ]
     measures = {"bounded_precision": Bounded.precision, "bounded_coverage": Bounded.coverage}
-    return intervals_of_halves(measures, everything, Bounded.part, groups, random, highest=1.0)
+    return intervals_of_halves(measures, everything, Bounded.part, groups, random, highest=1.0, relative=True)
 
 
 def _within(rows: Floats64, others: Floats64) -> Booleans:
     """(N,) which rows lie within the ranges of others, (M, D), in all dimensions.
 
-    A range is that of all but the outermost row on either side. It is widened by as many standard deviations as it takes
-    for `WITHIN` of the others to lie within theirs, more of them the more dimensions there are.
+    A range is that of all but the outermost row on either side. It is widened by as many standard deviations as it
+    takes for `WITHIN` of the others to lie within theirs, more of them the more dimensions there are.
     """
     ends = np.partition(others, (1, len(others) - 2), axis=0)
     low, high, deviation = ends[1], ends[-2], others.std(axis=0)

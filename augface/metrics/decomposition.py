@@ -405,4 +405,3 @@ def _group_means(rows: Floats64, groups: npt.ArrayLike | None) -> Floats64:
     sums = np.zeros((count, rows.shape[1]))
     np.add.at(sums, numbers, centred)
     return sums * math.sqrt(count / (count - 1)) if count > 1 else sums * math.nan
-

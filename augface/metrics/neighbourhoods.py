@@ -128,6 +128,7 @@ def intervals_of_halves(
     groups: Sequence[Integers],
     random: np.random.Generator,
     highest: float,
+    relative: bool = False,
 ) -> dict[str, Interval]:
     """What `with_intervals` does, of any sides.
 
@@ -138,6 +139,7 @@ def intervals_of_halves(
         groups: of each side, numbers from 0 which rows belong together.
         random: draws the halves.
         highest: values above it count as this.
+        relative: whether intervals are symmetric in the logarithm, as those of ratios are.
     """
     kept = [[random_part(side, 0.5, random) for side in groups] for _ in range(HALVES)]
     values = {name: float(np.minimum(highest, measure(everything))) for name, measure in measures.items()}
@@ -146,9 +148,13 @@ def intervals_of_halves(
     halves = [part(everything, *masks) for masks in kept]
     intervals = {}
     for name, value in values.items():
-        scatter = float(np.std([measures[name](half) for half in halves], ddof=1))
-        reach = t_quantile(HALVES - 1) * scatter
-        intervals[name] = Interval(value, max(0.0, value - reach), min(highest, value + reach))
+        of_halves = [measures[name](half) for half in halves]
+        reach = t_quantile(HALVES - 1) * float(np.std(of_halves, ddof=1))
+        if relative and value > 0:
+            factor = math.exp(reach / float(np.mean(of_halves)))
+            intervals[name] = Interval(value, value / factor, min(highest, value * factor))
+        else:
+            intervals[name] = Interval(value, max(0.0, value - reach), min(highest, value + reach))
     return intervals
 
 

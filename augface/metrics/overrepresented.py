@@ -59,10 +59,7 @@ def overrepresented_mode(
     0.3
     """
     x, y = feature_matrix(real, "real", 4), feature_matrix(fake, "fake", 4)
-    groups = [
-        group_numbers(given, len(rows))
-        for rows, given in ((x, real_groups), (y, fake_groups))
-    ]
+    groups = [group_numbers(given, len(rows)) for rows, given in ((x, real_groups), (y, fake_groups))]
     first, second = (random_part(side, 0.5, random) for side in groups)
     in_real, in_fake = np.empty(len(x)), np.empty(len(y))
     for kept_x, kept_y in ((first, second), (~first, ~second)):

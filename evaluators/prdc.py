@@ -131,13 +131,11 @@ def precision_recall_density_coverage(compared: Compared) -> list[Measurement]:
 
 def _bounded(compared: Compared) -> list[Measurement]:
     """The headline pair, which is over that of other real faces already."""
-    synthetic_people = compared.context.samples.identity
     numbers = bounded_precision_coverage(
         compared.reference,
         compared.synthetic,
         compared.other,
         real_groups=compared.reference_people,
-        fake_groups=None if synthetic_people is None else synthetic_people[compared.match.synthetic],
         other_groups=compared.other_people,
         random=random_generator(compared.context.seed, "bounded"),
     )

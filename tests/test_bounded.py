@@ -33,9 +33,9 @@ def within(row: Matrix, others: Matrix) -> bool:
     def excess(values: Matrix) -> float:
         columns = [sorted(column) for column in others.T.tolist()]
         beyond = [max(c[1] - v, v - c[-2]) / np.std(c) for v, c in zip(values.tolist(), columns, strict=True)]
-        return max(beyond)
+        return float(max(beyond))
 
-    return excess(row) <= max(0, np.quantile([excess(own) for own in others], WITHIN))
+    return bool(excess(row) <= max(0, np.quantile([excess(own) for own in others], WITHIN)))
 
 
 def test_both_are_what_they_are_defined_as() -> None:

@@ -355,7 +355,7 @@ def _roots(first: Floats64, second: Floats64, products: Floats32, factor: float 
     squares = products * np.float32(-2 * factor)
     squares += first.astype(np.float32)[:, None]
     squares += second.astype(np.float32)
-    return np.sqrt(np.maximum(squares, 0, out=squares), out=squares)
+    return np.asarray(np.sqrt(np.maximum(squares, 0)))
 
 
 def _parts(distances: Floats64) -> Floats64:

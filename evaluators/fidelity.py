@@ -26,6 +26,7 @@ from augface.metrics.kernel import (
     kernel_estimate,
     kernel_test,
 )
+from augface.metrics.mind import DIRECTIONS, SCALE, monge_inception_distance
 from augface.results import Artifact, Measurement, Section
 from augface.results.artifacts import image_grid, table
 from augface.seeds import random_generator
@@ -34,6 +35,8 @@ TESTED = 2_000
 """Faces of each side in the permutation test, whose memory and time grow with their square."""
 MINIMUM = 20
 """Faces on each side, below which no distance is given."""
+MIND_MOST = 5_000
+"""Faces of each side that MIND is of: as many as are usual."""
 SHOWN = 24
 SPLITS = 10
 """Parts of the Inception score."""
@@ -52,7 +55,7 @@ FRECHET = {"interval": "delta method; wider than need be below 10 D faces"}
 class Fidelity(Evaluator):
     """Fréchet and kernel distance in each feature space, of all faces and of each subgroup.
 
-    Of all images also the numbers that other tools give: FID, KID and Inception score in Inception's space, FD-DINOv2
+    Also the numbers that other tools give: FID, KID, MIND and Inception score in Inception's space, FD-DINOv2
     in DINOv2's, CMMD in the large CLIP's.
     """
 
@@ -292,6 +295,41 @@ def cmmd(compared: Compared) -> Measurement:
     )
 
 
+def _mind(compared: Compared) -> Measurement:
+    """MIND (Berthet et al. 2026, arXiv:2605.06797) beside that of real faces."""
+    sides = [
+        (compared.synthetic, compared.context.samples.identity, compared.match.synthetic),
+        (compared.other, compared.context.sides.other.identity, compared.match.other),
+    ]
+    people = compared.reference_people
+    reference = compared.reference[:MIND_MOST]
+    number, null = (
+        monge_inception_distance(
+            reference,
+            rows[:MIND_MOST],
+            random_generator(compared.context.seed, "MIND"),
+            real_groups=None if people is None else people[:MIND_MOST],
+            fake_groups=None if own is None else own[numbers[:MIND_MOST]],
+        )
+        for rows, own, numbers in sides
+    )
+    return compared.measurement(
+        "mind",
+        label="MIND",
+        number=number,
+        null=null,
+        useless=SCALE * float(reference.var(axis=0, dtype=np.float64).sum()),  # what the mean face alone would have
+        protocol={
+            "directions": DIRECTIONS,
+            "most": MIND_MOST,
+            "estimator": "raw, biased by n",
+            "interval": "random halves of the people where known, else of the faces",
+        },
+        meaning="Monge Inception distance: how unlike real faces the synthetic ones are along random directions.",
+        sizes=(len(reference), min(len(compared), MIND_MOST)),
+    )
+
+
 def _all_features(compared: Compared) -> tuple[Features, Features]:
     """Of all synthetic faces, and of all held-out real ones."""
     context = compared.context
@@ -321,11 +359,11 @@ def _inception_score(compared: Compared) -> Measurement:
 
 
 PUBLISHED: Mapping[str, tuple[Callable[[Compared], Measurement], ...]] = {
-    InceptionSpace.name: (fid, kid, _inception_score),
+    InceptionSpace.name: (fid, kid, _mind, _inception_score),
     DinoSpace.name: (fd_dinov2,),
     LargeClipSpace.name: (cmmd,),
 }
-"""The numbers that other tools give in a space: of all images, without a baseline, as published ones are."""
+"""The numbers that other tools give in a space; most of all images, without a baseline, as published ones are."""
 
 
 def _as_other_tools(compared: Compared, findings: Findings) -> None:

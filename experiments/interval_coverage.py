@@ -29,12 +29,15 @@ from augface.metrics import (
     Interval,
     auc_drop,
     balanced_calibration_error,
+    bounded_precision_coverage,
     default_bandwidth,
     found_at,
+    fourier_mode_count,
     frechet_estimate,
     kernel_distance,
     kernel_estimate,
     mode_count,
+    monge_inception_distance,
     normal_interval,
     overrepresented_mode,
     prdc_intervals,
@@ -42,14 +45,17 @@ from augface.metrics import (
 )
 from augface.metrics.classification import fit_logistic
 from augface.metrics.decomposition import mean_shift, variance_ratio
+from augface.metrics.intervals import group_numbers, random_part
 from augface.metrics.neighbourhoods import with_intervals
 
 Matrix = npt.NDArray[np.float64]
 Draw = Callable[[np.random.Generator], tuple[Matrix, Matrix, npt.NDArray[np.int64] | None]]
 
-KINDS = ["kernel", "frechet", "variety", "scores", "neighbours", "neighbourhoods", "moments"]
+KINDS = ["kernel", "frechet", "variety", "mind", "bounded", "scores", "neighbours", "neighbourhoods", "moments"]
 DIMENSIONS = 64
 """Principal directions that the Fréchet distance is measured in, so that samples can be small and have rows enough."""
+FREQUENCIES = 128
+"""Of the Fourier features, and directions of MIND: fewer than in reports, since there are fewer rows."""
 
 
 def kernel(x: Matrix, y: Matrix, people: npt.NDArray[np.int64] | None, _: np.random.Generator) -> dict[str, Interval]:
@@ -86,8 +92,31 @@ def variety(
 ) -> dict[str, Interval]:
     return {
         "modes, in effect": mode_count(x, width, people),
+        "the same, by Fourier features": fourier_mode_count(x, width, np.random.default_rng(0), people, FREQUENCIES),
         "generated too often": overrepresented_mode(y, x, width, fake_groups=people, random=random).excess,
     }
+
+
+def mind(
+    x: Matrix, y: Matrix, people: npt.NDArray[np.int64] | None, random: np.random.Generator
+) -> dict[str, Interval]:
+    directions = np.random.default_rng(0)
+    return {"MIND": monge_inception_distance(x, y, directions, real_groups=people, directions=FREQUENCIES)}
+
+
+def bounded(
+    x: Matrix, y: Matrix, people: npt.NDArray[np.int64] | None, random: np.random.Generator
+) -> dict[str, Interval]:
+    """Half of x are the real rows, half the other ones."""
+    kept = random_part(group_numbers(people, len(x)), 0.5, random)
+    return bounded_precision_coverage(
+        x[kept],
+        y[: kept.sum()],
+        x[~kept],
+        real_groups=None if people is None else people[kept],
+        other_groups=None if people is None else people[~kept],
+        random=random,
+    )
 
 
 def scores(
@@ -201,6 +230,10 @@ def main() -> None:
         for label, draw in draws(flat_x, flat_y, identity, (200,)).items():
             found = simulate(partial(variety, width=width), draw, repeats)
             print(*lines(label, found), sep="\n", flush=True)
+    for name, small in (("mind", mind), ("bounded", bounded)):
+        if name in arguments.only:
+            for label, draw in draws(flat_x, flat_y, identity, (400,)).items():
+                print(*lines(label, simulate(small, draw, repeats)), sep="\n", flush=True)
     if "scores" in arguments.only:
         for label, draw in draws(*log_odds(flat_x, flat_y), identity, (200, 500)).items():
             print(*lines(label, simulate(scores, draw, repeats)), sep="\n", flush=True)

@@ -24,7 +24,7 @@ from augface.evaluation.verdict import decide
 from augface.evaluators import EVALUATORS, base, downstream, real_vs_fake
 from augface.evaluators import _judge as judge
 from augface.evaluators.base import Context, check_evaluator
-from augface.evaluators.prdc import MEASURES
+from augface.evaluators.prdc import BOUNDED, MEASURES
 from augface.features.base import Features, FeatureSpace
 from augface.features.pixels import PixelSpace
 from augface.generators import create_generator
@@ -347,13 +347,14 @@ class TestPrdc:
     def test_perfect_faces_pass(self, halves: Context) -> None:
         findings = EVALUATORS.get("prdc")().evaluate(halves)
         everything = {one.name: one for one in findings.measurements if not one.group}
-        assert set(everything) == {"precision", "recall", "density", "coverage", *MEASURES}
+        four = {"precision", "recall", "density", "coverage"}
+        assert set(everything) == four | set(BOUNDED) | set(MEASURES)
         assert {one.verdict for one in everything.values()} == {"pass"}
-        assert all(one.direction == "higher" and one.protocol["k"] in (4, 5) for one in everything.values())
+        assert all(one.direction == "higher" and one.protocol["k"] in (4, 5, 10) for one in everything.values())
 
     def test_what_is_no_face_is_imprecise(self, halves: Context) -> None:
         noisy = dataclasses.replace(halves, samples=confetti(200))
-        for measure in ("precision", "coverage"):
+        for measure in ("precision", "coverage", *BOUNDED):
             measurement = only(noisy, "prdc", measure)
             assert measurement.value == 0
             assert measurement.verdict == "fail"
@@ -362,8 +363,9 @@ class TestPrdc:
         few = halves.samples.select(np.arange(300) % 12)
         narrow = dataclasses.replace(halves, samples=few)
         assert only(narrow, "prdc", "recall").verdict == "fail"
-        assert only(narrow, "prdc", "coverage").verdict == "fail"
-        assert only(narrow, "prdc", "precision").verdict == "pass"
+        for coverage, precision in (("coverage", "precision"), ("bounded_coverage", "bounded_precision")):
+            assert only(narrow, "prdc", coverage).verdict == "fail"
+            assert only(narrow, "prdc", precision).verdict == "pass"
 
     def test_the_extremes_are_shown_and_named(self, halves: Context) -> None:
         images = pixels(halves.samples).copy()

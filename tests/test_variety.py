@@ -8,9 +8,10 @@ import pytest
 from scipy.stats import wasserstein_distance
 
 from augface.errors import DataError, UsageError
-from augface.metrics.kernel_entropy import mode_count
+from augface.metrics.kernel_entropy import fourier_mode_count, mode_count
+from augface.metrics.mind import monge_inception_distance
 from augface.metrics.overrepresented import overrepresented_mode
-from augface.metrics.variety import novelty, sliced_wasserstein, vendi_score
+from augface.metrics.variety import novelty, vendi_score
 
 Matrix = npt.NDArray[np.float64]
 
@@ -66,8 +67,28 @@ def test_sliced_distance_of_unequal_sizes() -> None:
     first, second = normal(0, 30, 1), normal(1, 45, 1) + 2
     repeated = [np.repeat(side, times, axis=0) for side, times in ((first, 3), (second, 2))]
     expected = float(np.square(np.sort(repeated[0], axis=0) - np.sort(repeated[1], axis=0)).mean())
-    assert sliced_wasserstein(first, second, np.random.default_rng(0), 3) == pytest.approx(expected)
+    found = monge_inception_distance(first, second, np.random.default_rng(0), directions=3)
+    assert found.value == pytest.approx(3 * expected)
     assert expected >= wasserstein_distance(first[:, 0], second[:, 0]) ** 2
+
+
+def test_mind_is_that_of_a_peer() -> None:
+    ot = pytest.importorskip("ot")
+    real, fake = normal(0, 80), normal(1, 60) + 0.3
+    directions = np.random.default_rng(3).standard_normal((100, 5))
+    directions /= np.linalg.norm(directions, axis=1, keepdims=True)
+    expected = 3 * 5 * ot.sliced_wasserstein_distance(real, fake, projections=directions.T, p=2) ** 2
+    found = monge_inception_distance(real, fake, np.random.default_rng(3), directions=100)
+    assert found.value == pytest.approx(expected, rel=1e-6)
+
+
+def test_intervals_of_mind_hold_it() -> None:
+    found = []
+    for seed in range(100):
+        sides = normal(seed, 60), normal(1000 + seed, 80) * 1.3 + 0.4
+        found.append(monge_inception_distance(*sides, np.random.default_rng(seed), directions=20))
+    truth = np.mean([one.value for one in found])
+    assert np.mean([one.low <= truth <= one.high for one in found]) >= 0.9
 
 
 def test_unlike_dimensions() -> None:
@@ -91,6 +112,21 @@ def test_the_number_of_modes_is_that_of_a_peer() -> None:
     kernel = np.exp(-np.square(rows[:, None] - rows).sum(axis=2) / (2 * 1.7**2))
     assert mode_count(rows, 1.7).value == pytest.approx(vendi.score_K(kernel, q=2), rel=1e-6)
     assert vendi_score(rows) == pytest.approx(vendi.score_dual(rows, normalize=True), rel=1e-6)
+
+
+@pytest.mark.parametrize("rows", [40, 90])
+def test_fourier_features_give_the_number_of_modes(rows: int) -> None:
+    features, random = normal(0, rows), np.random.default_rng(1)
+    angles = features @ np.random.default_rng(1).standard_normal((5, 30)) / 1.7
+    waves = np.concatenate([np.cos(angles), np.sin(angles)], axis=1) / np.sqrt(30)
+    shares = np.square(np.linalg.svd(waves / np.sqrt(rows), compute_uv=False))  # as the peers of FKEA have it
+    found = fourier_mode_count(features, 1.7, random, frequencies=30)
+    assert found.value == pytest.approx(1 / np.square(shares).sum(), rel=1e-6)
+    exact = mode_count(features, 1.7)
+    many = fourier_mode_count(features, 1.7, random, frequencies=3_000)
+    assert many == pytest.approx(exact, rel=0.05)
+    with pytest.raises(UsageError, match="above 0"):
+        fourier_mode_count(features, 0.0, random)
 
 
 def test_intervals_of_the_number_of_modes_hold_it() -> None:

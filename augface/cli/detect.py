@@ -101,8 +101,10 @@ def _train(against: list[str], real: str, space: str | None, size: int | None, s
     from augface.features import DEFAULT_SPACE, create_feature_space
 
     seen = create_feature_space(space or DEFAULT_SPACE)
-    opened = [open_faces(real, name, size=size or DEFAULT_SIZE, seed=seed) for name in names]
-    faces = opened[0].real
+    size = size or DEFAULT_SIZE
+    first = open_faces(real, names[0], size=size, seed=seed)
+    faces = first.real  # opened once for all
+    opened = [first, *(open_faces(faces, name, size=size, seed=seed) for name in names[1:])]
     if faces.split is not None:
         faces = faces.select(faces.split != "train")
     return train_detector(

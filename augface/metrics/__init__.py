@@ -2,6 +2,7 @@
 
 from augface.metrics.agreement import krippendorff_alpha
 from augface.metrics.bin_shares import share_test
+from augface.metrics.bounded import bounded_precision_coverage
 from augface.metrics.calibration import balanced_calibration_error
 from augface.metrics.classification import accuracy_interval, auc_drop, auc_interval, two_sample_test
 from augface.metrics.crossed import (
@@ -35,9 +36,10 @@ from augface.metrics.kernel import (
     kernel_estimate,
     kernel_test,
 )
-from augface.metrics.kernel_entropy import default_bandwidth, mode_count
+from augface.metrics.kernel_entropy import default_bandwidth, fourier_mode_count, mode_count
 from augface.metrics.manifolds import neighbour_scores, prdc, prdc_intervals
 from augface.metrics.membership import face_scores, found_at, membership_test, person_scores
+from augface.metrics.mind import monge_inception_distance
 from augface.metrics.multiple_testing import holm, weighted_bonferroni
 from augface.metrics.neighbours import k_nearest
 from augface.metrics.overrepresented import overrepresented_mode
@@ -46,7 +48,7 @@ from augface.metrics.prevalence import adherence_test, classification_scores, le
 from augface.metrics.psychometric import threshold
 from augface.metrics.signal_detection import detection
 from augface.metrics.thresholds import balanced_threshold
-from augface.metrics.variety import novelty, sliced_wasserstein, vendi_score
+from augface.metrics.variety import novelty, vendi_score
 from augface.metrics.verification import Leakage, identity_leakage, same_person_auc
 
 __all__ = [
@@ -60,6 +62,7 @@ __all__ = [
     "auc_interval",
     "balanced_calibration_error",
     "balanced_threshold",
+    "bounded_precision_coverage",
     "classification_scores",
     "clustered_variance",
     "cmmd_estimate",
@@ -74,6 +77,7 @@ __all__ = [
     "equivalence_p_value",
     "face_scores",
     "found_at",
+    "fourier_mode_count",
     "frechet_distance",
     "frechet_distance_of_moments",
     "frechet_estimate",
@@ -89,6 +93,7 @@ __all__ = [
     "leakage_test",
     "membership_test",
     "mode_count",
+    "monge_inception_distance",
     "neighbour_scores",
     "normal_interval",
     "novelty",
@@ -100,7 +105,6 @@ __all__ = [
     "proportion_interval",
     "same_person_auc",
     "share_test",
-    "sliced_wasserstein",
     "squared_interval",
     "threshold",
     "two_sample_test",

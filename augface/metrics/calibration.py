@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from augface.arrays import Floats64
-from augface.metrics.intervals import Interval
+from augface.metrics.intervals import Interval, group_numbers
 
 BINS = 10
 RESAMPLES = 500
@@ -39,7 +39,7 @@ def balanced_calibration_error(
     0.4
     """
     said, is_positive = np.asarray(probabilities, dtype=np.float64), np.asarray(positive, dtype=np.bool_)
-    numbers = np.unique(np.arange(len(said)) if groups is None else np.asarray(groups), return_inverse=True)[1]
+    numbers = group_numbers(groups, len(said))
     value = _error(said, is_positive, np.ones(len(said)))
     drawn = []
     for _ in range(RESAMPLES):

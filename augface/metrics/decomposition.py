@@ -21,13 +21,14 @@ from scipy.optimize import nnls
 from sklearn.cluster import KMeans
 from sklearn.decomposition import PCA
 
-from augface.arrays import Floats64, Integers
+from augface.arrays import Floats32, Floats64, Integers
 from augface.errors import DataError
 from augface.metrics.arrays import feature_matrix
 from augface.metrics.intervals import (
     NORMAL,
     Interval,
     clustered_variance,
+    group_numbers,
     normal_interval,
     random_part,
     t_quantile,
@@ -100,24 +101,26 @@ def decompose(
     sides = [feature_matrix(rows, name, LEAST) for rows, name in ((real, "real"), (fake, "fake"), (other, "other"))]
     x, y, z = sides
     x_groups, y_groups, z_groups = (
-        _numbers(groups, len(rows))
+        group_numbers(groups, len(rows))
         for groups, rows in zip((real_groups, fake_groups, other_groups), (x, y, z), strict=True)
     )
     if min(int(groups.max()) + 1 for groups in (x_groups, y_groups, z_groups)) < FEWEST_GROUPS:
         raise DataError(f"Pictures of fewer than {FEWEST_GROUPS} people on a side do not say what is chance.")
-    mixture = Mixture.fit(z, int(random.integers(2**31)))
     pool = np.concatenate([x, z])
     pool_groups = np.concatenate([x_groups, z_groups + x_groups.max() + 1])
+    rows = Rows.of(pool, y, Mixture.fit(z, int(random.integers(2**31))))
+    of_pool, of_y = np.arange(len(pool)), len(pool) + np.arange(len(y))
+    of_x = of_pool[: len(x)]
     nulls = []
     for _ in range(NULLS):
         kept = random_part(pool_groups, len(x) / len(pool), random)
-        nulls.append(_distances(pool[kept], pool[~kept][: len(y)], mixture))
+        nulls.append(rows.distances(of_pool[kept], of_pool[~kept][: len(y)]))
     chance = np.mean(nulls, axis=0)
-    parts = _parts(_distances(x, y, mixture) - chance)
+    parts = _parts(rows.distances(of_x, of_y) - chance)
     replicates = []
     for _ in range(HALVES):
         half, other_half = random_part(x_groups, 0.5, random), random_part(y_groups, 0.5, random)
-        replicates.append(_parts(_distances(x[half], y[other_half], mixture) - chance))
+        replicates.append(_parts(rows.distances(of_x[half], of_y[other_half]) - chance))
     return _divided(parts, np.array(replicates))
 
 
@@ -240,18 +243,22 @@ class Mixture:
         unit = np.sqrt(within + 1e-9 * within.max() + 1e-30)
         return cls(pca.mean_, pca.components_.T / unit, found.cluster_centers_ / unit)
 
-    def shares(self, rows: Floats64, *, changed: bool) -> tuple[Floats64, Floats64]:
-        """The shares of the components among rows, and the probability of each component for each row.
+    def coordinates(self, rows: Floats64) -> Floats64:
+        """(N, C) whitened coordinates of features (N, D)."""
+        coordinates: Floats64 = (rows - self.mean) @ self.axes
+        return coordinates
+
+    def shares(self, points: Floats64, *, changed: bool) -> tuple[Floats64, Floats64]:
+        """The shares of the components among points, and the probability of each component for each point.
 
         Args:
-            rows: (N, D) features.
-            changed: whether the rows may have been shifted and scaled; the likelihood is then climbed from no shift and
-                from that of the means, and the higher end counts.
+            points: (N, C) coordinates.
+            changed: whether the points may have been shifted and scaled; the likelihood is then climbed from no shift
+                and from that of the means, and the higher end counts.
 
         Returns:
             (K,) and (N, K).
         """
-        points = (rows - self.mean) @ self.axes
         middle = points.mean(axis=0) - self.centres.mean(axis=0)
         starts = (np.zeros(len(middle)), middle) if changed else (np.zeros(len(middle)),)
         fits = [self._climb(points, start, changed) for start in starts]
@@ -287,43 +294,68 @@ class Mixture:
         return likelihood, shares, probabilities
 
 
-def _distances(x: Floats64, y: Floats64, mixture: Mixture) -> Floats64:
-    """(8,) energy distances with each of `CHANGES` undone, in mean distances of two real rows."""
-    x_shares, probabilities = mixture.shares(x, changed=False)
-    y_shares, _ = mixture.shares(y, changed=True)
-    weights = probabilities @ (y_shares / np.maximum(x_shares, 1e-6))
-    weights /= weights.sum()
-    centre = x.mean(axis=0)
-    x, y = (x - centre).astype(np.float32), (y - centre).astype(np.float32)  # enough for distances, in half of the time
-    between = x @ y.T
-    x_squares, y_squares = (np.square(rows, dtype=np.float64).sum(axis=1) for rows in (x, y))
-    within_x, within_y = (
-        _roots(squares[:, None] + squares - 2 * rows @ rows.T) for rows, squares in ((x, x_squares), (y, y_squares))
-    )
-    np.fill_diagonal(within_x, 0)
-    np.fill_diagonal(within_y, 0)
-    mean, target = y.mean(axis=0, dtype=np.float64), weights @ x
-    target_variance = (weights @ x_squares - target @ target) / (1 - weights @ weights)
-    variance = (y_squares.mean() - mean @ mean) * len(y) / (len(y) - 1)
-    undone = math.sqrt(target_variance / variance) if variance > 0 else 1.0
-    mean_within_y = within_y.sum() / (len(y) * (len(y) - 1))
-    equal = np.full(len(x), 1 / len(x))
-    distances = []
-    for shift, scale in itertools.product((False, True), repeat=2):
-        factor = undone if scale else 1.0
-        offset = (1 - factor) * mean + (target - mean if shift else 0)
-        own = x_squares - 2 * (x @ offset) + offset @ offset
-        roots = _roots(own[:, None] + (factor**2 * y_squares + 2 * factor * (y @ offset)) - 2 * factor * between)
-        apart = roots.mean(axis=1)
-        for each in (equal, weights):
-            within = each @ within_x @ each / (1 - each @ each)
-            distances.append(2 * each @ apart - within - factor * mean_within_y)
-    relative: Floats64 = np.array(distances) / (within_x.sum() / (len(x) * (len(x) - 1)))
-    return relative
+@dataclass(frozen=True)
+class Rows:
+    """Real and synthetic rows, with all that distances of some of them are made of.
+
+    Attributes:
+        mixture: of real rows.
+        points: (N, C) coordinates in the mixture.
+        products: (N, N) inner products of the features, enough for distances as they are centred.
+    """
+
+    mixture: Mixture
+    points: Floats64
+    products: Floats32
+
+    @classmethod
+    def of(cls, real: Floats64, fake: Floats64, mixture: Mixture) -> Rows:
+        """All real rows, then all fake ones."""
+        rows = np.concatenate([real, fake])
+        centred = (rows - real.mean(axis=0)).astype(np.float32)
+        return cls(mixture, mixture.coordinates(rows), centred @ centred.T)
+
+    def distances(self, x: Integers, y: Integers) -> Floats64:
+        """(8,) energy distances between two sets of rows with each of `CHANGES` undone in y.
+
+        They are in mean distances of two rows of x.
+        """
+        x_shares, probabilities = self.mixture.shares(self.points[x], changed=False)
+        y_shares, _ = self.mixture.shares(self.points[y], changed=True)
+        weights = probabilities @ (y_shares / np.maximum(x_shares, 1e-6))
+        weights /= weights.sum()
+        within_x, within_y, between = (self.products[np.ix_(*sides)] for sides in ((x, x), (y, y), (x, y)))
+        x_squares, y_squares = (np.diagonal(products).astype(np.float64) for products in (within_x, within_y))
+        # products with the mean of y, and with the mean that it would have if its modes were the only change
+        x_mean, y_mean = (products.mean(axis=1, dtype=np.float64) for products in (between, within_y))
+        x_target, y_target = (weights @ products for products in (within_x, between))
+        target_variance = (weights @ x_squares - weights @ x_target) / (1 - weights @ weights)
+        variance = (y_squares.mean() - y_mean.mean()) * len(y) / (len(y) - 1)
+        undone = math.sqrt(target_variance / variance) if variance > 0 else 1.0
+        each = np.stack([np.full(len(x), 1 / len(x)), weights])
+        mean_within_x = (each * (each.astype(np.float32) @ _roots(x_squares, x_squares, within_x))).sum(axis=1)
+        mean_within_x /= 1 - np.square(each).sum(axis=1)
+        mean_within_y = _roots(y_squares, y_squares, within_y).sum(dtype=np.float64) / (len(y) * (len(y) - 1))
+        distances = []
+        for shift, scale in itertools.product((0.0, 1.0), (False, True)):
+            factor = undone if scale else 1.0
+            rest = 1 - factor - shift  # y is moved by `shift` times the target and `rest` times its own mean
+            x_offset, y_offset = shift * x_target + rest * x_mean, shift * y_target + rest * y_mean
+            length = shift * (weights @ x_offset) + rest * y_offset.mean()
+            roots = _roots(
+                x_squares - 2 * x_offset + length, factor * (factor * y_squares + 2 * y_offset), between, factor
+            )
+            distances.extend(2 * each @ roots.mean(axis=1, dtype=np.float64) - mean_within_x - factor * mean_within_y)
+        relative: Floats64 = np.array(distances) / mean_within_x[0]
+        return relative
 
 
-def _roots(squares: Floats64) -> Floats64:
-    return np.sqrt(np.maximum(squares, 0))
+def _roots(first: Floats64, second: Floats64, products: Floats32, factor: float = 1.0) -> Floats32:
+    """(N, M) distances from squared lengths (N,) and (M,) and what the products are to be multiplied by."""
+    squares = products * np.float32(-2 * factor)
+    squares += first.astype(np.float32)[:, None]
+    squares += second.astype(np.float32)
+    return np.asarray(np.sqrt(np.maximum(squares, 0)))
 
 
 def _parts(distances: Floats64) -> Floats64:
@@ -368,12 +400,8 @@ def _divided(parts: Floats64, replicates: Floats64) -> Decomposition:
 def _group_means(rows: Floats64, groups: npt.ArrayLike | None) -> Floats64:
     """(G, D) what each group adds to the error of the mean, so that their squares sum up to its variance."""
     centred = (rows - rows.mean(axis=0)) / len(rows)
-    numbers = _numbers(groups, len(rows))
+    numbers = group_numbers(groups, len(rows))
     count = int(numbers.max()) + 1
     sums = np.zeros((count, rows.shape[1]))
     np.add.at(sums, numbers, centred)
     return sums * math.sqrt(count / (count - 1)) if count > 1 else sums * math.nan
-
-
-def _numbers(groups: npt.ArrayLike | None, count: int) -> Integers:
-    return np.arange(count) if groups is None else np.unique(np.asarray(groups), return_inverse=True)[1]

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from scipy import special
 
 from augface.arrays import Booleans, Floats64, Integers
-from augface.metrics.intervals import Interval
+from augface.metrics.intervals import Interval, group_numbers
 from augface.metrics.neighbours import Neighbours
 
 NEIGHBOURS = 20
@@ -115,7 +115,7 @@ def duplicate_test(
 def near_pairs(features: npt.ArrayLike, people: npt.ArrayLike | None = None) -> Pairs:
     """Each face (N, D) with its nearest neighbours of other people; each is someone else where not given."""
     rows = np.asarray(features)
-    persons = np.arange(len(rows)) if people is None else np.unique(np.asarray(people), return_inverse=True)[1]
+    persons = group_numbers(people, len(rows))
     distances, neighbours = Neighbours(rows).search(rows, min(NEIGHBOURS, len(rows)))
     first, second = np.repeat(np.arange(len(rows)), neighbours.shape[1]), neighbours.ravel()
     low, high = np.minimum(first, second), np.maximum(first, second)

@@ -96,6 +96,11 @@ def clustered_variance(influence: Floats64, groups: npt.ArrayLike | None = None)
     return float(np.square(sums).sum() / len(influence) ** 2 * count / (count - 1))
 
 
+def group_numbers(groups: npt.ArrayLike | None, count: int) -> Integers:
+    """(N,) numbers from 0 of the groups of so many rows; each row is alone where groups are not given."""
+    return np.arange(count) if groups is None else np.unique(np.asarray(groups), return_inverse=True)[1]
+
+
 def random_part(groups: Integers, share: float, random: np.random.Generator) -> Booleans:
     """(N,) which rows are in a random part of the groups that has about this share of the rows.
 

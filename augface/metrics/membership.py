@@ -19,6 +19,7 @@ from augface.errors import DataError
 from augface.metrics.arrays import feature_matrix
 from augface.metrics.classification import fit_logistic, split_people
 from augface.metrics.intervals import Interval, proportion_interval
+from augface.metrics.neighbourhoods import distances_between
 
 COMPONENTS = 64
 """Principal components of the real features that distances are measured in."""
@@ -78,22 +79,16 @@ def face_scores(
         raise DataError(f"{numbers.max() + 1} people are too few to test; {2 * LEAST} are needed.")
     pca = PCA(min(COMPONENTS, len(x) - 1, x.shape[1]), svd_solver="randomized", random_state=0).fit(x)
     x, y, *others = (pca.transform(side) for side in (x, y, *others))
-    to_real, to_synthetic = _distances(x, x), _distances(x, y)
+    to_real, to_synthetic = distances_between(x, x), distances_between(x, y)
     to_real[numbers[:, None] == numbers] = np.inf
     near_real = np.partition(to_real, NEAREST, axis=1)[:, :NEAREST]
     width = float(np.median(near_real[:, 0]))
-    beside = [_log_density(_distances(x, side), width) for side in others] or [_log_density(to_real, width)]
+    beside = [_log_density(distances_between(x, side), width) for side in others] or [_log_density(to_real, width)]
     return {
         "nearest": np.log(near_real.mean(axis=1)) - np.log(np.maximum(to_synthetic.min(axis=1), 1e-9)),
         "likelihood": _log_density(to_synthetic, width) - np.mean(beside, axis=0),
         "discriminator": _discriminator(x, y, numbers, random),
     }
-
-
-def _distances(x: Floats, y: Floats) -> Floats64:
-    squares = np.square(x).sum(axis=1)[:, None] + np.square(y).sum(axis=1) - 2 * x @ y.T
-    distances: Floats64 = np.sqrt(np.maximum(squares, 0)).astype(np.float64)
-    return distances
 
 
 def _log_density(distances: Floats64, width: float) -> Floats64:

@@ -7,16 +7,17 @@ density and coverage of any number.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
-from augface.arrays import Booleans, Floats64
+from augface.arrays import Booleans, Floats64, Integers
 from augface.errors import DataError, UsageError
 from augface.metrics.arrays import feature_matrix, float_pair
-from augface.metrics.intervals import Interval, random_part, t_quantile
+from augface.metrics.intervals import Interval, group_numbers, random_part, t_quantile
 
 HALVES = 20
 """Random halves that an interval is made of."""
@@ -49,10 +50,10 @@ class Neighbourhoods:
         first, second = (feature_matrix(side, name) for side, name in zip(float_pair(real, fake), SIDES, strict=True))
         centre = first.mean(axis=0)
         first, second = first - centre, second - centre
-        of_first, of_second = _distances(first, first), _distances(second, second)
+        of_first, of_second = distances_between(first, first), distances_between(second, second)
         for distances in (of_first, of_second):
             np.fill_diagonal(distances, np.inf)
-        return cls(of_first, of_second, _distances(first, second))
+        return cls(of_first, of_second, distances_between(first, second))
 
     def part(self, real: Booleans, fake: Booleans) -> Neighbourhoods:
         """Of some rows of both sides."""
@@ -84,6 +85,7 @@ class Neighbourhoods:
 
 SIDES = ("real", "fake")
 Measure = Callable[[Neighbourhoods], float]
+Sides = TypeVar("Sides")
 
 
 def with_intervals(
@@ -112,24 +114,52 @@ def with_intervals(
         DataError: too few rows, unlike dimensions, NaN or infinity.
     """
     everything = Neighbourhoods.of(real, fake)
-    numbers = [
-        np.arange(count) if groups is None else np.unique(np.asarray(groups), return_inverse=True)[1]
-        for count, groups in zip(everything.between.shape, (real_groups, fake_groups), strict=True)
+    groups = [
+        group_numbers(side, count)
+        for side, count in zip((real_groups, fake_groups), everything.between.shape, strict=True)
     ]
-    kept = [[random_part(side, 0.5, random) for side in numbers] for _ in range(HALVES)]
-    if min(int(part.sum()) for parts in kept for part in parts) < FEWEST:
-        return {name: Interval(measure(everything), math.nan, math.nan) for name, measure in measures.items()}
-    halves = [everything.part(*parts) for parts in kept]
+    return intervals_of_halves(measures, everything, Neighbourhoods.part, groups, random, highest)
+
+
+def intervals_of_halves(
+    measures: Mapping[str, Callable[[Sides], float]],
+    everything: Sides,
+    part: Callable[..., Sides],
+    groups: Sequence[Integers],
+    random: np.random.Generator,
+    highest: float,
+    relative: bool = False,
+) -> dict[str, Interval]:
+    """What `with_intervals` does, of any sides.
+
+    Args:
+        measures: functions of all sides together.
+        everything: the sides.
+        part: gives those rows of each side that masks say, one mask a side.
+        groups: of each side, numbers from 0 which rows belong together.
+        random: draws the halves.
+        highest: values above it count as this.
+        relative: whether intervals are symmetric in the logarithm, as those of ratios are.
+    """
+    kept = [[random_part(side, 0.5, random) for side in groups] for _ in range(HALVES)]
+    values = {name: float(np.minimum(highest, measure(everything))) for name, measure in measures.items()}
+    if min(int(mask.sum()) for masks in kept for mask in masks) < FEWEST:
+        return {name: Interval(value, math.nan, math.nan) for name, value in values.items()}
+    halves = [part(everything, *masks) for masks in kept]
     intervals = {}
-    for name, measure in measures.items():
-        value = measure(everything)
-        scatter = float(np.std([measure(half) for half in halves], ddof=1))
-        reach = t_quantile(HALVES - 1) * scatter
-        intervals[name] = Interval(value, max(0.0, value - reach), min(highest, value + reach))
+    for name, value in values.items():
+        of_halves = [measures[name](half) for half in halves]
+        reach = t_quantile(HALVES - 1) * float(np.std(of_halves, ddof=1))
+        if relative and value > 0:
+            factor = math.exp(reach / float(np.mean(of_halves)))
+            intervals[name] = Interval(value, value / factor, min(highest, value * factor))
+        else:
+            intervals[name] = Interval(value, max(0.0, value - reach), min(highest, value + reach))
     return intervals
 
 
-def _distances(first: Floats64, second: Floats64) -> Floats64:
+def distances_between(first: Floats64, second: Floats64) -> Floats64:
+    """(N, M) distances between rows (N, D) and (M, D); those of equal rows are 0."""
     squares = np.square(first).sum(axis=1)[:, None] + np.square(second).sum(axis=1) - 2 * first @ second.T
     smallest = 1e-13 * max(float(np.square(first).sum(axis=1).max()), math.ulp(0))
     squares[squares < smallest] = 0  # equal rows have the distance 0, in spite of rounding

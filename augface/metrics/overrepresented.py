@@ -11,7 +11,7 @@ from scipy.spatial.distance import cdist
 
 from augface.arrays import Booleans, Floats64
 from augface.metrics.arrays import feature_matrix
-from augface.metrics.intervals import Interval, clustered_variance, normal_interval, random_part
+from augface.metrics.intervals import Interval, clustered_variance, group_numbers, normal_interval, random_part
 
 
 @dataclass(frozen=True)
@@ -59,10 +59,7 @@ def overrepresented_mode(
     0.3
     """
     x, y = feature_matrix(real, "real", 4), feature_matrix(fake, "fake", 4)
-    groups = [
-        np.unique(np.arange(len(rows)) if given is None else np.asarray(given), return_inverse=True)[1]
-        for rows, given in ((x, real_groups), (y, fake_groups))
-    ]
+    groups = [group_numbers(given, len(rows)) for rows, given in ((x, real_groups), (y, fake_groups))]
     first, second = (random_part(side, 0.5, random) for side in groups)
     in_real, in_fake = np.empty(len(x)), np.empty(len(y))
     for kept_x, kept_y in ((first, second), (~first, ~second)):

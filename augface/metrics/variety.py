@@ -98,39 +98,3 @@ def novelty(real: npt.ArrayLike, fake: npt.ArrayLike, ratio: float = 1.0, bandwi
     score = float(-(novel * np.log(novel / share)).sum()) if len(novel) else 0.0
     belonging = abs(root @ modes[:, -1])[: len(y)] / weights[: len(y)]
     return Novelty(score=score, share=share, mode=belonging)
-
-
-def sliced_wasserstein(
-    real: npt.ArrayLike, fake: npt.ArrayLike, random: np.random.Generator, directions: int = 1000
-) -> float:
-    """The squared 2-Wasserstein distance along random directions, averaged (Rabin et al. 2012), times D.
-
-    In Inception's space this is the construction of the Monge Inception distance (Berthet et al. 2026,
-    arXiv:2605.06797), whose own scale is not reproduced here. A shift of the mean alone gives its squared length. The
-    distance is biased upwards by an amount that falls with the rows.
-
-    Args:
-        real, fake: (N, D) and (M, D).
-        random: draws the directions.
-        directions: how many.
-
-    Raises:
-        DataError: fewer than 2 rows, unlike dimensions, NaN or infinity.
-
-    >>> rows = np.random.default_rng(0).normal(size=(50, 3))
-    >>> round(sliced_wasserstein(rows, rows + [1, 2, 2], np.random.default_rng(1), 4000))
-    9
-    """
-    x, y = float_pair(real, fake)
-    axes = random.standard_normal((x.shape[1], directions))
-    axes /= np.linalg.norm(axes, axis=0)
-    places = [np.sort(side.astype(np.float64) @ axes, axis=0) for side in (x, y)]
-    if len(x) != len(y):
-        # both quantile functions are steps: between two neighbouring steps of either they do not change
-        steps = np.unique(np.concatenate([np.arange(1, len(side) + 1) / len(side) for side in (x, y)]))
-        lengths = np.diff(steps, prepend=0.0)
-        middles = steps - lengths / 2
-        places = [side[np.minimum((middles * len(side)).astype(int), len(side) - 1)] for side in places]
-    else:
-        lengths = np.full(len(x), 1 / len(x))
-    return float((lengths @ np.square(places[0] - places[1])).mean() * x.shape[1])

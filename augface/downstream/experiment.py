@@ -188,7 +188,7 @@ def precisions(
     draws: int = BOOTSTRAPS,
 ) -> Floats64:
     """(S, 1 + B) average precision of each seed: on all faces, then on the people of each draw, alike for all arms."""
-    weights = people_weights(people, random_generator(seed, "test people"), draws)
-    weights = np.concatenate([np.ones((1, len(people))), weights])
-    weights = weights[weights[:, shown].any(axis=1)]
+    weights = people_weights(people, random_generator(seed, "test people"), draws).T
+    weights = np.concatenate([np.ones((len(people), 1), dtype=np.float32), weights], axis=1)
+    weights = weights[:, weights[shown].any(axis=0)].T
     return np.array([average_precisions(shown, each, weights) for each in decisions])

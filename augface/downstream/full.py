@@ -16,7 +16,7 @@ from augface.data.pixels import ImageRows, join_images
 from augface.devices import compute_device
 from augface.downstream.arms import Arm
 from augface.downstream.data import ExperimentData, TrainingSet
-from augface.downstream.linear import LAST_LAYER_STRENGTHS, best_head, fit_logistic
+from augface.downstream.linear import LAST_LAYER_STRENGTHS, best_head, fit_path
 from augface.errors import UnknownNameError
 from augface.training.augmentation import mirror, translate
 from augface.training.losses import attribute_loss
@@ -145,7 +145,7 @@ class Full:
         weight, bias = (tensor[0].detach().cpu().numpy() for tensor in (head.weight, head.bias))
         prior = np.append(weight * scale, bias).astype(np.float32)
         targets, counts = real.labels[rows, 0] > 0, training.last_layer[rows]
-        heads = [prior, *(fit_logistic(inputs["real"], targets, counts, s, prior=prior) for s in LAST_LAYER_STRENGTHS)]
+        heads = [prior, *fit_path(inputs["real"], targets, counts, LAST_LAYER_STRENGTHS, prior=prior)]
         known, shown = self.data.valid.known(0)
         chosen = best_head(heads, inputs["valid"][known], shown)
         for name, output in log_odds.items():

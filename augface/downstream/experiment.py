@@ -37,6 +37,7 @@ class Learner(Protocol):
 
     mode: ClassVar[str]
     joint: ClassVar[bool]
+    deterministic: ClassVar[bool]
 
     @property
     def data(self) -> ExperimentData:
@@ -89,7 +90,7 @@ class Experiment:
     def run(self, arms: Sequence[Arm], attributes: Sequence[int] = (0,)) -> dict[str, list[dict[str, Floats32]]]:
         """The decisions of every arm, one `{"valid": …, "test": …}` a seed; finished runs are read again."""
         # seed by seed: a stop in the middle leaves whole seeds of all arms
-        jobs = [(arm, seed) for seed in range(self.seeds) for arm in arms]
+        jobs = list(dict.fromkeys((arm, self._draw(arm, seed)) for seed in range(self.seeds) for arm in arms))
         found = {job: self._kept(*job, list(attributes)) for job in jobs}
         missing = [job for job in jobs if found[job] is None]
         run, workers = _Run(self.learner, self.seed, list(attributes)), self.learner.workers
@@ -104,7 +105,11 @@ class Experiment:
                 if (path := self._path(*job, list(attributes))) is not None:
                     write_arrays(path, decisions)
                 bar.update()
-        return {arm.name: [require(found[arm, seed]) for seed in range(self.seeds)] for arm in arms}
+        return {arm.name: [require(found[arm, self._draw(arm, seed)]) for seed in range(self.seeds)] for arm in arms}
+
+    def _draw(self, arm: Arm, seed: int) -> int:
+        """The seed of the run that is that of this one: the first of all, where a seed changes nothing."""
+        return seed if arm.draws or not self.learner.deterministic else 0
 
     def _kept(self, arm: Arm, seed: int, attributes: list[int]) -> dict[str, Floats32] | None:
         """What a finished run gave; None where it is to be done."""

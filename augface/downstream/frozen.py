@@ -33,6 +33,8 @@ class Frozen:
     mode: ClassVar[str] = "frozen"
     joint: ClassVar[bool] = False
     """Whether all attributes are learnt together."""
+    deterministic: ClassVar[bool] = True
+    """Whether the same faces give the same classifier, whatever the seed."""
 
     @staticmethod
     def supports(arm: Arm) -> bool:

@@ -47,6 +47,7 @@ class Full:
     images: int = IMAGES
     mode: ClassVar[str] = "full"
     joint: ClassVar[bool] = True
+    deterministic: ClassVar[bool] = False
     """Whether all attributes are learnt together."""
 
     def __post_init__(self) -> None:

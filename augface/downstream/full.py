@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from augface.arrays import Floats32, Integers
-from augface.classifiers.attributes import BATCH, descend, forward, outputs, scaled, small_network
+from augface.classifiers.attributes import descend, forward, outputs, scaled, small_network
 from augface.data.pixels import ImageRows, join_images
 from augface.devices import compute_device
 from augface.downstream.arms import Arm
@@ -23,6 +23,8 @@ from augface.training.losses import attribute_loss
 
 IMAGES = 25_000
 """Images that each arm is shown in each run."""
+BATCH = 64
+"""Images of a training step."""
 TARGET_SHARE = 0.5
 """Weight of the target in the loss; the other attributes, which teach what faces are like, share the rest."""
 MIXING = 0.2
@@ -109,7 +111,7 @@ class Full:
                 )
                 return share * first + (1 - share) * second
 
-            descend(network, order, batch_loss, f"downstream, {arm.name}")
+            descend(network, order, batch_loss, f"downstream, {arm.name}", batch=BATCH)
         log_odds = {name: outputs(network, part.inputs) for name, part in self.data.held_out.items()}
         if arm.last_layer and 0 in attributes:
             self._retrain_last_layer(network, training, log_odds)

@@ -10,6 +10,8 @@ DEMO_OUT ?= runs/demo
 PYTEST_FLAGS ?= -n 2 --dist loadfile
 
 BIN := $(VENV)/bin
+# Compiling all of torch and SymPy beforehand takes longer than what is imported does when it first is.
+INSTALL := $(BIN)/pip install --no-compile --editable
 
 .DELETE_ON_ERROR:
 .PHONY: demo docs test
@@ -31,15 +33,15 @@ docs: $(VENV)/.installed-docs
 	@echo "Open the documentation in a browser: docs/_build/index.html"
 
 $(VENV)/.installed: pyproject.toml | $(BIN)/pip
-	$(BIN)/pip install --editable '.[fast]'
+	$(INSTALL) '.[fast]'
 	@touch $@
 
 $(VENV)/.installed-test: pyproject.toml | $(BIN)/pip
-	$(BIN)/pip install --editable '.[test]'
+	$(INSTALL) '.[test]'
 	@touch $@ $(VENV)/.installed
 
 $(VENV)/.installed-docs: pyproject.toml | $(BIN)/pip
-	$(BIN)/pip install --editable '.[docs]'
+	$(INSTALL) '.[docs]'
 	@touch $@ $(VENV)/.installed
 
 $(BIN)/pip:

@@ -24,7 +24,7 @@ STRENGTH = 0.1
 ITERATIONS = 100
 MOST = 20_000
 """Faces that the judge learns from: more would teach it little, and take memory."""
-PASSES, IMAGES = 10, 60_000
+PASSES, IMAGES = 8, 40_000
 """How often the small network sees each face, and how many images in all at most."""
 PIXELS_SHARE = 2 / 3
 """Weight of the small network's log-odds; the rest is the linear probe's. Chosen on CelebA faces of other people."""

@@ -38,15 +38,17 @@ class Sides:
         self, reference: FaceDataset, synthetic: FaceDataset, train: FaceDataset | None = None, seed: int = 0
     ) -> None:
         self.reference, self.synthetic, self.other = reference, synthetic, reference
+        self.other_of_train: Integers | None = None
+        """Which training faces the other real faces are; None where they are held-out ones."""
         random = random_generator(seed, "sides")
         reference_rows, other_rows = np.arange(len(reference)), np.arange(len(reference))
         if train is None:
             half = inner_fold(reference, 0.5, seed) if len(reference) else np.zeros(0, dtype=np.bool_)
             reference_rows, other_rows = np.flatnonzero(~half), np.flatnonzero(half)
         else:
-            chosen = random.permutation(len(train))[: len(reference)]
-            self.other = train.select(np.sort(chosen))
-            other_rows = np.arange(len(chosen))
+            self.other_of_train = np.sort(random.permutation(len(train))[: len(reference)])
+            self.other = train.select(self.other_of_train)
+            other_rows = np.arange(len(self.other))
         # in random order, so that the first rows of any kind are a random sample of it
         self._reference, self._other = random.permutation(reference_rows), random.permutation(other_rows)
         self._synthetic = random.permutation(len(synthetic))

@@ -19,7 +19,7 @@ from augface.evaluators._judge import Judge
 from augface.evaluators._sides import Sides
 from augface.features import DEFAULT_SPACE, create_feature_space
 from augface.features.base import Features, FeatureSpace
-from augface.features.extraction import features_in_spaces
+from augface.features.extraction import cached_features, features_in_spaces
 from augface.generators.base import Generator
 from augface.results import Artifact, Measurement, Section, Skipped
 
@@ -80,10 +80,19 @@ class Context:
         if (id(data), space) not in self._features:
             compared = data in (self.reference, self.samples, self.sides.other)
             names = list(dict.fromkeys([space, *(self.spaces if compared else ())]))
-            computed = features_in_spaces(data, [self.space(name) for name in names])
+            computed = self._extracted(data, [self.space(name) for name in names])
             for name, features in zip(names, computed, strict=True):
                 self._features[id(data), name] = data, features  # the set is kept, so that its id stays its own
         return self._features[id(data), space][1]
+
+    def _extracted(self, data: FaceDataset, spaces: list[FeatureSpace]) -> list[Features]:
+        """Those of the other real faces from those of all training faces, where the cache has these already."""
+        rows = self.sides.other_of_train
+        if data is self.sides.other and rows is not None and self.train is not None:
+            known = [features for space in spaces if (features := cached_features(self.train, space)) is not None]
+            if len(known) == len(spaces):
+                return [features[rows] for features in known]
+        return features_in_spaces(data, spaces)
 
     @cached_property
     def judge(self) -> Judge | None:

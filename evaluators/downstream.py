@@ -229,12 +229,12 @@ class Downstream(Evaluator):
             worse = f" It does worse with {', '.join(others[0].found['harmed'][:3])}." if others else ""
             return [Argument("for", f"{classifier} does better with the synthetic faces {against}: {numbers}.{worse}")]
         visible = shown.found.get("smallest_visible_effect")
-        if rooms := _all_below_sight(effects, measurements):
-            room = max(rooms, key=lambda one: require(one.high))
+        if below := _all_below_sight(effects, measurements):
+            room, seen = max(below, key=lambda pair: require(pair[0].high))
             text = (
                 f"Even {TIMES} times as many real faces of the rarer class would add at most "
-                f"{require(room.high):.{digits}f} to the average precision of a classifier of {room.attribute}, less "
-                f"than this test can see. With the synthetic faces it changed by {numbers}."
+                f"{require(room.high):.{digits}f} to the average precision of a classifier of {room.attribute}, and "
+                f"this test sees effects from {seen:.{digits}f} on. With the synthetic faces it changed by {numbers}."
             )
             return [Argument("pointless", text)]
         power = (
@@ -257,15 +257,15 @@ class Downstream(Evaluator):
         return suggestions
 
 
-def _all_below_sight(effects: Sequence[Measurement], measurements: Sequence[Measurement]) -> list[Measurement]:
-    """The headroom of each attribute, where for all of them it lies below the effect that the test can see."""
+def _all_below_sight(
+    effects: Sequence[Measurement], measurements: Sequence[Measurement]
+) -> list[tuple[Measurement, float]]:
+    """The headroom of each attribute and the smallest effect that the test sees, where all of the first are smaller."""
     rooms = {one.attribute: one for one in measurements if one.name == "headroom"}
     visible = {one.attribute: one.found.get("smallest_visible_effect") for one in effects if one.name == "effect"}
-    below = [
-        attribute in rooms and seen is not None and require(rooms[attribute].high) < seen
-        for attribute, seen in visible.items()
-    ]
-    return [rooms[attribute] for attribute in visible] if below and all(below) else []
+    pairs = [(rooms[name], seen) for name, seen in visible.items() if name in rooms and seen is not None]
+    below = [(room, seen) for room, seen in pairs if require(room.high) < seen]
+    return below if len(below) == len(visible) else []
 
 
 def _suggested(effect: Measurement, measurements: Sequence[Measurement]) -> list[Suggestion]:
@@ -297,10 +297,11 @@ def _suggested(effect: Measurement, measurements: Sequence[Measurement]) -> list
         reason = f"It needs no synthetic faces and raises average precision from {plain.value:.3f} to {best.value:.3f}."
         found.append(Suggestion(Urgency.ANSWERED, title, reason, [best, plain]))
     visible = effect.found.get("smallest_visible_effect")
-    if rooms := _all_below_sight([effect], measurements):
+    if below := _all_below_sight([effect], measurements):
+        room = below[0][0]
         title = f"Look for other ways than more faces to classify {target} better"
-        reason = f"{TIMES} times as many real ones would add {require(rooms[0].value):+.3f} in average precision."
-        found.append(Suggestion(Urgency.ANSWERED, title, reason, [*rooms, effect]))
+        reason = f"{TIMES} times as many real ones would add {require(room.value):+.3f} in average precision."
+        found.append(Suggestion(Urgency.ANSWERED, title, reason, [room, effect]))
     elif visible is not None and visible > WANTED_EFFECT and effect.n_real:
         more = math.ceil(effect.n_real * ((visible / WANTED_EFFECT) ** 2 - 1) / 100) * 100
         reason = (

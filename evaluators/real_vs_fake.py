@@ -31,9 +31,9 @@ MINIMUM = 100
 """Faces on each side, below which a classifier has too little to learn from."""
 PEOPLE = 20
 """Separate people on each side, below which half of them are too few to learn from."""
-MOST = 2_000
+MOST = 1_000
 """Faces of each side: compression-normalised ones have no features yet, and take time."""
-NETWORK_IMAGES = 20_000
+NETWORK_IMAGES = 10_000
 """Images that the small network is shown while it learns."""
 SHOWN = 12
 

@@ -22,7 +22,7 @@ from augface.seeds import random_generator
 
 MINIMUM = 100
 """Faces on each side, below which neighbourhoods are too large to mean anything."""
-MOST = 500
+MOST = 300
 """Faces of each side: enough to tell the regions apart, and each is looked at twice more."""
 K = 5
 SHOWN = 12

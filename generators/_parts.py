@@ -85,19 +85,19 @@ def lay_onto(hosts: Floats32, donors: Floats32, part: Floats32) -> Floats32:
         (N, H, W, 3), which may lie a little outside the range of its inputs.
     """
     around = surroundings(part)[None, ..., None]
+    differences = donors - hosts
     if around.any():
-        donors = donors + ((hosts - donors) * around).sum(axis=(1, 2), keepdims=True) / around.sum()
-    return _blended(hosts, donors, part[None, ..., None])
+        differences -= (differences * around).sum(axis=(1, 2), keepdims=True) / around.sum()
+    return hosts + _faded(differences, part[None, ..., None])  # all is linear: hosts need no pyramid of their own
 
 
-def _blended(hosts: Floats32, donors: Floats32, part: Floats32) -> Floats32:
-    mixed = hosts + part * (donors - hosts)
-    if min(hosts.shape[1:3]) < 2 * DEEPEST:
-        return mixed
-    coarse = [_halved(each) for each in (hosts, donors, part)]
-    details = [each - _doubled(half, each.shape) for each, half in zip((hosts, donors), coarse, strict=False)]
-    below = _blended(coarse[0], coarse[1], coarse[2])
-    return _doubled(below, hosts.shape) + details[0] + part * (details[1] - details[0])
+def _faded(differences: Floats32, part: Floats32) -> Floats32:
+    """Differences within a part, the coarse ones fading out far around it and the fine ones near it."""
+    if min(differences.shape[1:3]) < 2 * DEEPEST:
+        return part * differences
+    coarse = _halved(differences)
+    detail = differences - _doubled(coarse, differences.shape)
+    return _doubled(_faded(coarse, _halved(part)), differences.shape) + part * detail
 
 
 def _halved(images: Floats32) -> Floats32:

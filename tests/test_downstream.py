@@ -298,7 +298,7 @@ class Counting(Frozen):
 
 class TestResume:
     def test_finished_runs_are_not_done_again(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        arms = [BY_NAME["plain"], BY_NAME[ALL]]
+        arms = [BY_NAME["mixup"], BY_NAME[ALL]]
         monkeypatch.setattr(Counting, "learnt", 0)
         monkeypatch.setattr(Counting, "stop_at", 3)
         with pytest.raises(KeyboardInterrupt):
@@ -315,8 +315,21 @@ class TestResume:
     def test_other_material_is_learnt_anew(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(Counting, "learnt", 0)
         for made in (part(60, 4), part(60, 5)):
-            Experiment(Counting(data(made)), seeds=2, folder=tmp_path).run([BY_NAME["plain"]])
+            Experiment(Counting(data(made)), seeds=2, folder=tmp_path).run([BY_NAME["mixup"]])
         assert Counting.learnt == 4
+
+    def test_what_no_seed_changes_is_learnt_once(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(Counting, "learnt", 0)
+        arms = [arm for arm in ARMS if Frozen.supports(arm)]
+        runs = Experiment(Counting(data()), seeds=3).run(arms)
+        assert all(len(each) == 3 for each in runs.values())
+        assert Counting.learnt == 4 + 3 * (len(arms) - 4)
+        for arm in arms:
+            first, second = (
+                Frozen(data()).learn(arm, training_set(arm, data(), seed, 0), [0], np.random.default_rng(seed))["test"]
+                for seed in (0, 1)
+            )
+            assert np.array_equal(first, second) != arm.draws, arm.name
 
     def test_a_run_that_was_cut_short_is_done_again(self, tmp_path: Path) -> None:
         experiment = Experiment(Frozen(data()), seeds=1, folder=tmp_path)

@@ -12,6 +12,7 @@ from PIL import Image
 
 import augface
 from augface.arrays import Pixels
+from augface.checked_arrays import read_arrays
 from augface.data import load_data, preview_data
 from augface.data.dataset import FaceDataset
 from augface.data.images import decode_face
@@ -19,6 +20,9 @@ from augface.data.splits import equal_faces, in_content_order
 from augface.data.store import SAMPLE
 from augface.errors import DataError
 from augface.evaluation.inputs import open_faces
+from augface.evaluators.base import Context
+from augface.features.pixels import PixelSpace
+from augface.files import cache_dir
 from augface.metrics.neighbours import k_nearest
 
 
@@ -162,3 +166,18 @@ def test_a_budget_of_a_few_images_is_remarked_on(caplog: pytest.LogCaptureFixtur
         assert not caplog.records
         parse_budget("13"), parse_budget("13")
     assert [record.getMessage()[:40] for record in caplog.records] == ["The budget 13 is taken for 13 images. Sa"]
+
+
+def test_other_real_faces_take_their_features_from_those_of_the_training_faces(monkeypatch: pytest.MonkeyPatch) -> None:
+    train, valid, made = (FaceDataset.from_arrays(pictures(count, seed=count)) for count in (40, 12, 13))
+    fresh = Context(valid, made, train=train, spaces=("pixels",))
+    expected = fresh.features(fresh.sides.other, "pixels")
+    fresh.features(train, "pixels")
+    monkeypatch.setattr(PixelSpace, "prepare", lambda *_: pytest.fail("they are in the cache already"))
+    (cache_dir() / "features").rename(cache_dir() / "kept")
+    (cache_dir() / "features").mkdir()
+    for path in (cache_dir() / "kept").iterdir():
+        if read_arrays(path)["features"].shape[0] == len(train):
+            path.rename(cache_dir() / "features" / path.name)
+    again = Context(valid, made, train=train, spaces=("pixels",))
+    assert np.array_equal(again.features(again.sides.other, "pixels"), expected)

@@ -25,8 +25,10 @@ from augface.training.augmentation import mirror, translate
 from augface.training.loop import uses_bf16
 from augface.training.losses import attribute_loss
 
-BATCH = 64
-"""Images of a training step."""
+BATCH = 32
+"""Images of a training step: of as many images, smaller steps teach more than larger ones."""
+SHIFT = 1 / 64
+"""Of their side, by which faces are shifted at random: they are aligned, and larger shifts teach fine detail slowly."""
 FORWARD = 256
 """Images of a forward pass without training."""
 
@@ -54,7 +56,7 @@ class AttributeClassifier:
 
     @classmethod
     def train(
-        cls, data: FaceDataset, held_out: Booleans | None = None, *, seed: int = 0, images: int = 60_000
+        cls, data: FaceDataset, held_out: Booleans | None = None, *, seed: int = 0, images: int = 40_000
     ) -> AttributeClassifier:
         """Train on the faces of `data` that are not held out; choose thresholds on those that are.
 
@@ -78,10 +80,10 @@ class AttributeClassifier:
             network = small_network(len(attributes)).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
 
             def batch_loss(rows: Integers) -> Tensor:
-                batch = translate(mirror(scaled(learn.images[rows]), torch_random), torch_random)
+                batch = translate(mirror(scaled(learn.images[rows]), torch_random), torch_random, SHIFT)
                 return attribute_loss(forward(network, batch), conditions[rows].to(device))
 
-            descend(network, order[: steps * BATCH], batch_loss, "attribute classifier")
+            descend(network, order[: steps * BATCH], batch_loss, "attribute classifier", batch=BATCH)
         classifier = cls(attributes, network.eval(), {})
         if held_out is None:
             return classifier
@@ -145,21 +147,24 @@ def descend(
     order: Integers,
     batch_loss: Callable[[Integers], Tensor],
     description: str,
+    *,
+    batch: int,
 ) -> None:
     """Train a network, one cycle of the learning rate long (Smith & Topin 2018, arXiv:1708.07120).
 
     Args:
         network: changed in place; left in evaluation mode.
-        order: row numbers, one batch of `BATCH` after another.
+        order: row numbers, one batch after another.
         batch_loss: the loss of a batch of rows.
         description: what the progress bar says.
+        batch: rows of a step.
     """
-    steps = max(1, len(order) // BATCH)
+    steps = max(1, len(order) // batch)
     optimiser = torch.optim.AdamW(network.parameters(), 2e-3, weight_decay=0.05)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 4e-3, total_steps=steps)
     network.train()
     for step in progress(iterable=range(steps), desc=description, leave=False):
-        loss = batch_loss(order[step * BATCH : (step + 1) * BATCH])
+        loss = batch_loss(order[step * batch : (step + 1) * batch])
         optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         optimiser.step()

@@ -55,6 +55,12 @@ class Arm:
         """Whether it is trained on synthetic faces."""
         return self.synthetic > 0
 
+    @property
+    def draws(self) -> bool:
+        """Whether each seed draws other faces, or blends them otherwise."""
+        drawn = self.synthetic > 0 or self.copies > 0 or self.balance == "draws" or self.minority < 1
+        return drawn or self.mixup or bool(self.method)
+
 
 ALL = "synthetic"
 """The arm that is trained on the balanced data set as it is written."""

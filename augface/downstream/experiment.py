@@ -37,6 +37,7 @@ class Learner(Protocol):
 
     mode: ClassVar[str]
     joint: ClassVar[bool]
+    deterministic: ClassVar[bool]
 
     @property
     def data(self) -> ExperimentData:
@@ -89,7 +90,7 @@ class Experiment:
     def run(self, arms: Sequence[Arm], attributes: Sequence[int] = (0,)) -> dict[str, list[dict[str, Floats32]]]:
         """The decisions of every arm, one `{"valid": …, "test": …}` a seed; finished runs are read again."""
         # seed by seed: a stop in the middle leaves whole seeds of all arms
-        jobs = [(arm, seed) for seed in range(self.seeds) for arm in arms]
+        jobs = list(dict.fromkeys((arm, self._draw(arm, seed)) for seed in range(self.seeds) for arm in arms))
         found = {job: self._kept(*job, list(attributes)) for job in jobs}
         missing = [job for job in jobs if found[job] is None]
         run, workers = _Run(self.learner, self.seed, list(attributes)), self.learner.workers
@@ -104,7 +105,11 @@ class Experiment:
                 if (path := self._path(*job, list(attributes))) is not None:
                     write_arrays(path, decisions)
                 bar.update()
-        return {arm.name: [require(found[arm, seed]) for seed in range(self.seeds)] for arm in arms}
+        return {arm.name: [require(found[arm, self._draw(arm, seed)]) for seed in range(self.seeds)] for arm in arms}
+
+    def _draw(self, arm: Arm, seed: int) -> int:
+        """The seed of the run that is that of this one: the first of all, where a seed changes nothing."""
+        return seed if arm.draws or not self.learner.deterministic else 0
 
     def _kept(self, arm: Arm, seed: int, attributes: list[int]) -> dict[str, Floats32] | None:
         """What a finished run gave; None where it is to be done."""
@@ -188,7 +193,7 @@ def precisions(
     draws: int = BOOTSTRAPS,
 ) -> Floats64:
     """(S, 1 + B) average precision of each seed: on all faces, then on the people of each draw, alike for all arms."""
-    weights = people_weights(people, random_generator(seed, "test people"), draws)
-    weights = np.concatenate([np.ones((1, len(people))), weights])
-    weights = weights[weights[:, shown].any(axis=1)]
+    weights = people_weights(people, random_generator(seed, "test people"), draws).T
+    weights = np.concatenate([np.ones((len(people), 1), dtype=np.float32), weights], axis=1)
+    weights = weights[:, weights[shown].any(axis=0)].T
     return np.array([average_precisions(shown, each, weights) for each in decisions])

@@ -12,7 +12,7 @@ from augface.arrays import Floats32
 from augface.downstream import linear
 from augface.downstream.arms import Arm
 from augface.downstream.data import ExperimentData, TrainingSet
-from augface.downstream.linear import LAST_LAYER_STRENGTHS, Projection, best_head, fit_logistic
+from augface.downstream.linear import LAST_LAYER_STRENGTHS, Projection, best_head, fit_path
 from augface.downstream.real_only import METHODS, SYNTHETIC, Problem
 from augface.threads import workers_within
 
@@ -33,6 +33,8 @@ class Frozen:
     mode: ClassVar[str] = "frozen"
     joint: ClassVar[bool] = False
     """Whether all attributes are learnt together."""
+    deterministic: ClassVar[bool] = True
+    """Whether the same faces give the same classifier, whatever the seed."""
 
     @staticmethod
     def supports(arm: Arm) -> bool:
@@ -93,13 +95,10 @@ class Frozen:
             if partner is not None:
                 targets, known = share * targets + (1 - share) * targets[partner], known & known[partner]
             strengths = OTHERS_STRENGTHS if attribute else STRENGTHS
-            fitted = [fit_logistic(inputs, targets, weights * known, strength) for strength in strengths]
-            head = self._chosen(fitted, attribute)
+            head = self._chosen(fit_path(inputs, targets, weights * known, strengths), attribute)
             again = training.later * known if arm.synthetic_first else training.last_layer
             if arm.synthetic_first or (arm.last_layer and attribute == 0):
-                nearer = [
-                    fit_logistic(inputs, targets, again, strength, prior=head) for strength in LAST_LAYER_STRENGTHS
-                ]
+                nearer = fit_path(inputs, targets, again, LAST_LAYER_STRENGTHS, prior=head)
                 head = self._chosen(nearer if arm.synthetic_first else [head, *nearer], attribute)
             heads.append(head)
         return {name: held_out @ np.stack(heads, axis=1) for name, held_out in self._held_out.items()}

@@ -11,18 +11,20 @@ import torch
 from torch import Tensor, nn
 
 from augface.arrays import Floats32, Integers
-from augface.classifiers.attributes import BATCH, descend, forward, outputs, scaled, small_network
+from augface.classifiers.attributes import descend, forward, outputs, scaled, small_network
 from augface.data.pixels import ImageRows, join_images
 from augface.devices import compute_device
 from augface.downstream.arms import Arm
 from augface.downstream.data import ExperimentData, TrainingSet
-from augface.downstream.linear import LAST_LAYER_STRENGTHS, best_head, fit_logistic
+from augface.downstream.linear import LAST_LAYER_STRENGTHS, best_head, fit_path
 from augface.errors import UnknownNameError
 from augface.training.augmentation import mirror, translate
 from augface.training.losses import attribute_loss
 
 IMAGES = 25_000
 """Images that each arm is shown in each run."""
+BATCH = 64
+"""Images of a training step."""
 TARGET_SHARE = 0.5
 """Weight of the target in the loss; the other attributes, which teach what faces are like, share the rest."""
 MIXING = 0.2
@@ -47,6 +49,7 @@ class Full:
     images: int = IMAGES
     mode: ClassVar[str] = "full"
     joint: ClassVar[bool] = True
+    deterministic: ClassVar[bool] = False
     """Whether all attributes are learnt together."""
 
     def __post_init__(self) -> None:
@@ -108,7 +111,7 @@ class Full:
                 )
                 return share * first + (1 - share) * second
 
-            descend(network, order, batch_loss, f"downstream, {arm.name}")
+            descend(network, order, batch_loss, f"downstream, {arm.name}", batch=BATCH)
         log_odds = {name: outputs(network, part.inputs) for name, part in self.data.held_out.items()}
         if arm.last_layer and 0 in attributes:
             self._retrain_last_layer(network, training, log_odds)
@@ -145,7 +148,7 @@ class Full:
         weight, bias = (tensor[0].detach().cpu().numpy() for tensor in (head.weight, head.bias))
         prior = np.append(weight * scale, bias).astype(np.float32)
         targets, counts = real.labels[rows, 0] > 0, training.last_layer[rows]
-        heads = [prior, *(fit_logistic(inputs["real"], targets, counts, s, prior=prior) for s in LAST_LAYER_STRENGTHS)]
+        heads = [prior, *fit_path(inputs["real"], targets, counts, LAST_LAYER_STRENGTHS, prior=prior)]
         known, shown = self.data.valid.known(0)
         chosen = best_head(heads, inputs["valid"][known], shown)
         for name, output in log_odds.items():

@@ -13,7 +13,7 @@ import numpy as np
 from scipy import linalg, optimize, special
 
 from augface.arrays import Floats32, Floats64, Integers
-from augface.downstream.linear import fit_logistic
+from augface.downstream.linear import fit_logistic, fit_path
 
 FEW = 8
 """Faces of a class that a group needs to show that class."""
@@ -73,7 +73,7 @@ class Problem:
 
     def heads(self, weights: Floats64) -> list[Floats32]:
         """Logistic regression with these weights of the faces, at each strength."""
-        return [fit_logistic(self.inputs, self.targets, weights, strength) for strength in self.strengths]
+        return fit_path(self.inputs, self.targets, weights, self.strengths)
 
 
 def complete_groups(problem: Problem) -> list[Floats32]:
@@ -169,7 +169,7 @@ def groups_erased(problem: Problem) -> list[Floats32]:
         basis = linalg.orth(whiten @ centred.T @ (shown - shown.mean(axis=0)) / len(features))
         erase -= colour @ basis @ basis.T @ whiten
     erased = np.append(centred @ erase.T + mean, problem.inputs[:, -1:], axis=1).astype(np.float32)
-    heads = [fit_logistic(erased, problem.targets, problem.known, strength) for strength in problem.strengths]
+    heads = fit_path(erased, problem.targets, problem.known, problem.strengths)
     return [_before(head, erase, mean) for head in heads]
 
 
@@ -221,7 +221,7 @@ def _with_more(problem: Problem, made: list[Floats32], values: list[Floats64]) -
     inputs = np.concatenate([problem.inputs, *made], dtype=np.float32)
     targets = np.concatenate([problem.targets, *values])
     weights = np.concatenate([problem.known, *map(np.ones_like, values)])
-    return [fit_logistic(inputs, targets, weights, strength) for strength in problem.strengths]
+    return fit_path(inputs, targets, weights, problem.strengths)
 
 
 def worst_groups_first(problem: Problem) -> list[Floats32]:

@@ -63,6 +63,18 @@ def features_in_spaces(data: FaceDataset, spaces: Sequence[FeatureSpace]) -> lis
     return features
 
 
+def cached_features(data: FaceDataset, space: FeatureSpace) -> Features | None:
+    """Features of all faces, float32 (N, D), where the cache has all of them; else None, and nothing is extracted."""
+    features = np.empty((len(data), space.dimension), dtype=np.float32)
+    for start in range(0, len(data), PART):
+        part = slice(start, min(start + PART, len(data)))
+        found = _read(_cache_path(_content_digest(data.select(part)), space), part.stop - start, space.dimension)
+        if found is None:
+            return None
+        features[part] = found
+    return features
+
+
 @dataclass(frozen=True)
 class _Task:
     """Faces whose features are missing in some of the spaces."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from augface.arrays import Floats64, Integers
+from augface.arrays import Floats32, Integers
 
 BOOTSTRAPS = 1000
 LEVEL = 0.025
@@ -71,7 +71,7 @@ def paired_effect(each_seed: npt.ArrayLike, over_people: npt.ArrayLike, people: 
     )
 
 
-def people_weights(people: Integers, random: np.random.Generator, draws: int = BOOTSTRAPS) -> Floats64:
+def people_weights(people: Integers, random: np.random.Generator, draws: int = BOOTSTRAPS) -> Floats32:
     """How often each face counts when people are drawn with replacement, all pictures of a person together.
 
     Args:
@@ -85,7 +85,7 @@ def people_weights(people: Integers, random: np.random.Generator, draws: int = B
     _, person = np.unique(people, return_inverse=True)
     count = int(person.max()) + 1
     drawn = random.multinomial(count, np.full(count, 1 / count), size=draws)
-    weights: Floats64 = drawn[:, person].astype(np.float64)
+    weights: Floats32 = drawn.T.astype(np.float32)[person].T
     return weights
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 
 from augface.arrays import Floats32, Floats64
@@ -21,12 +23,17 @@ def registered_distances(pictures: Floats32, others: Floats32, reach: int) -> Fl
     Returns:
         (P, K) from 0 for equal over √2 for unrelated pictures to 2. What is of one colour is unrelated to all.
     """
-    side = pictures.shape[1] - 2 * reach
+    size = pictures.shape[1]
+    side, shifts = size - 2 * reach, range(2 * reach + 1)
     inner = pictures[:, reach : reach + side, reach : reach + side]
     inner = inner - inner.mean(axis=(1, 2), keepdims=True)
     inner /= np.linalg.norm(inner, axis=(1, 2), keepdims=True).clip(min=1)
-    windows = np.lib.stride_tricks.sliding_window_view(others, (side, side), axis=(1, 2))
-    products = np.tensordot(inner, windows, axes=((1, 2), (3, 4)))
+    # the inner part at every place where it may lie, and nothing around it: one product of matrices does all shifts
+    placed = np.zeros((len(inner), len(shifts), len(shifts), size, size), dtype=np.float32)
+    for down, across in itertools.product(shifts, shifts):
+        placed[:, down, across, down : down + side, across : across + side] = inner
+    products = placed.reshape(-1, size * size) @ others.reshape(len(others), -1).T
+    products = np.moveaxis(products.reshape(*placed.shape[:3], len(others)), -1, 1)
     energies = window_sums(np.square(others), side) - window_sums(others, side) ** 2 / side**2
     best = (products / np.sqrt(energies.clip(min=1))).max(axis=(2, 3))
     return np.asarray(np.sqrt((2 - 2 * best).clip(min=0)), dtype=np.float32)
@@ -39,6 +46,6 @@ def window_sums(pictures: Floats32, side: int) -> Floats64:
     array([[[4., 4.],
             [4., 4.]]])
     """
-    sums = np.pad(pictures, ((0, 0), (1, 0), (1, 0))).cumsum(axis=1, dtype=np.float64).cumsum(axis=2)
-    rows = sums[:, side:] - sums[:, :-side]
-    return np.asarray(rows[:, :, side:] - rows[:, :, :-side])
+    places, starts = np.arange(pictures.shape[1])[:, None], np.arange(pictures.shape[1] - side + 1)
+    within = ((places >= starts) & (places < starts + side)).astype(np.float64)
+    return np.asarray(within.T @ (pictures @ within))

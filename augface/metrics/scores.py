@@ -23,7 +23,8 @@ def average_precisions(labels: Booleans, decisions: npt.ArrayLike, weights: npt.
     Args:
         labels: (N,) whether each face shows the attribute.
         decisions: (N,) higher means more likely yes.
-        weights: (B, N) how much each face counts; once where not given.
+        weights: (B, N) how much each face counts; once where not given. Fastest where each face's lie together in
+            memory, as those of `people_weights` do.
 
     Returns:
         (B,) from 0 to 1; NaN where no face that shows the attribute counts.
@@ -31,18 +32,22 @@ def average_precisions(labels: Booleans, decisions: npt.ArrayLike, weights: npt.
     >>> average_precisions(np.array([True, False, True]), [0.9, 0.5, 0.3]).round(3)
     array([0.833])
     """
-    decisions = np.asarray(decisions)
-    counts = np.ones((1, len(labels))) if weights is None else np.asarray(weights, dtype=np.float64)
+    decisions, labels = np.asarray(decisions), np.asarray(labels, dtype=np.bool_)
+    counts = np.ones((len(labels), 1)) if weights is None else np.asarray(weights).T
+    if not labels.any():
+        return np.full(counts.shape[1], np.nan)
     order = np.argsort(-decisions, kind="stable")
-    ordered = decisions[order]
-    last = np.searchsorted(-ordered, -ordered, side="right") - 1  # of the faces with the same decision
-    counts = counts[:, order]
-    shown = counts * labels[order]
-    found = np.cumsum(shown, axis=1)[:, last]
-    named = np.cumsum(counts, axis=1)[:, last]
+    descending, places = -decisions[order], np.flatnonzero(labels[order])
+    ends = np.searchsorted(descending, descending[places], side="right")  # after all faces with the same decision
+    stretches, of_place = np.unique(ends, return_inverse=True)
+    starts = np.concatenate([[0], stretches[:-1]])
+    rows = counts[order[: stretches[-1]]]
+    named = np.cumsum(np.add.reduceat(rows, starts, axis=0, dtype=np.float64), axis=0)[of_place]
+    shown = rows[places].astype(np.float64)
+    found = np.cumsum(shown, axis=0)[np.searchsorted(places, ends) - 1]
     with np.errstate(invalid="ignore", divide="ignore"):
         precision = np.where(shown > 0, found / named, 0.0)
-        result: Floats64 = (shown * precision).sum(axis=1) / shown.sum(axis=1)
+        result: Floats64 = (shown * precision).sum(axis=0) / shown.sum(axis=0)
     return result
 
 

@@ -39,12 +39,14 @@ def texture(images: Pixels) -> Floats32:
 
 
 def _texture(images: Pixels) -> Floats32:
-    grey = np.asarray(images @ GREY.astype(np.float32), dtype=np.float32)
-    scaled = np.divide(images, 255, dtype=np.float32)
-    colours = np.stack([scaled[..., 0] - grey, scaled[..., 2] - grey], axis=1)
-    across = [_seams(np.abs(np.diff(scaled, axis=axis)).mean(axis=-1), axis) for axis in (1, 2)]
+    planes = np.divide(images.transpose(0, 3, 1, 2), 255, dtype=np.float32, order="C")
+    red, green, blue = np.moveaxis(planes, 1, 0)
+    of_red, of_green, of_blue = (255 * GREY).astype(np.float32)
+    grey = of_red * red + of_green * green + of_blue * blue
+    colours = np.stack([red - grey, blue - grey], axis=1)
+    across = [_seams(np.abs(np.diff(planes, axis=axis + 1)).mean(axis=1), axis) for axis in (1, 2)]
     numbers = [*_spectrum(grey), *_colour_spectrum(colours), *_sharpness(grey), *across[0], *across[1]]
-    numbers += [*scaled.mean(axis=(1, 2)).T, *scaled.std(axis=(1, 2)).T]
+    numbers += [*planes.mean(axis=(2, 3)).T, *planes.std(axis=(2, 3)).T]
     return np.stack(numbers, axis=1).astype(np.float32)
 
 

@@ -149,8 +149,10 @@ def measure_headroom(
 
 
 def in_words(target: str, room: Headroom) -> str:
-    """A sentence or two on what could be gained for an attribute."""
-    start = f"{TIMES} times as many real faces of the rarer class would add {room} in average precision to {target}"
-    if room.nothing_to_gain:
-        return f"Nothing to gain: {start}, and this test sees effects from about {room.visible:.3f} on."
-    return f"What could be gained: {start}."
+    """What could be gained for an attribute, in a sentence or two, as far as is known before the arms are trained."""
+    kind = "Probably nothing to gain" if room.nothing_to_gain else "What could be gained"
+    return (
+        f"{kind}: {TIMES} times as many real faces of the rarer class would add {room} in average precision to "
+        f"{target}. The test is expected to see effects from about {room.visible:.3f} on; how small ones it sees is "
+        "known once it is done."
+    )

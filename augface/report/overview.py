@@ -28,7 +28,7 @@ SENTENCES: dict[Decision, str] = {
     "use": "Use these faces.",
     "do not use": "Do not use these faces.",
     "no evidence": "No evidence that these faces help.",
-    "nothing to gain": "Nothing to gain: no faces could be shown to help.",
+    "nothing to gain": "Nothing to gain: no faces could be shown to help by this test.",
     "not assessed": "Whether these faces help was not asked.",
 }
 REALISTIC = {"pass": "As realistic as real faces", "warn": "Nearly realistic", "fail": "Not realistic"}

@@ -12,11 +12,13 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 
-from augface.arrays import Booleans, Pixels
+from augface.arrays import Booleans, Integers, Pixels
 from augface.data.toyfaces import accessories, face, hair
 from augface.data.toyfaces.canvas import Canvas, Factors, blob, clip, from_hsv, mix, ramp, smooth
 from augface.data.toyfaces.portrait import KINDS, WHITE, Portrait
 from augface.errors import UnknownNameError
+from augface.progress import progress
+from augface.threads import cores, in_order
 
 _PIXELS_AT_ONCE = 32 * 64 * 64  # a batch of this size stays in the processor's cache
 
@@ -91,19 +93,25 @@ def _rendered(factors: pd.DataFrame, size: int, without: frozenset[Layer] = froz
     for name, known in KINDS.items():
         for kind in set(everything.column(name)) - set(known):
             raise UnknownNameError(name.replace("_", " "), str(kind), known)
-    pictures = np.empty((len(factors), size, size, 3), dtype=np.uint8)
     at_once = max(1, _PIXELS_AT_ONCE // (size * size))
     alike = np.argsort(everything.column("yaw"), kind="stable")  # heads turned alike share small boxes
-    everything = everything.take(alike)
-    for start in range(0, len(factors), at_once):
-        batch = everything.take(slice(start, start + at_once))
+    batches = [alike[start : start + at_once] for start in range(0, len(alike), at_once)]
+
+    def drawn(rows: Integers) -> Pixels:
+        batch = everything.take(rows)
         canvas = Canvas(batch, np.zeros((3, len(batch), size, size), dtype=np.float32))
         _draw(canvas, without)
         colour = canvas.colour
         clip(colour)
         colour *= 255
         colour += 0.5
-        pictures[alike[start : start + at_once]] = np.moveaxis(colour, 0, -1)
+        return np.moveaxis(colour, 0, -1).astype(np.uint8)
+
+    pictures = np.empty((len(factors), size, size, 3), dtype=np.uint8)
+    with progress(total=len(factors), desc="drawing faces", unit="face", leave=False) as bar:
+        for rows, batch in zip(batches, in_order(drawn, batches, workers=cores(), ahead=2 * cores()), strict=True):
+            pictures[rows] = batch
+            bar.update(len(rows))
     return pictures
 
 

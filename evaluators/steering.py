@@ -18,9 +18,9 @@ from scipy import special
 
 from augface.arrays import Booleans, Floats64
 from augface.data.dataset import FaceDataset, concatenate
+from augface.data.face_region import CENTRE, EDGE, RADII, face_mask
 from augface.errors import require
 from augface.evaluators.base import Context, Evaluator, Findings, Suggestion, Urgency
-from augface.evaluators.regions import CENTRE, EDGE, RADII, face_mask
 from augface.features import weights_status
 from augface.metrics.intervals import Interval, normal_interval, proportion_interval
 from augface.results import Baseline, ImageGrid, Measurement, Section

@@ -22,18 +22,20 @@ from augface.data.dataset import FaceDataset
 from augface.data.readers.containers import some
 from augface.devices import compute_device
 from augface.errors import DataError, UsageError, require, spelled
+from augface.files import atomic_path
 from augface.generators._calibration import DRAWN, GENERATED, TUNED, Faces, calibrate, draw_rows
 from augface.generators._codes import Codes
 from augface.generators._inversion import FACES, STEPS, FaceCheck, encode, realness, render, tune
 from augface.generators._latent import LatentGenerator
 from augface.generators._networks import DiscriminatorNetwork, GeneratorNetwork, Networks, stages
 from augface.generators._tensors import normal_noise, to_pixels
-from augface.generators.base import CHUNK, Arrays, GeneratorConfig
+from augface.generators.base import CHUNK, Arrays, Generator, GeneratorConfig
 from augface.locks import locked
 from augface.processes import is_main_process
 from augface.progress import in_notebook, progress
 from augface.seeds import derive_seed, random_generator
 from augface.training.budget import parse_budget
+from augface.training.checkpoints import TrainingState
 from augface.training.loop import Batches, TrainingSettings, train
 
 if TYPE_CHECKING:
@@ -95,63 +97,35 @@ class AdversarialGenerator(LatentGenerator):
         """Train; see `Generator.fit`. Image sides must be a power of two from 16 up."""
         folder = None if run_dir is None else Path(run_dir)
         data = self.prepared(data)
-        size = data.size
-        if size < 16 or math.log2(size) % 1:
-            raise UsageError(f"The {self.name} generator makes faces of 16, 32, 64, … pixels, not {size}.")
-        if len(data) < 2:
-            raise DataError(f"{len(data)} face is too few to train on.")
-        if _all_alike(data):
-            raise DataError(f"All {len(data):,} faces are the same image: there is nothing to learn from them.")
-        if len(data) < FEW:
-            log.warning(f"{len(data):,} faces are few: synthetic faces will mostly be copies of them.")
+        channels = checked_channels(self.name, data, self.config.channels)
         self.labels = data.attributes
         conditions = self._conditions(data.attributes)
-        channels = self.config.channels or max(4, WIDEST >> (stages(size) - 1))
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(derive_seed(seed, "weights"))
-            network = self._new_network(size, channels, conditions.shape[1])
-            discriminator = self._new_encoder(size, channels, conditions.shape[1])
-        with locked(folder) if folder and is_main_process() else nullcontext():
-            state = train(
-                network,
-                discriminator,
-                Batches(data.images, conditions, self._weights(data.attributes)),
-                self.config,
-                latent=self.config.latent,
-                budget=parse_budget(budget),
-                seed=seed,
-                run_dir=folder,
-                resume=resume,
-                identity={
-                    "generator": self.name,
-                    "config": self.config.model_dump(mode="json") | {"channels": channels},
-                    "data": data.source.content_hash,
-                    "images": len(data),
-                },
-                preview=self._preview(folder, seed) if folder or in_notebook() else None,
-            )
+            network = self._new_network(data.size, channels, conditions.shape[1])
+            discriminator = self._new_encoder(data.size, channels, conditions.shape[1])
+        state = learn(
+            self,
+            network,
+            discriminator,
+            Batches(data.images, conditions, self._weights(data.attributes)),
+            data=data,
+            channels=channels,
+            budget=budget,
+            run_dir=folder,
+            resume=resume,
+            seed=seed,
+            draw=self._preview(seed),
+        )
         self._network = cast(GeneratorNetwork, state.average.cpu().eval())
         self._encoder = discriminator.cpu().eval().requires_grad_(False)
         rows = np.sort(random_generator(seed, "face check's faces").permutation(len(data))[:FACES])
         self._face_check = FaceCheck.fit(self._encoder, data.images[rows], seed=seed)
 
-    def _preview(self, run_dir: Path | None, seed: int) -> Callable[[nn.Module, int], Pixels]:
+    def _preview(self, seed: int) -> Callable[[nn.Module], Pixels]:
         conditions = self._conditions(next(iter(self._label_chunks(PREVIEWS, {}, seed))))
         noise = self._noise(seed, 0)[:PREVIEWS]
-
-        def draw(network: nn.Module, images_seen: int) -> Pixels:
-            from PIL import Image
-
-            from augface.files import atomic_path
-
-            faces = _render(network, noise, conditions)
-            picture = np.concatenate(list(faces), axis=1)
-            if run_dir is not None:
-                with atomic_path(run_dir / "previews" / f"{images_seen:09d}.png") as path:
-                    Image.fromarray(picture).save(path, format="PNG")
-            return picture
-
-        return draw
+        return lambda network: _render(network, noise, conditions)
 
     def _new_network(self, size: int, channels: int, conditions: int) -> GeneratorNetwork:
         return GeneratorNetwork(size, channels, self.config.latent, conditions)
@@ -342,6 +316,72 @@ class AdversarialGenerator(LatentGenerator):
             self._encoder.load_state_dict(weights)
             self._encoder.to(memory_format=torch.channels_last).eval().requires_grad_(False)
             self._face_check = FaceCheck(face_check)
+
+
+def checked_channels(name: str, data: FaceDataset, channels: int | None) -> int:
+    """The narrowest width of networks for these data, which are checked to be of some use.
+
+    Raises:
+        UsageError: their size is no power of two from 16 up.
+        DataError: they are one face, or all the same.
+    """
+    size = data.size
+    if size < 16 or math.log2(size) % 1:
+        raise UsageError(f"The {name} generator makes faces of 16, 32, 64, … pixels, not {size}.")
+    if len(data) < 2:
+        raise DataError(f"{len(data)} face is too few to train on.")
+    if _all_alike(data):
+        raise DataError(f"All {len(data):,} faces are the same image: there is nothing to learn from them.")
+    if len(data) < FEW:
+        log.warning(f"{len(data):,} faces are few: synthetic faces will mostly be copies of them.")
+    return channels or max(4, WIDEST >> (stages(size) - 1))
+
+
+def learn(
+    generator: Generator,
+    network: nn.Module,
+    discriminator: DiscriminatorNetwork,
+    batches: Batches,
+    *,
+    data: FaceDataset,
+    channels: int,
+    budget: str,
+    run_dir: Path | None,
+    resume: bool,
+    seed: int,
+    draw: Callable[[nn.Module], Pixels],
+) -> TrainingState:
+    """Train the networks of a generator; `draw` makes the faces of a preview."""
+    config = cast(AdversarialConfig, generator.config)
+
+    def preview(average: nn.Module, images_seen: int) -> Pixels:
+        from PIL import Image
+
+        picture = np.concatenate(list(draw(average)), axis=1)
+        if run_dir is not None:
+            with atomic_path(run_dir / "previews" / f"{images_seen:09d}.png") as path:
+                Image.fromarray(picture).save(path, format="PNG")
+        return picture
+
+    with locked(run_dir) if run_dir and is_main_process() else nullcontext():
+        return train(
+            network,
+            discriminator,
+            batches,
+            config,
+            latent=config.latent,
+            budget=parse_budget(budget),
+            seed=seed,
+            run_dir=run_dir,
+            resume=resume,
+            identity={
+                "generator": generator.name,
+                "config": config.model_dump(mode="json") | {"channels": channels},
+                "data": data.source.content_hash,
+                "images": len(data),
+            },
+            preview=preview if run_dir or in_notebook() else None,
+        )
 
 
 def _all_alike(data: FaceDataset) -> bool:

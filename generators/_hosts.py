@@ -43,7 +43,9 @@ class ComposingGenerator(Generator):
         """Take these faces as hosts; `balance` are the attributes that are changed where they are requested."""
         varied = [str(name) for name in labels if labels[name].nunique() == 2]
         if not varied:
-            raise UsageError("Composites need an attribute that some of the training faces have and others lack.")
+            raise UsageError(
+                f"The {self.name} generator needs an attribute that some of the training faces have and others lack."
+            )
         self.labels = labels
         self._images = images
         self._balance = [name for name in map(str, labels) if name in balance]

@@ -3,44 +3,36 @@
 from __future__ import annotations
 
 import itertools
-import math
 from pathlib import Path
 from typing import ClassVar, cast
 
 import numpy as np
 import pandas as pd
 import torch
-from pydantic import Field
 from torch import Tensor, nn
 from torch.nn.functional import leaky_relu
 
-from augface.arrays import Pixels
+from augface.arrays import Floats32, Pixels
 from augface.data.dataset import FaceDataset, signed_labels
 from augface.data.face_region import face_mask
-from augface.errors import DataError, UsageError, require
+from augface.errors import require
+from augface.generators._adversarial import PREVIEWS, AdversarialConfig, checked_channels, learn
 from augface.generators._hosts import ComposingGenerator
 from augface.generators._networks import ConditionalNorm, DiscriminatorNetwork, stages
 from augface.generators._tensors import normal_noise, to_pixels
 from augface.generators.base import CHUNK, Arrays, GeneratorConfig, check_images
 from augface.seeds import derive_seed, random_generator
-from augface.training.budget import parse_budget
-from augface.training.loop import Batches, TrainingSettings, train
+from augface.training.loop import Batches
 
 CHANGED = 0.5
 """The share of generated faces, in training, that get some attributes which their host lacks."""
 HIDDEN = 0.02
 """From how much of a pixel on that belongs to the face the network does not see it."""
-WIDEST = 256
-"""Feature maps at 4 x 4, where `channels` does not say otherwise."""
 
 
-class InpaintConfig(TrainingSettings, GeneratorConfig):
+class InpaintConfig(AdversarialConfig):
     """Settings of inpainting."""
 
-    channels: int | None = Field(default=None, ge=4, le=4096)
-    """Feature maps at half the size of the faces; each halving doubles them, up to `WIDEST` where not given."""
-    latent: int = Field(default=64, ge=1, le=65_536)
-    """Numbers of noise of a face."""
     balance: tuple[str, ...] = ()
     """The attributes that are painted where they are requested; where not given, all that are requested."""
 
@@ -68,48 +60,40 @@ class Inpaint(ComposingGenerator):
         seed: int = 0,
     ) -> None:
         """Train; see `Generator.fit`. Image sides must be a power of two from 16 up."""
-        size = data.size
-        if size < 16 or math.log2(size) % 1:
-            raise UsageError(f"The {self.name} generator makes faces of 16, 32, 64, … pixels, not {size}.")
-        if len(data) < 2:
-            raise DataError(f"{len(data)} face is too few to train on.")
-        self._keep(data.attributes, np.asarray(data.images), self.config.balance)
-        conditions = signed_labels(data.attributes)
-        channels = self.config.channels or max(4, WIDEST >> (stages(size) - 1))
+        channels = checked_channels(self.name, data, self.config.channels)
+        images, conditions = np.asarray(data.images), signed_labels(data.attributes)
+        self._keep(data.attributes, images, self.config.balance)
+        sizes = data.size, channels
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(derive_seed(seed, "weights"))
-            network = InpaintingNetwork(size, channels, self.config.latent, conditions.shape[1])
+            network = InpaintingNetwork(*sizes, self.config.latent, conditions.shape[1])
             discriminator = DiscriminatorNetwork(
-                size, channels, conditions.shape[1], self.config.latent, spectral=False
+                *sizes, conditions.shape[1], self.config.latent, spectral=self.config.spectral_norm
             )
-        state = train(
+        shown = np.sort(random_generator(seed, "preview").permutation(len(data))[:PREVIEWS])
+        noise = normal_noise((len(shown), self.config.latent), seed, "preview").numpy()
+        state = learn(
+            self,
             network,
             discriminator,
             _Hosts(data.images, conditions, np.ones(len(data))),
-            self.config,
-            latent=self.config.latent,
-            budget=parse_budget(budget),
-            seed=seed,
+            data=data,
+            channels=channels,
+            budget=budget,
             run_dir=None if run_dir is None else Path(run_dir),
             resume=resume,
-            identity={
-                "generator": self.name,
-                "config": self.config.model_dump(mode="json") | {"channels": channels},
-                "data": data.source.content_hash,
-                "images": len(data),
-            },
+            seed=seed,
+            draw=lambda average: paint(average, noise, conditions[shown], images[shown]),
         )
         self._network = cast(InpaintingNetwork, state.average.cpu().eval())
 
-    @torch.no_grad()
     def _generate(self, labels: pd.DataFrame, seed: int, chunk: int) -> Pixels:
         hosts = self._images[labels.index.to_numpy()]
         if self.config.mirror:
             mirrored = random_generator(seed, "mirrored", chunk).random(CHUNK)[: len(hosts)] < 0.5
             hosts[mirrored] = hosts[mirrored, :, ::-1]
-        noise = normal_noise((CHUNK, self.config.latent), seed, chunk)[: len(hosts)]
-        pictures = torch.from_numpy(hosts).permute(0, 3, 1, 2).float() / 127.5 - 1
-        return to_pixels(self._network(noise, torch.from_numpy(signed_labels(labels)), pictures))
+        noise = normal_noise((CHUNK, self.config.latent), seed, chunk).numpy()[: len(hosts)]
+        return paint(self._network, noise, signed_labels(labels), hosts)
 
     def _arrays(self) -> Arrays:
         weights = {f"network.{key}": tensor.numpy() for key, tensor in self._network.state_dict().items()}
@@ -120,7 +104,8 @@ class Inpaint(ComposingGenerator):
         images = check_images(arrays.pop("images"), labels)
         self._keep(labels, images, self.config.balance)
         weights = {key.removeprefix("network."): torch.from_numpy(array) for key, array in arrays.items()}
-        size, channels = images.shape[1], weights["encoder.0.weight"].shape[0] * 2
+        size = images.shape[1]
+        channels = weights["stem.weight"].shape[0] >> (stages(size) + 3)  # which doubles with each stage, at 4 x 4
         self._network = InpaintingNetwork(size, channels, self.config.latent, labels.shape[1])
         self._network.load_state_dict(weights)
         self._network.to(memory_format=torch.channels_last).eval()
@@ -179,3 +164,14 @@ class InpaintingNetwork(nn.Module):
             maps = norm(block(maps), condition).relu()
         faces = torch.tanh(self.to_rgb(torch.cat([maps, around.pop()], dim=1)).float())
         return faces * painted + pictures * (1 - painted)
+
+
+@torch.no_grad()
+def paint(network: nn.Module, noise: Floats32, conditions: Floats32, pictures: Pixels) -> Pixels:
+    """The pictures, uint8 (N, H, W, 3), with the faces that a network paints of noise and conditions."""
+    device, was_training = next(network.parameters()).device, network.training
+    network.eval()
+    around = torch.from_numpy(pictures).permute(0, 3, 1, 2).float() / 127.5 - 1
+    faces = network(*(part.to(device) for part in (torch.from_numpy(noise), torch.from_numpy(conditions), around)))
+    network.train(was_training)
+    return to_pixels(faces)

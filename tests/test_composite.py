@@ -153,7 +153,7 @@ def test_without_a_donor_or_an_attribute_the_reason_is_given() -> None:
     generator.fit(real.select(~real.matching({"Band": True})))
     with pytest.raises(UsageError, match="No training face has Band"):
         generator.sample(3, where={"Band": True})
-    with pytest.raises(UsageError, match="need an attribute that some"):
+    with pytest.raises(UsageError, match="needs an attribute that some"):
         create_generator("composite").fit(real.select(slice(0, 1)))
 
 

@@ -16,7 +16,7 @@ from augface.generators.base import check_generator
 from augface.generators.inpaint import HIDDEN, Inpaint
 
 SIZE = 16
-SETTINGS = {"channels": 8, "latent": 4, "batch_size": 8}
+SETTINGS = {"channels": 9, "latent": 4, "batch_size": 8}
 
 
 def planted(n: int = 240) -> FaceDataset:

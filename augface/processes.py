@@ -235,7 +235,7 @@ class _Job:
                 self._send(rank, "end", wait)
                 while wait and self._receive(rank)[0] != "end":  # results that nobody was waiting for any more
                     pass
-            distributed.destroy_process_group()
+        distributed.destroy_process_group()
 
     # in the others
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from augface.classifiers.attributes import AttributeClassifier
 from augface.cli import main
@@ -83,6 +84,8 @@ def pair() -> Iterator[Pair]:
         yield pair
         pair.helper.kill()
         pair.helper.communicate()
+    if torch.distributed.is_initialized():  # by a job that lost its other process
+        torch.distributed.destroy_process_group()
     AcceleratorState._reset_state(reset_partial_state=True)
 
 

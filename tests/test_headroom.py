@@ -133,6 +133,8 @@ def test_what_is_known_is_said_before_anything_is_trained() -> None:
     assert "learnt faces helped in 0 of" in said
     assert not known_of(plans, create_generator("resample"), DownstreamSettings())
     assert not known_of(plans, create_generator("cgan"), DownstreamSettings(mode="off"))
+    assert "composed" in known_of(plans, create_generator("composite"), DownstreamSettings(mode="full"))[0]
+    assert not known_of(plans, create_generator("inpaint"), DownstreamSettings(mode="full"))
 
 
 def test_it_is_said_before_anything_is_trained(

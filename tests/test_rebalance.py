@@ -270,6 +270,9 @@ class TestUntrained:
         assert first.title == "Train the generator before its faces are used"
         assert "320 trained on 320 images" in first.reason
         assert "--budget 75k" in first.command
+        others = {one.command.split("--generator ")[1].split()[0] for one in stopped.evaluation.advice[1:]}
+        assert others >= {"composite"}, "what needs no training"
+        assert "inpaint" not in others
         assert (tmp_path / "run" / "report.html").exists()
         again = run(faces, tmp_path / "run", generator=tiny_gan(), resume=True, anyway=False)
         assert again.evaluation == stopped.evaluation

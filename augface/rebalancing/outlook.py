@@ -88,9 +88,10 @@ def known_of(subgroups: Sequence[SubgroupPlan], generator: Generator, settings: 
         generator: what generates it.
         settings: how classifiers learn.
     """
-    kind = "composed" if "composes" in generator.capabilities else "learnt"
-    if "trainable" not in generator.capabilities and kind == "learnt":
+    composes, trained = (name in generator.capabilities for name in ("composes", "trainable"))
+    if composes == trained:  # no study was of such a generator
         return []
+    kind = "composed" if composes else "learnt"
     alike = [row for row in known_studies() if (row.learner, row.faces) == (settings.mode, kind)]
     sentences: dict[str, None] = {}
     for each in (plan for plan in subgroups if plan.wanted):

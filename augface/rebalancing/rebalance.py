@@ -571,7 +571,7 @@ def _measured(
         suggested += [
             without_training(name, entry.summary)
             for name, entry in GENERATORS.entries().items()
-            if "composes" in entry.capabilities
+            if entry.capabilities & {"composes", "trainable"} == {"composes"}
         ]
     longer, effort = _longer_training(plan, run.folder)
     return Evaluation(

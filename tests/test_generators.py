@@ -333,12 +333,15 @@ class TestResume:
         preview = AdversarialGenerator._preview
         with pytest.MonkeyPatch.context() as patch:
 
-            def stopping(self: AdversarialGenerator, run_dir: Path, seed: int) -> Any:
-                def write(network: torch.nn.Module, images: int) -> None:
-                    if images > 120:
-                        raise Stop
+            def stopping(self: AdversarialGenerator, seed: int) -> Any:
+                previews = iter(range(6))
 
-                return write
+                def draw(network: torch.nn.Module) -> Any:
+                    if next(previews) == 5:
+                        raise Stop
+                    return np.zeros((1, 2, 2, 3), np.uint8)
+
+                return draw
 
             patch.setattr(AdversarialGenerator, "_preview", stopping)
             with pytest.raises(Stop):

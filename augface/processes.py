@@ -229,13 +229,15 @@ class _Job:
         """Tell the others that the command has ended; wait until they know, where all went well."""
         from torch import distributed
 
-        with suppress(RuntimeError):
-            self._store.set(ENDED, "1")
-            for rank in range(1, self.size):
-                self._send(rank, "end", wait)
-                while wait and self._receive(rank)[0] != "end":  # results that nobody was waiting for any more
-                    pass
-        distributed.destroy_process_group()
+        try:
+            with suppress(RuntimeError):
+                self._store.set(ENDED, "1")
+                for rank in range(1, self.size):
+                    self._send(rank, "end", wait)
+                    while wait and self._receive(rank)[0] != "end":  # results that nobody was waiting for any more
+                        pass
+        finally:  # also where another process's error is raised on the way
+            distributed.destroy_process_group()
 
     # in the others
 

@@ -39,9 +39,9 @@ from augface.data.splits import inner_fold
 from augface.features import create_feature_space
 from augface.features.extraction import features_of
 from augface.generators._networks import DiscriminatorNetwork, GeneratorNetwork
-from augface.generators._tensors import to_pixels
 from augface.generators.base import Generator
 from augface.metrics import TooFewRowsWarning, frechet_distance, kernel_distance
+from augface.tensors import to_pixels
 from augface.training.budget import parse_budget
 from augface.training.loop import uses_bf16
 

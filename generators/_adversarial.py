@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 import torch
 from pydantic import Field
-from torch import nn
+from torch import Tensor, nn
 
 from augface.arrays import Floats32, Floats64, Pixels
 from augface.data.dataset import FaceDataset
@@ -28,12 +28,12 @@ from augface.generators._codes import Codes
 from augface.generators._inversion import FACES, STEPS, FaceCheck, encode, realness, render, tune
 from augface.generators._latent import LatentGenerator
 from augface.generators._networks import DiscriminatorNetwork, GeneratorNetwork, Networks, stages
-from augface.generators._tensors import normal_noise, to_pixels
 from augface.generators.base import CHUNK, Arrays, Generator, GeneratorConfig
 from augface.locks import locked
 from augface.processes import is_main_process
 from augface.progress import in_notebook, progress
 from augface.seeds import derive_seed, random_generator
+from augface.tensors import normal_noise, to_pixels
 from augface.training.budget import parse_budget
 from augface.training.checkpoints import TrainingState
 from augface.training.loop import Batches, TrainingSettings, train
@@ -125,7 +125,7 @@ class AdversarialGenerator(LatentGenerator):
     def _preview(self, seed: int) -> Callable[[nn.Module], Pixels]:
         conditions = self._conditions(next(iter(self._label_chunks(PREVIEWS, {}, seed))))
         noise = self._noise(seed, 0)[:PREVIEWS]
-        return lambda network: _render(network, noise, conditions)
+        return lambda network: images_of(network, noise, conditions)
 
     def _new_network(self, size: int, channels: int, conditions: int) -> GeneratorNetwork:
         return GeneratorNetwork(size, channels, self.config.latent, conditions)
@@ -144,7 +144,7 @@ class AdversarialGenerator(LatentGenerator):
         return normal_noise((CHUNK, self.config.latent), seed, chunk).numpy()
 
     def _draw(self, noise: Floats32, conditions: Floats32) -> Pixels:
-        return _render(self._on_device(), noise, conditions)
+        return images_of(self._on_device(), noise, conditions)
 
     def _on_device(self) -> nn.Module:
         """The network where it computes: itself, or a copy on the GPU where there is one."""
@@ -391,11 +391,12 @@ def _all_alike(data: FaceDataset) -> bool:
 
 
 @torch.no_grad()
-def _render(network: nn.Module, noise: Floats32, conditions: Floats32) -> Pixels:
+def images_of(network: nn.Module, *inputs: Floats32 | Tensor) -> Pixels:
+    """What a network makes of its inputs, uint8 (N, H, W, 3)."""
     device = next(network.parameters()).device
     was_training = network.training
     network.eval()
     with torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False):  # the same bits each time
-        images = network(torch.from_numpy(noise).to(device), torch.from_numpy(conditions).to(device))
+        images = network(*(torch.as_tensor(each).to(device) for each in inputs))
     network.train(was_training)
     return to_pixels(images)

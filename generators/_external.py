@@ -28,9 +28,9 @@ from augface.data.images import resize_faces
 from augface.data.readers.containers import refuse_escape
 from augface.errors import AugfaceError, DataError, UnknownNameError, UsageError, require
 from augface.files import sha256_of_file
-from augface.generators._tensors import normal_noise, to_pixels
 from augface.generators.base import CHUNK, SAVED, Arrays, Generator, GeneratorConfig
 from augface.seeds import derive_seed
+from augface.tensors import normal_noise, to_pixels
 
 RANGES = {"-1..1": (-1.0, 1.0), "0..1": (0.0, 1.0), "0..255": (0.0, 255.0)}
 """What black and white are in the output of a network."""

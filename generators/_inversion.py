@@ -23,8 +23,8 @@ from torch.nn.functional import avg_pool2d
 from augface.arrays import Floats32, Floats64, Pixels
 from augface.checked_arrays import Arrays
 from augface.generators._networks import DiscriminatorNetwork
-from augface.generators._tensors import to_pixels
 from augface.seeds import random_generator
+from augface.tensors import from_pixels, to_pixels
 
 STEPS = 50
 """Tuning steps, where not said otherwise: most of the likeness, in a second or two."""
@@ -192,6 +192,4 @@ def _conditions(encoder: DiscriminatorNetwork) -> int:
 
 
 def _scaled(images: Pixels) -> Tensor:
-    """Uint8 (N, H, W, 3) as (N, 3, H, W) in [-1, 1]."""
-    scaled = torch.from_numpy(np.ascontiguousarray(images)).permute(0, 3, 1, 2).float() / 127.5 - 1
-    return scaled.contiguous(memory_format=torch.channels_last)
+    return from_pixels(images).contiguous(memory_format=torch.channels_last)

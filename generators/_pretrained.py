@@ -23,8 +23,8 @@ from augface.files import cache_dir, sha256_of_file
 from augface.generators._external import check_unchanged
 from augface.generators._pipelines import Pipeline, PipelineConfig, Use, licence_of
 from augface.generators._prompts import SHIPPED, Prompts
-from augface.generators._tensors import to_pixels
 from augface.generators.base import Arrays
+from augface.tensors import to_pixels
 
 KEPT_BYTES = 1 << 28
 """Pipelines of up to so many bytes are kept in what a generator saves; of larger ones the path and SHA-256 are."""

@@ -12,16 +12,16 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import leaky_relu
 
-from augface.arrays import Floats32, Pixels
+from augface.arrays import Pixels
 from augface.data.dataset import FaceDataset, signed_labels
 from augface.data.face_region import face_mask
 from augface.errors import require
-from augface.generators._adversarial import PREVIEWS, AdversarialConfig, checked_channels, learn
+from augface.generators._adversarial import PREVIEWS, AdversarialConfig, checked_channels, images_of, learn
 from augface.generators._hosts import ComposingGenerator
 from augface.generators._networks import ConditionalNorm, DiscriminatorNetwork, stages
-from augface.generators._tensors import normal_noise, to_pixels
 from augface.generators.base import CHUNK, Arrays, GeneratorConfig, check_images
 from augface.seeds import derive_seed, random_generator
+from augface.tensors import from_pixels, normal_noise
 from augface.training.loop import Batches
 
 CHANGED = 0.5
@@ -83,7 +83,7 @@ class Inpaint(ComposingGenerator):
             run_dir=None if run_dir is None else Path(run_dir),
             resume=resume,
             seed=seed,
-            draw=lambda average: paint(average, noise, conditions[shown], images[shown]),
+            draw=lambda average: images_of(average, noise, conditions[shown], from_pixels(images[shown])),
         )
         self._network = cast(InpaintingNetwork, state.average.cpu().eval())
 
@@ -93,7 +93,7 @@ class Inpaint(ComposingGenerator):
             mirrored = random_generator(seed, "mirrored", chunk).random(CHUNK)[: len(hosts)] < 0.5
             hosts[mirrored] = hosts[mirrored, :, ::-1]
         noise = normal_noise((CHUNK, self.config.latent), seed, chunk).numpy()[: len(hosts)]
-        return paint(self._network, noise, signed_labels(labels), hosts)
+        return images_of(self._network, noise, signed_labels(labels), from_pixels(hosts))
 
     def _arrays(self) -> Arrays:
         weights = {f"network.{key}": tensor.numpy() for key, tensor in self._network.state_dict().items()}
@@ -164,14 +164,3 @@ class InpaintingNetwork(nn.Module):
             maps = norm(block(maps), condition).relu()
         faces = torch.tanh(self.to_rgb(torch.cat([maps, around.pop()], dim=1)).float())
         return faces * painted + pictures * (1 - painted)
-
-
-@torch.no_grad()
-def paint(network: nn.Module, noise: Floats32, conditions: Floats32, pictures: Pixels) -> Pixels:
-    """The pictures, uint8 (N, H, W, 3), with the faces that a network paints of noise and conditions."""
-    device, was_training = next(network.parameters()).device, network.training
-    network.eval()
-    around = torch.from_numpy(pictures).permute(0, 3, 1, 2).float() / 127.5 - 1
-    faces = network(*(part.to(device) for part in (torch.from_numpy(noise), torch.from_numpy(conditions), around)))
-    network.train(was_training)
-    return to_pixels(faces)

@@ -7,13 +7,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from augface import create_generator
 from augface.data.dataset import FaceDataset
 from augface.data.face_region import face_mask
 from augface.errors import UsageError
 from augface.generators.base import check_generator
-from augface.generators.inpaint import HIDDEN, Inpaint
+from augface.generators.inpaint import HIDDEN, Inpaint, _Hosts
 
 SIZE = 16
 SETTINGS = {"channels": 9, "latent": 4, "batch_size": 8}
@@ -70,8 +71,6 @@ def test_surroundings_are_the_hosts_and_the_face_is_not(generator: Inpaint, real
 
 def test_it_knows_only_what_is_around(generator: Inpaint, real: FaceDataset) -> None:
     """Other faces in the same surroundings are painted over alike; other surroundings change what is painted."""
-    import torch
-
     network = generator._network
     pictures = torch.from_numpy(np.asarray(real.images[:8])).permute(0, 3, 1, 2) / 127.5 - 1
     noise, condition = torch.zeros(8, 4), torch.ones(8, 2)
@@ -91,6 +90,16 @@ def test_it_learns_what_is_requested_and_to_fit_in(generator: Inpaint) -> None:
     middle = np.asarray(plain.images)[:, 6:11, 5:11].mean(axis=(1, 2, 3))
     bright = plain.matching({"Bright": True})
     assert middle[bright].mean() > middle[~bright].mean() + 60
+
+
+def test_generated_faces_of_a_step_are_mostly_requested_what_their_hosts_show(real: FaceDataset) -> None:
+    conditions = np.repeat(np.eye(2, 8, dtype=np.float32) * 2 - 1, 120, axis=0)
+    hosts = torch.zeros(160, 3, SIZE, SIZE)
+    own = torch.from_numpy(conditions[40:200])
+    requested, pictures = _Hosts(real.images, conditions, np.ones(240)).requested(hosts, own, np.random.default_rng(1))
+    changed = (requested != own).any(dim=1).float().mean()
+    assert pictures is hosts
+    assert 0.02 < changed < 0.4, "half of them may change, and then not by much"
 
 
 def test_a_stopped_training_goes_on_bit_for_bit(

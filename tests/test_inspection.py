@@ -22,7 +22,6 @@ from augface.evaluators.base import Context, check_evaluator
 from augface.evaluators.inspection import Inspection
 from augface.generators import create_generator
 from augface.generators._networks import GeneratorNetwork
-from augface.generators._tensors import to_pixels
 from augface.generators.base import Generator
 from augface.inspection import attention, inspected, judge
 from augface.inspection.attention import integrated_gradients, randomised
@@ -33,6 +32,7 @@ from augface.inspection.sections import directions as directions_section
 from augface.inspection.sections import units as units_section
 from augface.inspection.units import Swings, on_levels, swing_units, unit_effects
 from augface.results import Evaluation
+from augface.tensors import to_pixels
 
 TINY: dict[str, Any] = {"channels": 4, "latent": 8, "batch_size": 8}
 

@@ -12,6 +12,7 @@ from PIL import Image
 from augface.alignment.networks import MESH_SIZE, networks
 from augface.alignment.warp import crop, move
 from augface.arrays import Floats64
+from augface.tensors import from_pixels
 
 TURNS = (0, 1, 2, 3)
 """Quarter turns of a photo: the detector knows upright faces only."""
@@ -112,7 +113,7 @@ def _detected(photo: Image.Image, level: int, turns: tuple[int, ...]) -> list[tu
     upright = np.asarray(canvas)
     turned = np.stack([np.rot90(upright, turn) for turn in turns])
     with torch.inference_mode():
-        output = networks()[0](torch.from_numpy(turned).permute(0, 3, 1, 2).float() / 127.5 - 1)
+        output = networks()[0](from_pixels(turned))
     logits, pairs = (part.numpy().astype(np.float64) for part in output)
     look, row = np.nonzero(logits > np.log(MIN_SCORE / (1 - MIN_SCORE)))
     logits, pairs = logits[look, row], pairs[look, row]

@@ -21,6 +21,7 @@ from augface.errors import UnknownNameError
 from augface.metrics.thresholds import balanced_threshold
 from augface.progress import progress
 from augface.seeds import derive_seed, random_generator
+from augface.tensors import from_pixels
 from augface.training.augmentation import mirror, translate
 from augface.training.loop import uses_bf16
 from augface.training.losses import attribute_loss
@@ -80,7 +81,7 @@ class AttributeClassifier:
             network = small_network(len(attributes)).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
 
             def batch_loss(rows: Integers) -> Tensor:
-                batch = translate(mirror(scaled(learn.images[rows]), torch_random), torch_random, SHIFT)
+                batch = translate(mirror(from_pixels(learn.images[rows]), torch_random), torch_random, SHIFT)
                 return attribute_loss(forward(network, batch), conditions[rows].to(device))
 
             descend(network, order[: steps * BATCH], batch_loss, "attribute classifier", batch=BATCH)
@@ -189,7 +190,7 @@ def outputs(network: nn.Module, images: ImageRows | Pixels, *, mirrored: bool = 
     device = next(network.parameters()).device
     parts = []
     for start in range(0, len(images), FORWARD):
-        pixels = scaled(images[start : start + FORWARD])
+        pixels = from_pixels(images[start : start + FORWARD])
         pixels = pixels.flip(3) if mirrored else pixels
         blank = pixels.new_zeros(FORWARD - len(pixels), *pixels.shape[1:])
         whole = torch.cat([pixels, blank]).to(device, memory_format=torch.channels_last)
@@ -205,8 +206,3 @@ def small_network(attributes: int) -> nn.Sequential:
         layers += [nn.Conv2d(narrow, wide, 3, stride=2, padding=1, bias=False), nn.BatchNorm2d(wide), nn.ReLU()]
     head = nn.Linear(4 * widths[-1], attributes)
     return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(2), nn.Flatten(), nn.Dropout(0.2), head)
-
-
-def scaled(images: Pixels) -> Tensor:
-    """Uint8 (N, H, W, 3) as networks take them: (N, 3, H, W) in [-1, 1]."""
-    return torch.from_numpy(images).permute(0, 3, 1, 2).float() / 127.5 - 1

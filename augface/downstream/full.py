@@ -11,13 +11,14 @@ import torch
 from torch import Tensor, nn
 
 from augface.arrays import Floats32, Integers
-from augface.classifiers.attributes import descend, forward, outputs, scaled, small_network
+from augface.classifiers.attributes import descend, forward, outputs, small_network
 from augface.data.pixels import ImageRows, join_images
 from augface.devices import compute_device
 from augface.downstream.arms import Arm
 from augface.downstream.data import ExperimentData, TrainingSet
 from augface.downstream.linear import LAST_LAYER_STRENGTHS, best_head, fit_path
 from augface.errors import UnknownNameError
+from augface.tensors import from_pixels
 from augface.training.augmentation import mirror, translate
 from augface.training.losses import attribute_loss
 
@@ -49,8 +50,9 @@ class Full:
     images: int = IMAGES
     mode: ClassVar[str] = "full"
     joint: ClassVar[bool] = True
-    deterministic: ClassVar[bool] = False
     """Whether all attributes are learnt together."""
+    deterministic: ClassVar[bool] = False
+    """Whether the same faces give the same classifier, whatever the seed."""
 
     def __post_init__(self) -> None:
         check_network(self.network)
@@ -99,7 +101,7 @@ class Full:
             network = new_network(self.network, conditions.shape[1]).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
 
             def batch_loss(rows: Integers) -> Tensor:
-                batch, condition = _augmented(scaled(images[rows]), arm, torch_random), conditions[rows].to(device)
+                batch, condition = _augmented(from_pixels(images[rows]), arm, torch_random), conditions[rows].to(device)
                 weights = loss_weights[rows].to(device)
                 if not arm.mixup:
                     return self._loss(forward(network, batch), condition, weights)

@@ -66,13 +66,19 @@ def features_in_spaces(data: FaceDataset, spaces: Sequence[FeatureSpace]) -> lis
 def cached_features(data: FaceDataset, space: FeatureSpace) -> Features | None:
     """Features of all faces, float32 (N, D), where the cache has all of them; else None, and nothing is extracted."""
     features = np.empty((len(data), space.dimension), dtype=np.float32)
-    for start in range(0, len(data), PART):
-        part = slice(start, min(start + PART, len(data)))
-        found = _read(_cache_path(_content_digest(data.select(part)), space), part.stop - start, space.dimension)
+    for part, content in _parts(data):
+        found = _read(_cache_path(content, space), part.stop - part.start, space.dimension)
         if found is None:
             return None
         features[part] = found
     return features
+
+
+def _parts(data: FaceDataset) -> Iterator[tuple[slice, bytes]]:
+    """The parts that the cache keeps the faces in, and the digest of each."""
+    for start in range(0, len(data), PART):
+        part = slice(start, min(start + PART, len(data)))
+        yield part, _content_digest(data.select(part))
 
 
 @dataclass(frozen=True)
@@ -93,21 +99,19 @@ def _tasks(
     data: FaceDataset, spaces: Sequence[FeatureSpace], features: Sequence[Features], bar: Bar
 ) -> Iterator[_Task]:
     """What is to be extracted, a part after another; what is in the cache is put among the features."""
-    for start in range(0, len(data), PART):
-        part = slice(start, min(start + PART, len(data)))
-        content = _content_digest(data.select(part))
+    for part, content in _parts(data):
         paths = tuple(_cache_path(content, space) for space in spaces)
         missing = []
         for number, (path, space) in enumerate(zip(paths, spaces, strict=True)):
-            found = _read(path, part.stop - start, space.dimension)
+            found = _read(path, part.stop - part.start, space.dimension)
             if found is None:
                 missing.append(number)
             else:
                 features[number][part] = found
         if not missing:
-            bar.update(part.stop - start)
+            bar.update(part.stop - part.start)
             continue
-        for first in range(start, part.stop, TASK):
+        for first in range(part.start, part.stop, TASK):
             yield _Task(first, min(first + TASK, part.stop), part, tuple(missing), paths)
 
 

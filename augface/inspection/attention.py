@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from augface.arrays import Floats32, Floats64, Pixels
 from augface.metrics.intervals import Interval, t_quantile
 from augface.seeds import derive_seed
+from augface.tensors import from_pixels
 
 STEPS = 16
 """Points on the way from the baseline to a face."""
@@ -59,7 +60,7 @@ def attention(
         faces: uint8 (n, H, W, 3).
         seed: of the random weights.
     """
-    images = torch.from_numpy(np.ascontiguousarray(faces)).permute(0, 3, 1, 2).float() / 127.5 - 1
+    images = from_pixels(faces)
     trained = integrated_gradients(partial(score, network), images)
     ranks = _ranks(trained)
     correlations = []

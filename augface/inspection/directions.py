@@ -15,9 +15,9 @@ from torch import Tensor
 
 from augface.arrays import Floats32, Floats64, Integers, Pixels
 from augface.generators._networks import GeneratorNetwork
-from augface.generators._tensors import to_pixels
 from augface.inspection.judge import Judge
 from augface.inspection.units import layer_maps
+from augface.tensors import to_pixels
 
 LAYER = 1
 """The layer whose maps GANSpace takes: the first of which noise goes through a nonlinearity to another resolution."""

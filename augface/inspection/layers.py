@@ -11,9 +11,9 @@ from torch import Tensor
 
 from augface.arrays import Floats64, Pixels
 from augface.generators._networks import GeneratorNetwork
-from augface.generators._tensors import to_pixels
 from augface.inspection.units import layer_name
 from augface.metrics.intervals import Interval, normal_interval
+from augface.tensors import to_pixels
 
 
 @dataclass(frozen=True)

@@ -16,9 +16,9 @@ from torch import Tensor
 
 from augface.arrays import Booleans, Floats32, Floats64, Integers, Pixels
 from augface.generators._networks import GeneratorNetwork
-from augface.generators._tensors import to_pixels
 from augface.inspection.judge import Judge, Readout
 from augface.progress import progress
+from augface.tensors import to_pixels
 
 ACTIVE = 0.02
 """The share of faces in which a unit is more active at a place than when it is turned on."""

@@ -31,6 +31,7 @@ from augface.notebooks import Preview
 from augface.processes import world_size
 from augface.progress import progress
 from augface.seeds import derive_seed, random_generator
+from augface.tensors import from_pixels
 from augface.threads import choose_threads, computing_threads, threads_are_fixed
 from augface.training.augmentation import Augmentation, augment, mirror
 from augface.training.budget import Budget, forecast
@@ -106,8 +107,7 @@ class Batches:
     def real(self, count: int, random: np.random.Generator) -> tuple[Tensor, Tensor]:
         """Images (count, 3, H, W) in [-1, 1] and conditions (count, A)."""
         rows = self.rows(count, random)
-        pixels = torch.from_numpy(self.images[rows]).permute(0, 3, 1, 2)
-        return pixels.float() / 127.5 - 1, self.conditions[rows]
+        return from_pixels(self.images[rows]), self.conditions[rows]
 
     def requested(self, real: Tensor, condition: Tensor, random: np.random.Generator) -> tuple[Tensor, ...]:
         """What as many generated images are made of beside noise: here the conditions (count, A) of other rows.

@@ -1,4 +1,4 @@
-"""What all tests share: a cache of their own, no windows, one thread a process (pytest-xdist runs several).
+"""What all tests share: a cache that is not the user's, no windows, one thread a process (pytest-xdist runs several).
 
 A run ends with what it did not check: the tests that were skipped, by what they would have needed.
 """
@@ -30,6 +30,13 @@ def cache_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("AUGFACE_CACHE", str(folder))
         yield folder
+
+
+@pytest.fixture
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A cache of the test's own, empty: other tests fill that of the session at the same time."""
+    monkeypatch.setenv("AUGFACE_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
 
 
 @pytest.fixture(scope="session")

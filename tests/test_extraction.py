@@ -22,6 +22,8 @@ from augface.features.extraction import features_in_spaces, features_of, input_p
 from augface.features.pixels import PixelSpace
 from augface.files import cache_dir
 
+pytestmark = pytest.mark.usefixtures("own_cache")
+
 
 class MeanSpace(FeatureSpace):
     """Mean colours of the whole picture."""

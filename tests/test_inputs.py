@@ -620,9 +620,7 @@ CELEBA = [
 SECTIONS = {"Folders and zips": LAYOUTS, "Tables": TABLES, "Columns": VALUES, "StyleGAN": STYLEGAN, "CelebA": CELEBA}
 
 
-@pytest.fixture(autouse=True)
-def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("AUGFACE_CACHE", str(tmp_path / "cache"))
+pytestmark = pytest.mark.usefixtures("own_cache")
 
 
 def put(folder: Path, files: Mapping[str, Content]) -> Path:

@@ -1,50 +1,69 @@
-"""What is killed at any moment, again and again, ends as if it had never been stopped: the very same bits."""
+"""What is killed at any moment, again and again, ends as if it had never been stopped: the very same bits.
+
+What is killed is a process of its own, forked from one that has imported augface once and for all.
+"""
 
 from __future__ import annotations
 
 import json
+import multiprocessing
+import os
 import signal
-import subprocess
 import sys
 import time
+from functools import partial
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 from safetensors.numpy import load_file
 
+from augface.classifiers.attributes import AttributeClassifier
+from augface.cli import main
 from augface.files import content_hash
 from augface.generators import load_generator
+from augface.runs import Run
 
 WORDS = (
     "train --generator cgan --data toy:64 --size 16 --budget 3200 --seed 5 "
     "--set channels=8 --set latent=8 --set batch_size=8"
 )
 KILLS = 2
+FORKS = multiprocessing.get_context("forkserver")
+FORKS.set_forkserver_preload(
+    ["augface.rebalancing.rebalance", "augface.training.loop", "augface.report.figures", "faiss", "torch._dynamo"]
+)
 
 
-def start(out: Path, *more: str) -> subprocess.Popen[bytes]:
+def command(*words: str) -> None:
+    """The command line, as the whole life of a process."""
+    sys.exit(main(list(words)))
+
+
+def start(out: Path, *more: str) -> BaseProcess:
     """`augface train` in a process of its own."""
-    program = "import sys; from augface.cli import main; sys.exit(main())"
-    command = [sys.executable, "-c", program, *WORDS.split(), "--out", str(out), *more]
-    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    process = FORKS.Process(target=command, args=(*WORDS.split(), "--out", str(out), *more))
+    process.start()
+    return process
 
 
-def finish(process: subprocess.Popen[bytes]) -> None:
-    _, said = process.communicate(timeout=120)
-    assert process.returncode == 0, said.decode()
+def finish(process: BaseProcess) -> None:
+    process.join(timeout=120)
+    assert process.exitcode == 0
 
 
-def kill_in_training(process: subprocess.Popen[bytes], run: Path, delay: float) -> bool:
+def kill_in_training(process: BaseProcess, run: Path, delay: float) -> bool:
     """Kill it so many seconds after it has written a checkpoint; False where it had ended before."""
     checkpoint = run / "checkpoints" / "last.safetensors"
     before = checkpoint.stat().st_mtime_ns if checkpoint.exists() else None
-    while process.poll() is None and (not checkpoint.exists() or checkpoint.stat().st_mtime_ns == before):
+    while process.is_alive() and (not checkpoint.exists() or checkpoint.stat().st_mtime_ns == before):
         time.sleep(0.005)
     time.sleep(delay)
     process.kill()
-    process.communicate()
-    return process.returncode < 0
+    process.join()
+    return process.exitcode == -signal.SIGKILL
 
 
 def test_killed_trainings_end_as_one_that_was_not(tmp_path: Path) -> None:
@@ -78,47 +97,41 @@ STAGES = (
     "dataset",
     "results.json",
 )
-KILLED = """
-import os, signal, sys
-from pathlib import Path
-import augface.files
-import augface.rebalancing.rebalance
-from augface.classifiers.attributes import AttributeClassifier
-from augface.cli import main
 
-augface.rebalancing.rebalance.EVALUATORS = ["fidelity"]  # one will do
-train = AttributeClassifier.train
-AttributeClassifier.train = lambda *data, seed, images=0: train(*data, seed=seed, images=1280)
-place, made, replace = sys.argv[1], sys.argv[2], Path.replace
 
-def dying(path, target):
-    if Path(target) == Path(place):
-        os.kill(os.getpid(), signal.SIGKILL)
-    return replace(path, target)
+def killed_rebalance(place: Path | None, made: Path, words: list[str]) -> None:
+    """Rebalance, note each stage that is made, and die where `place` gets its name."""
+    patch = pytest.MonkeyPatch()
+    patch.setattr("augface.rebalancing.rebalance.EVALUATORS", ["fidelity"])  # one will do
+    patch.setattr(AttributeClassifier, "train", partial(AttributeClassifier.train, images=1280))
+    replace, stage = Path.replace, Run.stage
 
-Path.replace = dying
-from augface.runs import Run
-stage = Run.stage
+    def dying(path: Path, target: Path) -> Path:
+        if Path(target) == place:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return replace(path, target)
 
-def noting(run, place, what, write, **more):
-    def noted(path):
-        with open(made, "a") as file:
-            file.write(place + "\\n")
-        return write(path)
-    return stage(run, place, what, noted, **more)
+    def noting(run: Run, name: str, what: str, write: Any, **more: Any) -> Any:
+        def noted(path: Path) -> Any:
+            with made.open("a") as file:
+                file.write(name + "\n")
+            return write(path)
 
-Run.stage = noting
-sys.exit(main(sys.argv[3:]))
-"""
+        return stage(run, name, what, noted, **more)
+
+    patch.setattr(Path, "replace", dying)
+    patch.setattr(Run, "stage", noting)
+    command(*words)
 
 
 def rebalance(run: Path, kill_at: Path | None = None) -> list[str]:
     """The stages that `augface rebalance --resume` made, in a process that dies where `kill_at` gets its name."""
     made = run.with_suffix(".made")
     made.write_text("")
-    command = [sys.executable, "-c", KILLED, str(kill_at or ""), str(made), *REBALANCE.split(), "--out", str(run)]
-    ended = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
-    assert ended.returncode == (0 if kill_at is None else -signal.SIGKILL), ended.stderr
+    process = FORKS.Process(target=killed_rebalance, args=(kill_at, made, [*REBALANCE.split(), "--out", str(run)]))
+    process.start()
+    process.join(timeout=300)
+    assert process.exitcode == (0 if kill_at is None else -signal.SIGKILL)
     return made.read_text().split()
 
 

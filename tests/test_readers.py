@@ -17,10 +17,7 @@ from augface.data import load_data, recognise
 from augface.data.dataset import FaceDataset
 from augface.errors import DataError, UnknownNameError, UsageError
 
-
-@pytest.fixture(autouse=True)
-def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("AUGFACE_CACHE", str(tmp_path / "cache"))
+pytestmark = pytest.mark.usefixtures("own_cache")
 
 
 def picture(number: int, width: int = 20, height: int = 20) -> bytes:

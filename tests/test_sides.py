@@ -25,11 +25,7 @@ from augface.features.pixels import PixelSpace
 from augface.files import cache_dir
 from augface.metrics.neighbours import k_nearest
 
-
-@pytest.fixture(autouse=True)
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("AUGFACE_CACHE", str(tmp_path / "cache"))
-    return tmp_path / "cache"
+pytestmark = pytest.mark.usefixtures("own_cache")
 
 
 def pictures(count: int, *, height: int = 32, width: int = 32, seed: int = 0) -> Pixels:
@@ -124,7 +120,7 @@ def test_nan_is_near_to_nothing() -> None:
 
 class TestPlans:
     def test_a_plan_looks_at_a_sample_and_caches_nothing(
-        self, tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+        self, tmp_path: Path, own_cache: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         folder = put(tmp_path / "train" / "a", pictures(200, height=8, width=8)).parent.parent
         put(tmp_path / "test" / "b", pictures(20, height=8, width=8, seed=1))
@@ -137,7 +133,7 @@ class TestPlans:
         monkeypatch.setattr("augface.data.store.decode_face", counting)
         plan = preview_data(f"folder:{folder}", size=16)
         assert 0 < len(opened) <= SAMPLE < 220
-        assert not cache.exists() or not [path for path in cache.rglob("*") if path.is_file()]
+        assert not own_cache.exists() or not [path for path in own_cache.rglob("*") if path.is_file()]
         real = load_data(f"folder:{folder}", size=16)
         assert plan.split is not None
         assert real.split is not None

@@ -50,7 +50,7 @@ from augface.seeds import derive_seed, random_generator
 
 CEILING = Arm("ceiling", "the real faces that were removed, added again", synthetic=1.0)
 FULL_ARMS = (
-    *("plain", "oversampled", "flip and crop", "mixup"),
+    *("plain", "class-weighted", "oversampled", "flip and crop", "RandAugment", "mixup"),
     *("synthetic 25%", ALL, "synthetic first", "duplicates"),
 )
 """Those that are trained in the full mode, which takes its time."""

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from scipy import special
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import average_precision_score
 
@@ -21,6 +23,7 @@ from augface.downstream.experiment import Experiment, effect
 from augface.downstream.frozen import Frozen
 from augface.downstream.full import Full
 from augface.downstream.linear import fit_logistic
+from augface.downstream.real_only import Problem, rebalanced_mixup
 from augface.errors import UnknownNameError, UsageError
 from augface.metrics.effects import Effect, paired_effect, people_weights
 from augface.metrics.scores import (
@@ -429,27 +432,26 @@ class TestBadInput:
         }
 
 
-def shortcut(seed: int, count: int, *, complete: bool) -> tuple[Part, np.ndarray[Any, Any]]:
-    """Faces of two groups; where not `complete`, those of the second that show the attribute are left out."""
+def shortcut(seed: int, count: int, *, share: float) -> tuple[Part, np.ndarray[Any, Any]]:
+    """Faces of two groups; of those of the second that show the attribute a share is there."""
     random = np.random.default_rng(seed)
     labels, groups = np.where(random.random(count) < 0.3, 1.0, -1.0), random.random(count) < 0.5
     features = random.normal(size=(count, 8)).astype(np.float32)
     features[:, 0] += labels
     features[:, 1] += 3 * groups
-    kept = np.flatnonzero(complete | ~groups | (labels < 0))
+    kept = np.flatnonzero((random.random(count) < share) | ~groups | (labels < 0))
     faces = Part(features, labels[:, None].astype(np.float32), np.arange(count) + 10_000 * seed)
     return faces.take(kept), groups[kept]
 
 
-@pytest.fixture(scope="module")
-def scores() -> dict[str, float]:
+def balanced_scores(arms: Sequence[Arm], share: float) -> dict[str, float]:
+    """How well the arms rank all combinations alike, where they learn from a share of one of them."""
     (real, groups), (valid, _), (test, of_test) = (
-        shortcut(seed, count, complete=complete)
-        for seed, count, complete in ((1, 800, False), (2, 300, False), (3, 1500, True))
+        shortcut(seed, count, share=some) for seed, count, some in ((1, 800, share), (2, 300, share), (3, 1500, 1))
     )
     held_out = {"valid": valid, "test": test}
     question = ExperimentData(["target"], real, real.take(np.arange(0)), groups.astype(np.int64), held_out)
-    decisions = Experiment(Frozen(question), seeds=1).run([BY_NAME["plain"], *REAL_ONLY])
+    decisions = Experiment(Frozen(question), seeds=1).run(arms)
     masks = {"first": ~of_test, "second": of_test}
     found = {
         arm: balanced_average_precision(test.labels[:, 0] > 0, run["test"][:, 0], masks)
@@ -458,17 +460,37 @@ def scores() -> dict[str, float]:
     return {arm: score for arm, score in found.items() if score is not None}
 
 
+@pytest.fixture(scope="module")
+def scores() -> dict[str, float]:
+    return balanced_scores([BY_NAME["plain"], *REAL_ONLY], 0)
+
+
 class TestRealOnly:
     """A group without positives: whoever learns "not of this group" ranks badly where all combinations are there."""
 
     def test_methods_for_missing_groups_find_what_plain_training_misses(self, scores: dict[str, float]) -> None:
         for arm in REAL_ONLY:
-            if arm.method not in ("SMOTE", "JTT", "self-training"):
+            if arm.method not in ("SMOTE", "LISA", "Remix", "JTT", "self-training"):
                 assert scores[arm.name] > scores["plain"] + 0.015, arm.name
 
     def test_the_others_change_little_there(self, scores: dict[str, float]) -> None:
-        for name in ("SMOTE", "mistakes again", "self-training"):
+        for name in ("SMOTE", "rebalanced mixup", "mistakes again", "self-training"):
             assert abs(scores[name] - scores["plain"]) < 0.04, name
+
+    def test_blends_across_groups_help_where_a_combination_is_rare(self) -> None:
+        (arm,) = (arm for arm in REAL_ONLY if arm.method == "LISA")
+        found = balanced_scores([BY_NAME["plain"], arm], 0.05)
+        assert found[arm.name] > found["plain"] + 0.01
+
+    def test_a_blend_that_is_half_of_the_rarer_class_has_its_label(self) -> None:
+        labels = np.where(np.arange(4000) % 10, -1.0, 1.0).astype(np.float32)
+        nothing = np.append(np.zeros((4000, 1)), np.ones((4000, 1)), axis=1).astype(np.float32)  # but the constant
+        problem = Problem(nothing, labels, np.zeros(4000, np.int64), [1e-2], np.random.default_rng(0))
+        (head,) = rebalanced_mixup(problem)
+        both = 2 * 0.1 * 0.9  # the share of blends of both classes; a quarter of the rarer one in those below a half
+        assert special.expit(head[-1]) == pytest.approx(0.1**2 + both * (0.5 + 0.5 * 0.25), abs=0.01)
+        even = dataclasses.replace(problem, labels=np.where(np.arange(4000) % 3, -1.0, 1.0).astype(np.float32))
+        assert special.expit(rebalanced_mixup(even)[0][-1]) == pytest.approx(1 / 3, abs=0.01)
 
     def test_faces_without_a_label_are_learnt_from(self) -> None:
         question = data(real=part(150, 1))

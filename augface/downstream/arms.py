@@ -120,6 +120,8 @@ REAL_ONLY = (
         "feature arithmetic", "missing classes of a group made by shifting the features of others", method="arithmetic"
     ),
     Arm("SMOTE", "features between neighbours of the rarer class", method="SMOTE"),
+    Arm("selective mixup", "blends of a class across groups, or of both classes in a group", method="LISA"),
+    Arm("rebalanced mixup", "blends that are labelled as the rarer class from half of it on", method="Remix"),
     Arm("worst groups first", "the class in a group with the largest loss weighted most", method="GroupDRO"),
     Arm("mistakes again", "faces that a first classifier gets wrong weighted more", method="JTT"),
     Arm(

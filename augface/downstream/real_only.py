@@ -28,6 +28,10 @@ SYNTHETIC = -1
 """The group of synthetic faces."""
 AGAIN = (5.0, 20.0)
 """How often a face counts that was got wrong at first."""
+SELECTIVE_MIXING = 2.0
+"""Both parameters of the beta distribution of a blend's first share in `selective_mixup`, as its authors have them."""
+RARER = 3.0
+"""How many times rarer a class must be for `rebalanced_mixup` to give a blend its label alone."""
 
 
 @dataclass(frozen=True)
@@ -224,6 +228,49 @@ def _with_more(problem: Problem, made: list[Floats32], values: list[Floats64]) -
     return fit_path(inputs, targets, weights, problem.strengths)
 
 
+def selective_mixup(problem: Problem) -> list[Floats32]:
+    """Blend each face with one of its class from another group or, as often, with one of the other class from its
+    group, so that neither the group nor what goes with it tells the class (LISA, Yao et al. 2022)."""
+    rows = np.flatnonzero(problem.labels)
+    labels, groups = problem.labels[rows], problem.groups[rows]
+    partner = np.arange(len(rows))
+    within_class = problem.random.random(len(rows)) < 0.5
+    for group in np.unique(groups):
+        for value in (1, -1):
+            inside = (groups == group) & (labels == value)
+            elsewhere = np.flatnonzero((groups != group) & (labels == value))
+            opposite = np.flatnonzero((groups == group) & (labels == -value))
+            for chosen, others in ((within_class, elsewhere), (~within_class, opposite)):
+                blended = np.flatnonzero(inside & chosen)
+                if len(others):  # else they stay as they are
+                    partner[blended] = problem.random.choice(others, len(blended))
+    share = problem.random.beta(SELECTIVE_MIXING, SELECTIVE_MIXING, len(rows))
+    return _blended(problem, rows, rows[partner], share, share)
+
+
+def rebalanced_mixup(problem: Problem) -> list[Floats32]:
+    """Blend pairs of faces; a blend that shows at least half of the rarer class has its label alone (Remix, Chou et al.
+    2020)."""
+    rows = np.flatnonzero(problem.labels)
+    partner = problem.random.permutation(rows)
+    share = problem.random.random(len(rows))
+    counts = {value: int((problem.labels[rows] == value).sum()) for value in (1, -1)}
+    rare = min(counts, key=lambda value: counts[value])
+    counted = share.copy()
+    if counts[-rare] >= RARER * counts[rare]:
+        first, second = (problem.labels[some] == rare for some in (rows, partner))
+        counted[first & ~second & (share > 0.5)] = 1
+        counted[second & ~first & (share < 0.5)] = 0
+    return _blended(problem, rows, partner, share, counted)
+
+
+def _blended(problem: Problem, first: Integers, second: Integers, share: Floats64, counted: Floats64) -> list[Floats32]:
+    """Heads on blends of faces, `share` of the first, whose label counts `counted`."""
+    inputs = share[:, None] * problem.inputs[first] + (1 - share[:, None]) * problem.inputs[second]
+    targets = counted * problem.targets[first] + (1 - counted) * problem.targets[second]
+    return fit_path(inputs.astype(np.float32), targets, np.ones(len(first)), problem.strengths)
+
+
 def worst_groups_first(problem: Problem) -> list[Floats32]:
     """Weight the classes in the groups by how badly they are learnt, over several rounds (group distributionally robust
     optimisation, Sagawa et al. 2020)."""
@@ -290,6 +337,8 @@ METHODS: Mapping[str, Callable[[Problem], list[Floats32]]] = {
     "erased": groups_erased,
     "arithmetic": feature_arithmetic,
     "SMOTE": smote,
+    "LISA": selective_mixup,
+    "Remix": rebalanced_mixup,
     "GroupDRO": worst_groups_first,
     "JTT": mistakes_again,
     "self-training": self_training,

@@ -1,11 +1,11 @@
 """Are the units found that were planted, and none where labels are shuffled?
 
-    python experiments/inspection.py [--faces 3000] [--images 8000] [--networks 3] [--each 4]
+    python experiments/inspection.py [--faces 3000] [--images 8000] [--networks 3] [--each 4] [--active 0.07]
 
 A network is built whose every unit is known. It shows ToyFaces; some units draw a hat, lipstick, a goatee or
 bangs into the pixels of ToyFaces' own masks, and sixty others lay something else over the picture: blobs of colour,
-shifts of brightness, textures. `augface.inspection.units` is to find the units of each attribute, and none with labels
-that were shuffled among the faces. Prints the figures of docs/inspect.md.
+shifts of brightness, textures. Each unit is active in a share of the faces. `augface.inspection.units` is to find the
+units of each attribute, and none with labels that were shuffled among the faces. Prints the figures of docs/inspect.md.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import numpy as np
 import pandas as pd
 import torch
 from scipy.ndimage import gaussian_filter
+from scipy.stats import norm
 from torch import Tensor
 
 from augface.arrays import Floats32
@@ -25,6 +26,7 @@ from augface.data.dataset import FaceDataset
 from augface.data.toyfaces import load_toyfaces, render, render_mask, sample_population
 from augface.generators._networks import GeneratorNetwork
 from augface.generators._parts import part_of
+from augface.inspection.inspected import REFERENCE, SWUNG
 from augface.inspection.judge import Judge, Readout
 from augface.inspection.units import Swings, on_levels, swing_units, unit_effects
 from augface.metrics.intervals import proportion_interval
@@ -42,7 +44,8 @@ OTHERS = 60
 """Units that draw something else."""
 FAINTER = np.float32(0.5)
 """How strong what the others draw is, beside the mean of what is planted: root of the sum of squares."""
-SHOWN = 16
+STEEPNESS = 12.0
+"""How suddenly a unit becomes active, as its number of the noise grows."""
 
 
 class PlantedNetwork:
@@ -52,9 +55,10 @@ class PlantedNetwork:
     drawn is the first number of its noise.
     """
 
-    def __init__(self, seed: int, each: int) -> None:
+    def __init__(self, seed: int, each: int, active: float) -> None:
+        self.threshold = float(norm.isf(active))
         random = random_generator(seed, "planted")
-        factors, _, _ = sample_population(SHOWN, seed + 1)
+        factors, _, _ = sample_population(SWUNG, seed + 1)
         bare = factors.assign(glasses=False, earrings=False)
         for _, without, _ in PLANTED.values():
             bare = bare.assign(**without)
@@ -82,7 +86,8 @@ class PlantedNetwork:
 
     def first(self, noise: Tensor, condition: Tensor) -> Tensor:
         """(n, units + 1, 1, 1): how active each unit is, and in the last channel the number of the face."""
-        return torch.cat([torch.sigmoid(6 * noise[:, 1:] - 6), noise[:, :1]], dim=1)[:, :, None, None]
+        activity = torch.sigmoid(STEEPNESS * (noise[:, 1:] - self.threshold))
+        return torch.cat([activity, noise[:, :1]], dim=1)[:, :, None, None]
 
     def layer(self, number: int, maps: Tensor, condition: Tensor) -> Tensor:
         """The same: there is one layer."""
@@ -90,9 +95,9 @@ class PlantedNetwork:
 
     def image(self, maps: Tensor) -> Tensor:
         """Faces with what the units add."""
-        rows = maps[:, -1, 0, 0].long().clamp(0, SHOWN - 1)
+        rows = maps[:, -1, 0, 0].long().clamp(0, SWUNG - 1)
         faces = torch.from_numpy(self.bare)[rows]
-        for row in range(SHOWN):
+        for row in range(SWUNG):
             own = rows == row
             faces[own] += torch.tensordot(maps[own, :-1, 0, 0], self.pictures[row], dims=1)
         return faces.clamp(-1, 1).permute(0, 3, 1, 2)
@@ -130,14 +135,15 @@ class Planted:
     attributes: list[str]
 
 
-def swing_planted(judge: Judge, seed: int, each: int) -> Planted:
-    """All units of a planted network turned off and on."""
-    network = PlantedNetwork(seed, each)
+def swing_planted(judge: Judge, seed: int, each: int, active: float) -> Planted:
+    """All units of a planted network turned off and on, in as many faces as `augface inspect` does it in."""
+    network = PlantedNetwork(seed, each, active)
     random = random_generator(seed, "planted noise")
-    noise = torch.from_numpy(random.standard_normal((SHOWN, 1 + len(network.attributes))).astype(np.float32))
-    noise[:, 0] = torch.arange(SHOWN)
+    draws = random.standard_normal((REFERENCE + SWUNG, 1 + len(network.attributes))).astype(np.float32)
+    reference, noise = torch.from_numpy(draws[:REFERENCE]), torch.from_numpy(draws[REFERENCE:])
+    noise[:, 0] = torch.arange(SWUNG)
     shaped = cast(GeneratorNetwork, network)
-    levels = on_levels(shaped, noise, noise[:, :0])
+    levels = on_levels(shaped, reference, reference[:, :0])
     swings = swing_units(shaped, noise, noise[:, :0], levels, judge)
     own = swings.channels < len(network.attributes)  # the last channel is no unit
     kept = Swings(swings.layers[own], swings.channels[own], swings.off[own], swings.on[own], swings.places[own])
@@ -181,6 +187,7 @@ def main() -> None:
     parser.add_argument("--faces", type=int, default=3000)
     parser.add_argument("--networks", type=int, default=3)
     parser.add_argument("--each", type=int, default=4, help="units that draw each attribute")
+    parser.add_argument("--active", type=float, default=0.07, help="the share of faces in which a unit is active")
     parser.add_argument("--shuffles", type=int, default=200)
     parser.add_argument("--images", type=int, default=8000, help="that the judge is shown in all")
     options = parser.parse_args()
@@ -190,7 +197,7 @@ def main() -> None:
     assert judge is not None
     print({name: round(area, 2) for name, area in judge.areas.items()}, flush=True)
     looked_at = judge.readout.select(list(PLANTED))
-    every = [swing_planted(judge, seed, options.each) for seed in range(options.networks)]
+    every = [swing_planted(judge, seed, options.each, options.active) for seed in range(options.networks)]
     print("## Planted units\n", flush=True)
     total = pd.concat([recall(planted, looked_at) for planted in every]).groupby("attribute", sort=False).sum()
     print(total.to_string())

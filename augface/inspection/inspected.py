@@ -32,7 +32,7 @@ RANDOM = "at random"
 """What baselines are: the same of random units or directions."""
 REFERENCE = 256
 """Faces that say how active units are."""
-SWUNG = 12
+SWUNG = 24
 """Faces in which every unit is turned off and on."""
 CHECKED = 32
 """Other faces, in which what was found is looked at again, and labels and directions are turned."""

@@ -38,18 +38,20 @@ class ComposingGenerator(Generator):
 
     capabilities: ClassVar[frozenset[str]] = frozenset({"conditional", "copies", "composes"})
     source: ClassVar[str] = "composed"
+    needs_attribute: ClassVar[bool] = True
+    """Whether nothing can be made of faces without an attribute that some have and others lack."""
 
     def _keep(self, labels: pd.DataFrame, images: Pixels, balance: Sequence[str]) -> None:
         """Take these faces as hosts; `balance` are the attributes that are changed where they are requested."""
         varied = [str(name) for name in labels if labels[name].nunique() == 2]
-        if not varied:
+        if self.needs_attribute and not varied:
             raise UsageError(
                 f"The {self.name} generator needs an attribute that some of the training faces have and others lack."
             )
         self.labels = labels
         self._images = images
         self._balance = [name for name in map(str, labels) if name in balance]
-        self._default = min(varied, key=lambda name: labels[name].mean())
+        self._default = min(varied, key=lambda name: labels[name].mean(), default="")
         self._part = cache(self._learnt_part)
 
     def _learnt_part(self, attribute: str) -> Floats32:

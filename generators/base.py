@@ -392,6 +392,8 @@ class Generator(ABC):
         """Refuse attributes that cannot be requested; return those of the training faces."""
         if self.labels is None:
             raise UsageError(f"The {self.name} generator is not fitted yet: call fit or load first.")
+        if where and "conditional" in self.capabilities and self.labels.shape[1] == 0:
+            raise UsageError(f"The {self.name} generator learnt from faces without labels: none can be requested.")
         if where and not self.conditionable:
             raise UsageError(
                 f"The {self.name} generator is not conditional, so attributes cannot be requested. Use a conditional "

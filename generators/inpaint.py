@@ -42,11 +42,12 @@ class Inpaint(ComposingGenerator):
 
     The networks are those of the conditional GAN, but for the generator's, which also sees the picture around the face
     (DeepPrivacy, arXiv:1909.04538). Nobody's face is shown, though hair and surroundings are somebody's. What is
-    requested has to show in the face: glasses, a smile, a beard.
+    requested has to show in the face: glasses, a smile, a beard. Faces without labels do, too.
     """
 
     name: ClassVar[str] = "inpaint"
     capabilities: ClassVar[frozenset[str]] = ComposingGenerator.capabilities | {"trainable"}
+    needs_attribute: ClassVar[bool] = False
     Config: ClassVar[type[GeneratorConfig]] = InpaintConfig
     config: InpaintConfig
 

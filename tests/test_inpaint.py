@@ -13,6 +13,7 @@ from augface import create_generator
 from augface.data.dataset import FaceDataset
 from augface.data.face_region import face_mask
 from augface.errors import UsageError
+from augface.generators import load_generator
 from augface.generators.base import check_generator
 from augface.generators.inpaint import HIDDEN, Inpaint, _Hosts
 
@@ -51,6 +52,20 @@ def greenness(images: np.ndarray) -> np.ndarray:
 
 def test_the_contract_holds(real: FaceDataset) -> None:
     check_generator(Inpaint, real, SETTINGS)
+
+
+def test_faces_without_labels_get_new_ones_too(real: FaceDataset, tmp_path: Path) -> None:
+    unlabelled = FaceDataset.from_arrays(np.asarray(real.images))
+    generator = create_generator("inpaint", **SETTINGS)
+    generator.fit(unlabelled, budget="64", seed=1)
+    generator.save(tmp_path / "generator")
+    made = load_generator(tmp_path / "generator").sample(20, seed=2)
+    assert made.factors is not None
+    hosts = np.asarray(real.images)[made.factors["host"].to_numpy()]
+    assert np.array_equal(np.asarray(made.images), np.asarray(generator.sample(20, seed=2).images))
+    assert not np.array_equal(np.asarray(made.images), hosts)
+    with pytest.raises(UsageError, match="learnt from faces without labels"):
+        generator.sample(5, where={"Green": True}, seed=2)
 
 
 def test_surroundings_are_the_hosts_and_the_face_is_not(generator: Inpaint, real: FaceDataset) -> None:

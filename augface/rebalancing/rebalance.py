@@ -451,7 +451,8 @@ def _generator(plan: Plan, run: Run) -> Generator:
 
 def _useless(context: Context) -> str:
     """Why faces need not be filtered and added at all, where a first look at the samples says so; else nothing."""
-    first = replace(context, spaces=context.spaces[:1], by=(), targets=())
+    unlabelled = replace(context.samples, attributes=context.samples.attributes[[]])  # so no subgroup is measured
+    first = replace(context, samples=unlabelled, spaces=context.spaces[:1], by=(), targets=())
     names = [name for name, evaluator in loaded_evaluators().items() if evaluator.before_filters]
     findings, _ = run_evaluators(first, names)
     verdict = decide(findings.measurements)

@@ -22,7 +22,7 @@ from typing import Any
 
 from augface.checked_arrays import arrays_are_whole
 from augface.errors import DataError, OutputError, UnknownNameError
-from augface.files import atomic_write, cache_dir, output_errors, sha256_of_file
+from augface.files import atomic_write, cache_dir, human_bytes, output_errors, sha256_of_file
 
 MARKER = "CACHEDIR.TAG"
 SIGNATURE = "Signature: 8a477f597d28d172789f06886806bc55"
@@ -34,13 +34,16 @@ KINDS = {
     "features": re.compile(r"[\w.+-]+-[0-9a-f]{32}\.safetensors"),
     "chunks": re.compile(r"[0-9a-f]{32}\.safetensors"),
     "weights": re.compile(r"[\w.+-]+\.(safetensors|pth|pt|bin|dat)"),
+    "remote": re.compile(r"[0-9a-f]{32}"),
 }
 """The kinds of entries, and what entries are called."""
 UNFINISHED = re.compile(r"\.(?P<name>.+)\.[a-z0-9_]{8}\.partial")
 """What `atomic_path` leaves when its process is killed."""
 ENTRY_FILE = "entry.json"
 ENTRY_FILES = (ENTRY_FILE, "images.npy", "labels.parquet", "source.json", "progress.jsonl", "bad.json")
-"""All that an entry's folder holds, but for what is unfinished."""
+"""All that an entry's folder holds, but for what is unfinished and `COPY`."""
+COPY = "copy"
+"""The folder of an entry in which a copy of other people's files lies."""
 MAX_HEADER = 1_000_000
 
 
@@ -49,7 +52,8 @@ class CacheEntry:
     """One thing in the cache."""
 
     kind: str
-    """`images`, `features`, `chunks` (synthetic faces that took long) or `weights`."""
+    """`images`, `features`, `chunks` (synthetic faces that took long), `weights` or `remote` (copies of
+    data that lie elsewhere)."""
     key: str
     path: Path
     bytes: int
@@ -77,6 +81,21 @@ def prepare_cache() -> None:
                 f"a folder that is new or empty, such as {root / 'augface'}."
             )
         atomic_write(root / MARKER, OURS)
+
+
+def check_space(folder: Path, needed: int, what: str) -> None:
+    """Fail before anything is written where a folder of the cache cannot hold so many bytes.
+
+    Raises:
+        OutputError: the disk has less; `what` needs them.
+    """
+    with output_errors(folder):
+        free = shutil.disk_usage(folder).free
+    if free < needed:
+        raise OutputError(
+            f"{what} needs {human_bytes(needed)} in {folder.parent}, and {human_bytes(free)} are free. Free some "
+            "(`augface data purge` empties the cache), or set AUGFACE_CACHE to a folder on another disk."
+        )
 
 
 def write_entry(folder: Path, description: str, *, files: Iterable[str] = (), **fields: Any) -> None:
@@ -205,7 +224,8 @@ def _delete(entry: CacheEntry) -> None:
         shutil.rmtree(path)
     else:
         for inner in path.iterdir():
-            if UNFINISHED.fullmatch(inner.name) and inner.is_dir() and not inner.is_symlink():
+            is_ours = UNFINISHED.fullmatch(inner.name) or (entry.kind == "remote" and inner.name == COPY)
+            if is_ours and inner.is_dir() and not inner.is_symlink():
                 shutil.rmtree(inner)
             elif inner.name in ENTRY_FILES:
                 inner.unlink()

@@ -29,6 +29,11 @@ def cache_dir() -> Path:
     return Path(os.environ.get("AUGFACE_CACHE") or platformdirs.user_cache_dir("augface"))
 
 
+def offline() -> bool:
+    """Whether AUGFACE_OFFLINE forbids to try a download."""
+    return os.environ.get("AUGFACE_OFFLINE", "0") not in ("", "0")
+
+
 def sha256_of_file(path: Path) -> str:
     """The SHA-256 of a file's bytes, in hexadecimal."""
     with path.open("rb") as file:

@@ -108,8 +108,17 @@ def _speed(count: int) -> float:
     return best
 
 
-def in_order(work: Callable[[Item], Result], items: Iterable[Item], *, workers: int, ahead: int) -> Iterator[Result]:
+def in_order(
+    work: Callable[[Item], Result],
+    items: Iterable[Item],
+    *,
+    workers: int,
+    ahead: int,
+    stop: threading.Event | None = None,
+) -> Iterator[Result]:
     """Results of `work` for each item, in order, made by threads that stay at most `ahead` items ahead.
+
+    Threads that work still when it ends are waited for; `stop` is set before, for work that looks at it.
 
     >>> list(in_order(abs, [-1, 2, -3], workers=2, ahead=1))
     [1, 2, 3]
@@ -124,6 +133,8 @@ def in_order(work: Callable[[Item], Result], items: Iterable[Item], *, workers: 
         while waiting:
             yield waiting.popleft().result()
     finally:
+        if stop is not None:
+            stop.set()
         pool.shutdown(cancel_futures=True)
 
 

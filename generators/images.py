@@ -34,9 +34,10 @@ class ImagesConfig(ExternalConfig):
         place = recognise(path)
         if place.kind == "toy":
             return {}
-        if place.path.is_file():
-            return {place.path.name: place.path}
-        return {name: place.path / name for name in open_container(place.path).names}
+        path = place.local()
+        if path.is_file():
+            return {path.name: path}
+        return {name: path / name for name in open_container(path).names}
 
 
 class Images(Generator):

@@ -25,6 +25,11 @@ Kind = Literal["toy", "celeba", "folder", "hf", "wds"]
 IN_FILES: tuple[Kind, ...] = ("celeba", "folder", "hf", "wds")
 """The kinds that are read from files."""
 
+ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
+"""How the address of data begins that fsspec fetches."""
+PATH_OF_ADDRESS = re.compile(rf"((?:{'|'.join(IN_FILES)}):)?([A-Za-z][A-Za-z0-9+.-]+):/(?!/)")
+"""What `Path` makes of such an address, with a kind before it or not."""
+
 log = logging.getLogger("augface")
 
 
@@ -40,20 +45,36 @@ class Place(NamedTuple):
 
     kind: Kind
     path: Path
-    """The folder or file; unused for `toy`."""
+    """The folder or file; unused for `toy`, and for an address of which nothing has been looked at."""
     faces: int | None = None
     """How many faces; for `toy` only."""
+    address: str = ""
+    """The URL of data that are elsewhere."""
+
+    def local(self) -> Path:
+        """The folder or file on this machine; what is elsewhere is copied into the cache first.
+
+        Raises:
+            AugfaceError: as `augface.data.remote.local_copy`.
+        """
+        if not self.address or self.path != Path():
+            return self.path
+        from augface.data.remote import local_copy
+
+        return local_copy(self.address)
 
     def __str__(self) -> str:
+        where = self.address or self.path
         if self.kind == "toy":
             return "ToyFaces, the embedded data set of drawn faces"
         if self.kind == "celeba":
-            return f"CelebA files in {self.path}"
+            return f"CelebA files in {where}"
         if self.kind == "hf":
-            return f"a table with images in {self.path}"
+            return f"a table with images in {where}"
         if self.kind == "wds":
-            return f"tar files of a WebDataset in {self.path}"
-        return f"images in the {'zip archive' if self.path.is_file() else 'folder'} {self.path}"
+            return f"tar files of a WebDataset in {where}"
+        is_archive = self.address.lower().endswith(".zip") if self.address else self.path.is_file()
+        return f"images in the {'zip archive' if is_archive else 'folder'} {where}"
 
 
 def load_data(
@@ -77,7 +98,8 @@ def load_data(
         spec: `toy` or `toy:N` (drawn faces, nothing to download), `celeba:DIR` (CelebA's own files), `folder:DIR` (any
             images, also in a zip; class folders or a `metadata.csv` give labels), `hf:DIR` (what `save_to_disk` of
             Hugging Face wrote, or Parquet with a column of images), `wds:DIR` (tar files of a WebDataset), or just a
-            path, which is recognised by what is in it; a run folder of augface too. Or what holds faces in memory: an
+            path, which is recognised by what is in it; a run folder of augface too. Each path may be an address that
+            fsspec knows, such as `s3://bucket/faces`, whose files are copied once. Or what holds faces in memory: an
             array or tensor, a list of PIL images, a data set or loader of torch or Hugging Face, a generator of images
             or of images with labels; see `augface.data.holders.faces_of`.
         labels: of faces in memory, in their order, where they bring none or others are meant: a table, a mapping of
@@ -138,7 +160,7 @@ def load_data(
     from augface.data.crops import parse_crop
     from augface.data.store import load_images
 
-    listing = _read(place)
+    listing = read_place(place)
     part = _crop(listing, beside) if crop is None else parse_crop(crop)
     return load_images(
         listing,
@@ -168,7 +190,7 @@ def preview_data(spec: str | Path, *, size: int | None = None, originals: bool =
 
     from augface.data.store import without_images
 
-    listing = _read(place)
+    listing = read_place(place)
     return without_images(listing, size=size, originals=originals and place.kind == "folder")
 
 
@@ -180,15 +202,24 @@ def checked_size(size: int | None) -> int:
     return size
 
 
-def _read(place: Place) -> Listing:
-    """What lies there, with all that is to be said of it."""
+def read_place(place: Place) -> Listing:
+    """What lies there; all that is to be said of it is logged.
+
+    Raises:
+        AugfaceError: as `load_data`.
+    """
     from augface.data.readers.celeba import read_celeba
     from augface.data.readers.folder import read_folder
     from augface.data.readers.image_tables import read_image_tables
     from augface.data.readers.webdataset import read_webdataset
 
     readers = {"celeba": read_celeba, "folder": read_folder, "hf": read_image_tables, "wds": read_webdataset}
-    listing = readers[place.kind](place.path)
+    if place.address:
+        from augface.data.remote import read_copy
+
+        listing = read_copy(place.address, place.local(), readers[place.kind])
+    else:
+        listing = readers[place.kind](place.path)
     for note in (listing.description, *listing.notes):
         log.info(note)
     for warning in listing.warnings:
@@ -213,8 +244,11 @@ def recognise(spec: str | Path) -> Place:
         UsageError: `toy:` with something that is not a number, or no path.
         UnknownNameError: a prefix that is none of `toy`, `celeba`, `folder`, `hf`, `wds`.
         DataError: a path where nothing is, or nothing that can be read, or more than one thing.
+        AugfaceError: an address that cannot be read; see `augface.data.remote.local_copy`.
     """
     text = str(spec)
+    if isinstance(spec, Path) and not spec.exists():  # paths have no `//`
+        text = PATH_OF_ADDRESS.sub(r"\1\2://", text, count=1)
     prefix, colon, rest = text.partition(":")
     if text == "toy":
         return Place("toy", Path())
@@ -224,15 +258,41 @@ def recognise(spec: str | Path) -> Place:
         return Place("toy", Path(), int(rest))
     if not text or (colon and not rest and prefix in SOURCES):
         raise UsageError(f"The data set {text!r} names no path. Say `toy`, `celeba:DIR`, `folder:DIR` or a path.")
+    if ADDRESS.match(text):
+        return _recognise_address(text)
     for kind in IN_FILES:
         if colon and prefix == kind:
-            return Place(kind, Path(rest).expanduser())
+            return _place_elsewhere(kind, rest) if ADDRESS.match(rest) else Place(kind, Path(rest).expanduser())
     path = Path(spec).expanduser()
     if not path.exists():
         if re.fullmatch(r"\w\w+:.*", text):
             raise UnknownNameError("data source", prefix, SOURCES)
         raise DataError(f"There is no data set {text!r}: neither `toy`, nor `celeba:DIR` or `folder:DIR`, nor a path.")
     return _recognise_path(path)
+
+
+def _place_elsewhere(kind: Kind, text: str) -> Place:
+    from augface.data.remote import check_address, on_this_machine
+
+    address = check_address(text)
+    path = on_this_machine(address)
+    return Place(kind, Path(), address=address) if path is None else Place(kind, path)
+
+
+def _recognise_address(text: str) -> Place:
+    """What is at an address, by its copy; as a part of it where that is CelebA."""
+    from augface.data.remote import called_by_address
+
+    place = _place_elsewhere("folder", text)
+    path = place.local()
+    if not place.address:
+        return recognise(path)
+    with called_by_address(place.address, path):
+        found = _recognise_path(path)
+    if not found.path.is_relative_to(path):  # the one file of an address has nothing beside it
+        return place._replace(path=path)
+    below = found.path.relative_to(path).as_posix()
+    return found._replace(address=place.address if below == "." else f"{place.address}/{below}")
 
 
 def _recognise_path(path: Path) -> Place:

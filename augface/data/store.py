@@ -24,7 +24,7 @@ import numpy as np
 
 from augface.alignment.template import VERSION, Template
 from augface.arrays import Pixels
-from augface.cache import open_entry, prepare_cache, read_entry, touch, write_entry
+from augface.cache import check_space, open_entry, prepare_cache, read_entry, touch, write_entry
 from augface.data.crops import Crop, crop_name, crop_side
 from augface.data.dataset import FaceDataset, Source
 from augface.data.images import DECODER, BadImage, decode_face, decode_picture, image_content, quiet_decoding
@@ -32,7 +32,7 @@ from augface.data.pixels import ImageRows, blank_images
 from augface.data.readers.containers import UnreadableFile, some
 from augface.data.readers.listing import Listing
 from augface.errors import DataError, OutputError
-from augface.files import atomic_write, cache_dir, human_bytes, output_errors
+from augface.files import atomic_write, cache_dir, output_errors
 from augface.progress import progress
 from augface.threads import cores, in_order
 
@@ -204,7 +204,7 @@ def _ingest(folder: Path, listing: Listing, crop: Crop | Template, size: int, wo
     pixels = _PixelFile(folder / PIXELS, (len(listing), size, size, 3))
     done = _finished(folder, chunks, pixels)
     todo = [number for number in range(len(chunks)) if number not in done]
-    _check_space(folder, sum(len(chunks[number]) for number in todo) * size * size * 3)
+    check_space(folder, sum(len(chunks[number]) for number in todo) * size * size * 3, "The image cache")
     description = f"{listing.spec}, {len(listing):,} images of {size} x {size}"
     try:
         write_entry(folder, f"{description}, unfinished")
@@ -339,12 +339,3 @@ def _named(listing: Listing, bad: dict[int, str]) -> str:
 def _write_bad(folder: Path, listing: Listing, bad: dict[int, str]) -> None:
     rows = [{"name": str(listing.names[row]), "reason": reason} for row, reason in bad.items()]
     atomic_write(folder / "bad.json", json.dumps(rows, indent=1) + "\n")
-
-
-def _check_space(folder: Path, needed: int) -> None:
-    free = shutil.disk_usage(folder).free
-    if free < needed:
-        raise OutputError(
-            f"The image cache needs {human_bytes(needed)} in {folder.parent}, and {human_bytes(free)} are free. Free "
-            "some (`augface data purge` empties the cache), or set AUGFACE_CACHE to a folder on another disk."
-        )

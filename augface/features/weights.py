@@ -25,7 +25,7 @@ from tqdm import tqdm
 
 from augface.cache import prepare_cache
 from augface.errors import DataError, require
-from augface.files import atomic_path, cache_dir, human_bytes, sha256_of_file
+from augface.files import atomic_path, cache_dir, human_bytes, offline, sha256_of_file
 
 if TYPE_CHECKING:
     import torch
@@ -123,11 +123,6 @@ def status(file: WeightsFile) -> tuple[bool, str]:
     if (file.url or file.repository) and not offline():
         return False, f"Downloaded when first used ({human_bytes(file.bytes)}). Or: {_by_hand(file)}"
     return False, _by_hand(file)
-
-
-def offline() -> bool:
-    """Whether AUGFACE_OFFLINE forbids to try a download."""
-    return os.environ.get("AUGFACE_OFFLINE", "0") not in ("", "0")
 
 
 def download(file: WeightsFile) -> Path:

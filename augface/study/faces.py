@@ -12,12 +12,10 @@ import numpy as np
 import numpy.typing as npt
 
 from augface.arrays import Pixels
-from augface.data import load_data, recognise
+from augface.data import load_data, read_place, recognise
 from augface.data.crops import Crop, crop_box
 from augface.data.images import MAX_BYTES, BadImage, decode_face, picture_size, quiet_decoding, resize_faces
-from augface.data.readers.celeba import read_celeba
 from augface.data.readers.containers import UnreadableFile
-from augface.data.readers.folder import read_folder
 from augface.data.readers.listing import Listing
 from augface.data.sources import REAL, SYNTHETIC
 from augface.errors import DataError
@@ -159,9 +157,7 @@ def open_source(spec: str, *, real: bool, most: int, crop: Crop | None = None, s
         kept = np.flatnonzero(np.isin(toy.split, HELD_OUT)) if toy.split is not None else np.arange(len(toy))
         return _Array(toy.images[kept], toy.names[kept], name="toy", spec=toy.source.spec)
     celeba = place_found.kind == "celeba"
-    listing = read_celeba(place_found.path) if celeba else read_folder(place_found.path)
-    for warning in listing.warnings:
-        log.warning("%s", warning)
+    listing = read_place(place_found)
     return _Files(_wanted(listing, real=real), crop or listing.crop, real=real, celeba=celeba)
 
 

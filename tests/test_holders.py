@@ -31,6 +31,7 @@ from augface.data.dataset import FaceDataset
 from augface.data.readers import image_tables
 from augface.errors import AugfaceError, DataError, UsageError
 from augface.evaluation.inputs import open_faces
+from augface.threads import in_order
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (6, 8, 8, 3), dtype=np.uint8)
 PIXELS[0, 0, 0], PIXELS[0, 0, 1] = 0, 255
@@ -383,9 +384,33 @@ class TestImageTables:
         before = arrow.total_allocated_bytes()
         images = image_tables._Parquet(tmp_path / "a.parquet", "a")
         images.image = image_tables._image_column(images.schema, "a")
-        rows = images.images(0)
-        assert len(rows[1_999].as_py()) > 10_000
-        assert arrow.total_allocated_bytes() - before < 5_000_000
+        for batch in images.images(0):
+            assert len(batch[0].as_py()) > 10_000
+            assert arrow.total_allocated_bytes() - before < 5_000_000
+
+    def test_images_are_unpacked_piece_by_piece_in_any_order(self, tmp_path: Path) -> None:
+        random = np.random.default_rng(0)
+        contents = [random.bytes(10_000) for _ in range(4_000)]
+        table = arrow.table({"image": arrow.array(contents)})
+        parquet.write_table(table, tmp_path / "a.parquet", row_group_size=3_000)
+        with arrow.ipc.new_stream(str(tmp_path / "data.arrow"), table.schema) as writer:
+            writer.write_table(table, max_chunksize=1_500)
+        (tmp_path / "dataset_info.json").write_text("{}")
+        (tmp_path / "state.json").write_text('{"_data_files": [{"filename": "data.arrow"}]}')
+        del table
+        for place in (tmp_path / "a.parquet", tmp_path):
+            before = arrow.total_allocated_bytes()
+            container = image_tables.ImageTables(place)
+            names, most = list(container.names), 0
+            for name, content in zip(names, contents, strict=True):
+                assert container.read(name, 20_000) == content
+                most = max(most, arrow.total_allocated_bytes() - before)
+            assert most < 25_000_000, "of 40 MB"
+            some = random.permutation(len(names))[:8].tolist()
+            assert [container.read(names[row], 20_000) for row in some] == [contents[row] for row in some]
+            rows = range(0, len(names), 40)
+            read = in_order(lambda row: container.read(names[row], 20_000), rows, workers=3, ahead=6)  # noqa: B023
+            assert list(read) == [contents[row] for row in rows]
 
     def test_offsets_that_lead_out_of_a_stream_are_refused(self, tmp_path: Path) -> None:
         batch = arrow.record_batch({"image": arrow.array(self.FILES)})

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import io
 import json
+import mmap
 import os
 import re
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -35,9 +35,13 @@ from augface.errors import DataError
 STATE, INFO, SPLITS = "state.json", "dataset_info.json", "dataset_dict.json"
 """What `save_to_disk` writes beside the tables: of a data set the first two, of one with splits the last."""
 MAX_GROUP_BYTES = 2_000_000_000
-"""Bytes of images that are unpacked together: those of a row group of Parquet."""
-GROUPS_KEPT = 4
-"""Row groups that are kept, as many threads read from different ones."""
+"""Bytes of images in a row group of Parquet, which may be packed into next to nothing."""
+BATCH_ROWS = 16
+"""Images that a thread unpacks at a time."""
+MAX_BATCH_BYTES = 1_000_000_000
+"""Bytes that they may become: each may be as large as all that the row group holds, once, for all its rows."""
+BUFFER_BYTES = 1_000_000
+"""Bytes of a file that a thread reads at a time."""
 
 
 def is_image_tables(path: Path) -> bool:
@@ -144,7 +148,9 @@ class ImageTables:
         self.paths: list[str] = []
         """What each row says its file was called."""
         self.unread: list[str] = []
-        self._places: dict[str, tuple[int, int, int]] = {}
+        self._numbers: dict[str, int] = {}
+        """The number of each table by what its rows' names begin with."""
+        self._cursor = threading.local()
         cells = []
         for file, word in _files(path):
             where = f"{file.name} in {path}" if file != path else str(path)
@@ -155,31 +161,27 @@ class ImageTables:
                 continue
             prefix = file.relative_to(path).as_posix() if file != path else file.name
             stamp = _stamp(file)
-            row = 0
-            for group, count in enumerate(table.counts):
-                for within in range(count):
-                    name = f"{prefix}/{row:08d}"
-                    self.names[name] = f"{stamp} {row}"
-                    self._places[name] = (len(self.tables), group, within)
-                    row += 1
+            self.names |= {f"{prefix}/{row:08d}": f"{stamp} {row}" for row in range(table.rows)}
+            self._numbers[prefix] = len(self.tables)
             with _understood(where):
                 cells.append(table.cells(_flat_columns(table.schema, column)))
                 self.paths += table.paths()
-            self.words += [word] * row
+            self.words += [word] * table.rows
             self.unread += [name for name in _other_columns(table.schema, column) if name not in self.unread]
             self.tables.append(table)
         self.cells = pd.concat(cells, ignore_index=True).fillna("") if cells else pd.DataFrame()
-        self._group = lru_cache(GROUPS_KEPT)(self._read_group)
-        self._lock = threading.Lock()
-
-    def _read_group(self, table: int, group: int) -> Any:
-        return self.tables[table].images(group)
 
     def _content(self, name: str) -> bytes:
-        table, group, row = self._places[name]
+        prefix, _, row = name.rpartition("/")
+        number = self._numbers[prefix]
+        known = getattr(self._cursor, "of_thread", None)
+        cursor = known[1] if known and known[0] == number else _Cursor(self.tables[number])
+        self._cursor.of_thread = None
         try:
-            with self._lock:
-                content = self._group(table, group)[row].as_py()
+            content = cursor.image(int(row))
+            self._cursor.of_thread = number, cursor
+        except UnreadableFile:
+            raise
         except (
             Exception
         ) as error:  # a table that is broken, or was changed meanwhile, makes Arrow raise almost anything
@@ -356,8 +358,42 @@ def _cells(table: Any, names: Sequence[str], features: Mapping[str, Mapping[str,
     return cells.set_axis(pd.RangeIndex(len(cells)), axis=0)
 
 
+class _Cursor:
+    """Where one thread reads a table: forwards, so that each batch of images is unpacked once and then forgotten.
+
+    Threads that share the work of a table go on, each by itself, to where their next images are.
+    """
+
+    def __init__(self, table: _Parquet | _Stream) -> None:
+        self._table = table
+        self._ends = np.cumsum(table.counts)
+        self._group = -1
+        self._batches: Iterator[Any] = iter(())
+        self._batch: Any = ()
+        self._start = self._end = 0
+
+    def image(self, row: int) -> Any:
+        """What the column of images holds in a row of the table.
+
+        Raises:
+            UnreadableFile: the row is not there.
+        """
+        group = int(np.searchsorted(self._ends, row, side="right"))
+        row -= int(self._ends[group]) - self._table.counts[group]
+        if group != self._group or row < self._start:
+            self._batches, self._group = self._table.images(group), group
+            self._batch, self._start, self._end = (), 0, 0
+        while row >= self._end:
+            self._batch = ()  # before the next one is unpacked
+            self._batch = next(self._batches, None)
+            if self._batch is None:
+                raise UnreadableFile("the table has fewer rows than it says")
+            self._start, self._end = self._end, self._end + len(self._batch)
+        return self._batch[row - self._start].as_py()
+
+
 class _Parquet:
-    """A Parquet file, read row group by row group."""
+    """A Parquet file, read batch by batch of each row group."""
 
     image: _ImageColumn
 
@@ -378,20 +414,21 @@ class _Parquet:
         if min(self.counts, default=0) < 0 or self.rows > path.stat().st_size:
             raise DataError(f"{self._where} says that it has {self.rows:,} rows, more than it has bytes.")
         for number in range(self._metadata.num_row_groups):
-            group = self._metadata.row_group(number)
-            size = sum(max(0, group.column(column).total_uncompressed_size) for column in range(group.num_columns))
-            if size > MAX_GROUP_BYTES:
+            if (size := self._group_bytes(number)) > MAX_GROUP_BYTES:
                 raise DataError(
                     f"{self._where} has {size:,} bytes in one row group, more than {MAX_GROUP_BYTES:,}. Write it with "
                     "smaller ones (row_group_size)."
                 )
 
-    @cached_property
-    def _file(self) -> Any:
+    def _group_bytes(self, number: int) -> int:
+        group = self._metadata.row_group(number)
+        return sum(max(0, group.column(column).total_uncompressed_size) for column in range(group.num_columns))
+
+    def _open(self) -> Any:
         import pyarrow.parquet as parquet
 
-        # As a dictionary, an image that is there a million times takes its memory once.
-        return parquet.ParquetFile(self._path, read_dictionary=[self._leaf])
+        # Without a buffer, all that a row group has of a column would be read at once.
+        return parquet.ParquetFile(self._path, metadata=self._metadata, buffer_size=BUFFER_BYTES, pre_buffer=False)
 
     @property
     def _leaf(self) -> str:
@@ -401,19 +438,23 @@ class _Parquet:
         """These columns as texts."""
         if not names:
             return pd.DataFrame(index=pd.RangeIndex(self.rows))
-        return _cells(self._file.read(columns=list(names)), names, _features(self.schema))
+        with self._open() as file:
+            return _cells(file.read(columns=list(names)), names, _features(self.schema))
 
     def paths(self) -> list[str]:
         """What each row says its file was called."""
         if not self.image.has_path:
             return [""] * self.rows
-        column = self._file.read(columns=[f"{self.image.name}.path"]).column(0)
+        with self._open() as file:
+            column = file.read(columns=[f"{self.image.name}.path"]).column(0)
         return [str(each or "") for chunk in column.chunks for each in chunk.field("path").to_pylist()]
 
-    def images(self, group: int) -> Any:
-        """The bytes of the images of a row group, which know their rows by number."""
-        column = self._file.read_row_group(group, columns=[self._leaf]).column(0)
-        return _Chunks([chunk.field("bytes") if self.image.in_structure else chunk for chunk in column.chunks])
+    def images(self, group: int) -> Iterator[Any]:
+        """The bytes of the images of a row group, array after array."""
+        rows = max(1, min(BATCH_ROWS, MAX_BATCH_BYTES // max(1, self._group_bytes(group))))
+        with self._open() as file:
+            for batch in file.iter_batches(rows, row_groups=[group], columns=[self._leaf]):
+                yield batch.column(0).field("bytes") if self.image.in_structure else batch.column(0)
 
 
 class _Stream:
@@ -425,11 +466,14 @@ class _Stream:
         import pyarrow as arrow
 
         with _understood(where):
-            reader = arrow.ipc.open_stream(arrow.memory_map(str(path)))
+            with path.open("rb") as file:
+                self._map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+            reader = arrow.ipc.open_stream(arrow.BufferReader(arrow.py_buffer(self._map)))
             self.schema = reader.schema
             self._batches = list(reader)
             for batch in self._batches:
                 batch.validate(full=True)  # offsets that lead out of the file would be followed
+                self._forget()
         self.counts = [batch.num_rows for batch in self._batches]
         self.rows = sum(self.counts)
         if self.rows > path.stat().st_size:
@@ -450,21 +494,13 @@ class _Stream:
         columns = [batch.column(self.image.name).field("path") for batch in self._batches]
         return [str(each or "") for column in columns for each in column.to_pylist()]
 
-    def images(self, group: int) -> Any:
+    def images(self, group: int) -> Iterator[Any]:
         """See `_Parquet.images`."""
+        self._forget()
         column = self._batches[group].column(self.image.name)
-        return column.field("bytes") if self.image.in_structure else column
+        yield column.field("bytes") if self.image.in_structure else column
 
-
-class _Chunks:
-    """Several arrays of Arrow one after another."""
-
-    def __init__(self, chunks: Sequence[Any]) -> None:
-        self._chunks = chunks
-
-    def __getitem__(self, row: int) -> Any:
-        for chunk in self._chunks:
-            if row < len(chunk):
-                return chunk[row]
-            row -= len(chunk)
-        raise UnreadableFile("the table has fewer rows than it says")
+    def _forget(self) -> None:
+        """Let go of what was read of the file: it is there still, and is read again where it is looked at again."""
+        if hasattr(mmap, "MADV_DONTNEED"):  # not on Windows
+            self._map.madvise(mmap.MADV_DONTNEED)

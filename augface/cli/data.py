@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 app = App(
     name="data",
-    help="Show, check and empty the cache of images, features and weights, or describe a data set.",
+    help="Show, check and empty the cache of images, features, weights and copies, or describe a data set.",
     sort_key=100,
 )
 

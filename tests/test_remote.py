@@ -6,11 +6,12 @@ import functools
 import logging
 import os
 import shutil
+import signal
 import threading
 from collections.abc import Callable, Iterator
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import fsspec
 import numpy as np
@@ -24,7 +25,7 @@ from augface.cli import main
 from augface.data import load_data, preview_data, recognise, remote
 from augface.data.dataset import FaceDataset
 from augface.data.export.shards import write_shards
-from augface.errors import AugfaceError, DataError, OutputError, UnknownNameError, UsageError
+from augface.errors import AugfaceError, DataError, OutputError, UnknownNameError, UsageError, require
 
 COUNT, SIZE = 12, 16
 BUCKET = "memory://bucket/faces"
@@ -194,15 +195,25 @@ def test_a_copy_that_was_damaged_is_made_again(bucket: MemoryFileSystem, fetched
     assert fetched == ["00.png"]
 
 
+@pytest.mark.skipif(not hasattr(signal, "pthread_kill"), reason="no signals of threads on Windows")
 def test_ctrl_c_keeps_what_was_copied(
     faces: Path, bucket: MemoryFileSystem, monkeypatch: pytest.MonkeyPatch, own_cache: Path
 ) -> None:
     seen: list[str] = []
+    copies: list[remote._Fetching] = []
+    begin = remote._Fetching.__init__
+
+    def begun(self: remote._Fetching, *given: Any) -> None:
+        begin(self, *given)
+        copies.append(self)
+
+    monkeypatch.setattr(remote._Fetching, "__init__", begun)
 
     def interrupt(path: str) -> None:
         seen.append(path)
         if len(seen) == 5:
-            raise KeyboardInterrupt
+            signal.pthread_kill(require(threading.main_thread().ident), signal.SIGINT)
+            assert copies[0].stop.wait(20)
 
     monkeypatch.setattr(remote, "AT_ONCE", 1)
     with monkeypatch.context() as patch:
@@ -239,10 +250,7 @@ def test_a_large_file_is_left_when_another_one_fails(monkeypatch: pytest.MonkeyP
             raise OSError("broken pipe")
 
     monkeypatch.setattr(remote._Watch, "relative_update", slow)
-    monkeypatch.setattr(MemoryFileSystem, "blocksize", 1)
     hook(monkeypatch, fail)
-    # results come in order: what fails must come first
-    monkeypatch.setattr(remote, "_missing", lambda *_: ["b.png", "a.png"])
     with pytest.raises(DataError, match=r"^Cannot read b\.png of memory://bucket/faces: broken pipe\."):
         load_data(BUCKET)
     assert len(pieces) == 1
@@ -322,6 +330,15 @@ def test_names_that_lead_out_or_cannot_be(name: str, monkeypatch: pytest.MonkeyP
     assert not own_cache.exists(), "nothing was written"
 
 
+def test_objects_that_stand_for_folders_are_none(faces: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    system = fsspec.filesystem("memory")
+    system.put(f"{faces}/", "/bucket/faces/", recursive=True)
+    found = system.find("/bucket/faces", detail=True)
+    marks = {f"/bucket/faces/{name}": {"type": "file", "size": 0} for name in ("", "some more/", "some more", "empty/")}
+    monkeypatch.setattr(MemoryFileSystem, "find", lambda *_, **__: found | marks)
+    assert same(load_data(BUCKET, size=SIZE), load_data(faces, size=SIZE))
+
+
 def test_names_outside_of_the_address(monkeypatch: pytest.MonkeyPatch) -> None:
     lists(monkeypatch, "x.png")
     monkeypatch.setattr(MemoryFileSystem, "find", lambda *_, **__: {"/bucket/facesx": {"type": "file", "size": 1}})
@@ -393,6 +410,10 @@ class _WebError(Exception):
         self.status = status
 
 
+class _CloudError(Exception):
+    response: ClassVar[dict[str, Any]] = {"ResponseMetadata": {"HTTPStatusCode": 404}}
+
+
 def caused(cause: Exception) -> Exception:
     error = FileNotFoundError("http://host")
     error.__cause__ = cause
@@ -404,6 +425,7 @@ def caused(cause: Exception) -> Exception:
     [
         (FileNotFoundError("bucket"), "There is nothing at memory://bucket/faces, or nothing that may be seen"),
         (_WebError(404), "There is nothing at memory://bucket/faces"),
+        (_CloudError(), "There is nothing at memory://bucket/faces"),
         (PermissionError("Forbidden"), r"memory://bucket/faces may not be read \(no permission\)"),
         (_WebError(403), r"memory://bucket/faces may not be read \(403\)"),
         (caused(_WebError(401)), r"memory://bucket/faces may not be read \(401\)"),

@@ -30,7 +30,7 @@ import fsspec
 from augface.cache import COPY, check_space, open_entry, prepare_cache, touch, write_entry
 from augface.data.readers.containers import IMAGE_SUFFIXES, is_hidden, refuse_escape, some
 from augface.data.readers.listing import Listing
-from augface.errors import AugfaceError, DataError, UnknownNameError, UsageError
+from augface.errors import AugfaceError, DataError, UnknownNameError, UsageError, require
 from augface.files import atomic_path, atomic_write, cache_dir, human_bytes, offline, output_errors
 from augface.locks import locked
 from augface.progress import Bar, progress
@@ -241,7 +241,8 @@ def _limited(entries: Iterable[tuple[str, dict[str, Any]]], address: str) -> Ite
     for number, (path, entry) in enumerate(entries):
         if number >= MOST_FILES:
             raise DataError(f"{address} has more than {MOST_FILES:,} files. Name a folder below it.")
-        if entry["type"] == "file":
+        stands_for_a_folder = path.endswith("/") and not entry.get("size")  # as object storages have them
+        if entry["type"] == "file" and not stands_for_a_folder:
             yield path, entry
 
 
@@ -403,12 +404,16 @@ def _copy(folder: Path, path: Path, address: str, files: dict[str, _File]) -> No
 
         def fetched(name: str) -> None:
             target = _place(path, name)
-            fetching.fetch(name, files[name], target)
-            # The line begins with a line break, so that one that was cut short spoils no other.
-            journal.write(b"\n" + _line(name, files[name], target))
+            with fetching.failing_together():
+                fetching.fetch(name, files[name], target)
+                # The line begins with a line break, so that one that was cut short spoils no other.
+                journal.write(b"\n" + _line(name, files[name], target))
 
-        for _ in in_order(fetched, todo, workers=AT_ONCE, ahead=4 * AT_ONCE, stop=fetching.stop):
-            pass
+        try:
+            for _ in in_order(fetched, todo, workers=AT_ONCE, ahead=4 * AT_ONCE, stop=fetching.stop):
+                pass
+        except _Stopped:
+            raise require(fetching.failure) from None
     _check_unchanged(address, files, _look(address))
     lines = [_line(name, file, _place(path, name)) for name, file in files.items()]
     atomic_write(folder / "progress.jsonl", b"\n".join(lines) + b"\n")
@@ -434,12 +439,27 @@ class _Fetching:
     def __init__(self, address: str, bar: Bar) -> None:
         self.address = address
         self.stop = threading.Event()
+        self.failure: BaseException | None = None
         self._bar = bar
         self._lock = threading.Lock()
         self._bytes = 0
 
+    @contextmanager
+    def failing_together(self) -> Iterator[None]:
+        """Stop the other threads where this one fails, however long their files are."""
+        try:
+            yield
+        except _Stopped:
+            raise
+        except BaseException as error:
+            self.failure = self.failure or error
+            self.stop.set()
+            raise
+
     def fetch(self, name: str, file: _File, target: Path) -> None:
         """Copy one file, whole or not at all; one that no reader opens stays empty."""
+        if self.stop.is_set():
+            raise _Stopped
         with atomic_path(target) as temporary:
             if not file.is_read:
                 temporary.touch()
@@ -529,6 +549,8 @@ def _explained(error: BaseException, where: str) -> str:
 def _status(error: BaseException) -> int:
     """The number of HTTP that an error has, by whatever name its library gives it; 0 where it has none."""
     response = getattr(error, "response", None)
+    if isinstance(response, dict):  # that of botocore
+        return int(response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
     for owner, name in ((error, "status"), (response, "status_code"), (error, "code")):
         status = str(getattr(owner, name, ""))
         if status.isdecimal():

@@ -166,7 +166,8 @@ def entries() -> list[CacheEntry]:
 def damaged_entries() -> Iterator[tuple[CacheEntry, bool]]:
     """Every finished entry, read to its end, and whether it is damaged. Damaged ones are made again when next needed.
 
-    Weights are not looked at here: they are compared with what their makers published whenever they are read.
+    Weights are not looked at here: they are compared with what their makers published whenever they are read. Nor are
+    copies of data that lie elsewhere: what was changed in them is copied again whenever they are read.
     """
     for entry in entries():
         if entry.kind == "images" and read_entry(entry.path).get("files"):

@@ -346,6 +346,15 @@ def test_names_outside_of_the_address(monkeypatch: pytest.MonkeyPatch) -> None:
         load_data(BUCKET)
 
 
+def test_names_that_are_one_here(bucket: MemoryFileSystem, monkeypatch: pytest.MonkeyPatch) -> None:
+    bucket.pipe("/bucket/faces/SOME more/01.png", bucket.cat("/bucket/faces/some more/02.png"))
+    assert len(load_data(BUCKET, size=SIZE)) == COUNT + 1, "two files on this disk"
+    bucket.pipe("/bucket/faces/Some More/01.png", bucket.cat("/bucket/faces/some more/02.png"))
+    monkeypatch.setattr(os.path, "samefile", lambda *_: True)
+    with pytest.raises(DataError, match=r"takes for one: SOME more/01\.png, Some More/01\.png\. Rename one"):
+        load_data(BUCKET, size=SIZE)
+
+
 def test_too_much(monkeypatch: pytest.MonkeyPatch, bucket: MemoryFileSystem, own_cache: Path) -> None:
     with monkeypatch.context() as patch:
         patch.setattr(remote, "MOST_FILES", 5)

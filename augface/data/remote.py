@@ -18,6 +18,7 @@ import logging
 import os
 import re
 import threading
+import unicodedata
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -414,10 +415,24 @@ def _copy(folder: Path, path: Path, address: str, files: dict[str, _File]) -> No
                 pass
         except _Stopped:
             raise require(fetching.failure) from None
+    _check_distinct(path, address, files)
     _check_unchanged(address, files, _look(address))
     lines = [_line(name, file, _place(path, name)) for name, file in files.items()]
     atomic_write(folder / "progress.jsonl", b"\n".join(lines) + b"\n")
     write_entry(folder, f"copy of {address}, {len(files):,} files", files=["progress.jsonl"])
+
+
+def _check_distinct(path: Path, address: str, files: dict[str, _File]) -> None:
+    """Refuse names that differ at the address, and are one on a disk that makes no difference of upper and lower case.
+
+    Raises:
+        DataError: there are such names.
+    """
+    known: dict[str, str] = {}
+    for name in files:
+        other = known.setdefault(unicodedata.normalize("NFKC", name).casefold(), name)
+        if other != name and os.path.samefile(_place(path, other), _place(path, name)):
+            raise DataError(f"{address} has files that this machine takes for one: {some([other, name])}. Rename one.")
 
 
 def _check_unchanged(address: str, before: dict[str, _File], after: dict[str, _File]) -> None:

@@ -218,8 +218,8 @@ def _files(path: Path) -> Iterator[tuple[Path, str]]:
         return
     if not path.exists():
         raise DataError(
-            f"There is no folder or Parquet file {path}. A data set of the Hugging Face hub is given by "
-            f"augface.load_data(datasets.load_dataset({str(path)!r}))."
+            f"There is no folder or Parquet file {path}. A data set of the Hugging Face hub is given by its address, "
+            f"hf://datasets/{path}, or by augface.load_data(datasets.load_dataset({str(path)!r}))."
         )
     folder = Folder(path)
     states = sorted(name for name in folder.names if name.rpartition("/")[2] == STATE)

@@ -137,7 +137,7 @@ class Study:
         folder = self.out / self.name / "generator"
         if (folder / "config.json").is_file():
             return load_generator(folder)
-        settings = {"balance_share": 0.1} if "trainable" in GENERATORS.entries()[self.made_by].capabilities else {}
+        settings = {"balance_share": 0.1} if "balance_share" in GENERATORS.get(self.made_by).Config.model_fields else {}
         generator = augface.create_generator(self.made_by, balance=tuple(self.attributes), **settings)
         generator.fit(self.left, budget=self.budget, seed=self.draw, run_dir=folder.parent, resume=True)
         generator.save(folder)

@@ -132,7 +132,8 @@ class Study:
             / f"{generator}-{'-'.join(f'{k}{int(v)}' for k, v in where.items())}-{len(left)}-{seed}.npz"
         )
         if not file.is_file():
-            settings = {"balance_share": 0.1} if "balance_share" in GENERATORS.get(generator).Config.model_fields else {}
+            fields = GENERATORS.get(generator).Config.model_fields
+            settings = {"balance_share": 0.1} if "balance_share" in fields else {}
             created = augface.create_generator(generator, balance=(attribute,), **settings)
             train = self.data.select(left)
             created.fit(train, budget=budget, seed=seed)

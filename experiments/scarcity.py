@@ -20,7 +20,9 @@ import json
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -85,6 +87,7 @@ def main() -> None:
     parser.add_argument("--ask", default="", help="the attributes to tell; those of --attrs where not given")
     parser.add_argument("--positives", type=int, help="of each attribute; all where not given")
     parser.add_argument("--draws", type=int, default=3)
+    parser.add_argument("--first", type=int, default=0, help="the first draw, where earlier ones are to be left out")
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--generator", default="cgan", help="conditional, with a setting `balance`")
     parser.add_argument("--budget", default="120k", help="of each generator")
@@ -95,7 +98,7 @@ def main() -> None:
     attributes = arguments.attrs.split(",")
     asked = arguments.ask.split(",") if arguments.ask else attributes
     found: dict[str, list[list[Fold]]] = {name: [] for name in asked}
-    for draw in range(arguments.draws):
+    for draw in range(arguments.first, arguments.first + arguments.draws):
         study = Study(data, attributes, arguments.positives, draw, arguments.generator, arguments.budget, arguments.out)
         for name in asked:
             found[name].append(study.folds(name, arguments.mode, arguments.seeds))
@@ -251,7 +254,7 @@ def _images(faces: FaceDataset) -> ImageRows:
     return faces.images
 
 
-def summary(draws: list[list[Fold]], people: int) -> tuple[str, dict[str, dict[str, float]]]:
+def summary(draws: list[list[Fold]], people: int) -> tuple[str, dict[str, dict[str, Any]]]:
     """A table of all arms over all draws and folds, in words and in numbers."""
 
     def over(pair: Callable[[Fold], tuple[str, str]]) -> Effect:
@@ -267,14 +270,20 @@ def summary(draws: list[list[Fold]], people: int) -> tuple[str, dict[str, dict[s
         return over(lambda _: (name, "plain"))
 
     names = list(draws[0][0].precisions)
-    numbers: dict[str, dict[str, float]] = {}
+    numbers: dict[str, dict[str, Any]] = {}
     gap = beyond_plain(CEILING.name).value if CEILING.name in names else 0.0
-    lines = ["| arm | average precision | minus plain | share of the gap closed |", "|---|---|---|---|"]
+    lines = [
+        f"| arm | average precision | minus plain | share of the gap closed | {ALL} minus it |",
+        "|---|---|---|---|---|",
+    ]
+    without = {arm.name for arm in ARMS if not arm.uses_synthetic}
     for name in names:
         score = float(np.mean([fold.precisions[name][:, 0].mean() for folds in draws for fold in folds]))
         more = beyond_plain(name)
-        numbers[name] = {"score": score, **vars(more), "gap": gap}
+        against = over(partial(_against, name))
+        numbers[name] = {"score": score, **vars(more), "gap": gap, "against": vars(against)}
         cells = ["", ""] if name == "plain" else [_text(more), f"{more.value / gap:.0%}" if gap > 0 else ""]
+        cells.append(_text(against) if name in without else "")
         lines.append(f"| {name} | {score:.3f} | {' | '.join(cells)} |")
     best = ArmComparison(
         "the best", over(lambda fold: (fold.ours, fold.rival)), over(lambda fold: (fold.ours, fold.twin))
@@ -289,6 +298,11 @@ def summary(draws: list[list[Fold]], people: int) -> tuple[str, dict[str, dict[s
         f"would have been seen in 4 of 5 such studies. Chosen: {chosen}."
     )
     return "\n".join(lines), numbers
+
+
+def _against(name: str, fold: Fold) -> tuple[str, str]:
+    """All synthetic faces, and what they are held against."""
+    return ALL, name
 
 
 def _differences(fold: Fold, ours: str, theirs: str) -> Array:

@@ -216,10 +216,14 @@ def test_ctrl_c_keeps_what_was_copied(
             assert copies[0].stop.wait(20)
 
     monkeypatch.setattr(remote, "AT_ONCE", 1)
-    with monkeypatch.context() as patch:
-        hook(patch, interrupt)
-        with pytest.raises(KeyboardInterrupt):
-            load_data(BUCKET, size=SIZE)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # which the workers of pytest-xdist ignore
+    try:
+        with monkeypatch.context() as patch:
+            hook(patch, interrupt)
+            with pytest.raises(KeyboardInterrupt):
+                load_data(BUCKET, size=SIZE)
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert not list(own_cache.rglob("*.partial"))
     assert [entry.description for entry in entries()] == [f"copy of {BUCKET}, unfinished"]
     done = set(seen[:4])

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 Balance = Literal["loss", "draws", "groups"]
-Augmentation = Literal["flip and crop", "RandAugment"]
+Augmentation = Literal["flip", "flip and crop", "RandAugment"]
 
 
 @dataclass(frozen=True)

@@ -196,6 +196,8 @@ def _head(network: nn.Module) -> nn.Linear:
 def _augmented(batch: Tensor, arm: Arm, random: torch.Generator) -> Tensor:
     if arm.augmentation is None:
         return batch
+    if arm.augmentation == "flip":
+        return mirror(batch, random)
     if arm.augmentation == "flip and crop":
         return translate(mirror(batch, random), random)
     from torchvision.transforms import v2

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from scipy import special
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import average_precision_score
@@ -21,7 +22,7 @@ from augface.downstream.arms import ALL, ARMS, REAL_ONLY, Arm
 from augface.downstream.data import KEPT, ExperimentData, Part, TrainingSet, training_set
 from augface.downstream.experiment import Experiment, effect
 from augface.downstream.frozen import Frozen
-from augface.downstream.full import Full
+from augface.downstream.full import Full, _augmented
 from augface.downstream.linear import fit_logistic
 from augface.downstream.real_only import Problem, rebalanced_mixup
 from augface.errors import UnknownNameError, UsageError
@@ -368,6 +369,13 @@ class TestFull:
         found = learner.learn(BY_NAME[arm], drawn(arm, question), [0, 1], np.random.default_rng(0))
         assert found["test"].shape == (len(question.test), 2)
         assert np.isfinite(found["valid"]).all()
+
+    def test_faces_are_mirrored_whole_or_not_at_all(self) -> None:
+        batch = torch.rand(20, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+        changed = _augmented(batch, Arm("flip", "", augmentation="flip"), torch.Generator().manual_seed(1))
+        same, mirrored = ((changed == one).flatten(1).all(dim=1) for one in (batch, batch.flip(3)))
+        assert (same ^ mirrored).all()
+        assert 3 < same.sum() < 17
 
     def test_it_tells_what_it_learnt_and_the_same_seed_tells_the_same(self, question: ExperimentData) -> None:
         learner = Full(question, images=3200)

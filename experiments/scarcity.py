@@ -51,7 +51,6 @@ from augface.rebalancing.strategy import SubgroupPlan
 from augface.seeds import derive_seed, random_generator
 
 CEILING = Arm("ceiling", "the real faces that were removed, added again", synthetic=1.0)
-ALL_ARMS = (*ARMS, Arm("flip", "mirrored at random", augmentation="flip"))
 FULL_ARMS = (
     *("plain", "class-weighted", "oversampled", "flip", "flip and crop", "RandAugment", "mixup"),
     *("synthetic 25%", ALL, "synthetic first", "duplicates"),
@@ -195,7 +194,7 @@ class Study:
         """The decisions of all arms, and of the ceiling where there are real faces for it."""
         frozen = kind is Frozen
         decisions: dict[str, list[dict[str, Decisions]]] = {}
-        arms = [arm for arm in ALL_ARMS if kind.supports(arm) and (frozen or arm.name in FULL_ARMS)]
+        arms = [arm for arm in ARMS if kind.supports(arm) and (frozen or arm.name in FULL_ARMS)]
         removed = self.removed(name)
         for extra, some in ((removed, [CEILING] if len(removed) else []), (self.made(name), arms)):
             inputs = self.features if frozen else _images
@@ -240,7 +239,7 @@ def _fold(choose: Part, score: Part, decisions: dict[str, list[dict[str, Decisio
     found = {
         arm: precisions(shown, people, [run["test"][rows, 0] for run in runs], seed) for arm, runs in decisions.items()
     }
-    trained = [arm for arm in ALL_ARMS if arm.name in decisions]
+    trained = [arm for arm in ARMS if arm.name in decisions]
     ours, rival = (
         best_arm(choose, decisions, [arm.name for arm in trained if arm.uses_synthetic == made])
         for made in (True, False)
@@ -278,7 +277,7 @@ def summary(draws: list[list[Fold]], people: int) -> tuple[str, dict[str, dict[s
         f"| arm | average precision | minus plain | share of the gap closed | {ALL} minus it |",
         "|---|---|---|---|---|",
     ]
-    without = {arm.name for arm in ALL_ARMS if not arm.uses_synthetic}
+    without = {arm.name for arm in ARMS if not arm.uses_synthetic}
     for name in names:
         score = float(np.mean([fold.precisions[name][:, 0].mean() for folds in draws for fold in folds]))
         more = beyond_plain(name)

@@ -70,6 +70,7 @@ ARMS = (
     Arm("class-weighted", "either class with the same weight in the loss", balance="loss"),
     Arm("oversampled", "the rarer class repeated until there are as many of it", balance="draws"),
     Arm("group-balanced", "each class in each group shown alike often", balance="groups"),
+    Arm("flip", "mirrored at random", augmentation="flip"),
     Arm("flip and crop", "mirrored and shifted at random", augmentation="flip and crop"),
     Arm("RandAugment", "two random changes of colour or shape at a time", augmentation="RandAugment"),
     Arm("mixup", "pairs of faces blended, and their labels with them", mixup=True),

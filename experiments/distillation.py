@@ -13,7 +13,8 @@ from __future__ import annotations
 
 import argparse
 import json
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import ClassVar
@@ -54,7 +55,7 @@ class Student(Full):
         teacher: (N,) log-odds of the target for the real faces, then the synthetic ones.
     """
 
-    teacher: tuple[float, ...] = ()
+    teacher: Floats32 = field(kw_only=True)
     mode: ClassVar[str] = "distilled"
 
     @property
@@ -65,7 +66,7 @@ class Student(Full):
     @cached_property
     def _learn(self) -> tuple[ImageRows, Tensor]:
         images, conditions = super()._learn
-        targets = torch.tanh(torch.tensor(self.teacher) / 2)  # probabilities, from -1 to 1
+        targets = torch.tanh(torch.from_numpy(self.teacher) / 2)  # probabilities, from -1 to 1
         return images, torch.cat([targets[:, None], conditions[:, 1:]], dim=1)
 
     @staticmethod
@@ -104,20 +105,19 @@ def scores(study: Study, target: str, seeds: int) -> dict[str, Array]:
     """(seeds, 1 + B) average precision of each arm in one draw, the mean over both folds of held-out people."""
     held_out = {part: study.data.select(study.data.split == part) for part in ("valid", "test")}
     by_name = {arm.name: arm for arm in ARMS}
+    teacher = fitted_teacher(study, target)
     decisions: dict[str, list[dict[str, Floats32]]] = {}
     for faces, labelled, distilled in (
         (study.removed(target), [CEILING], [CEILING]),
         (study.made(target), [by_name[name] for name in FROM_LABELS], [by_name[name] for name in DISTILLED]),
     ):
         data = experiment_data(target, study.left, faces, held_out, lambda some: some.images, ["Male"])
-        teacher = tuple(float(value) for value in log_odds(study, target, [study.left, faces]))
-        learners: tuple[tuple[Learner, str], ...] = ((Full(data), ""), (Student(data, teacher=teacher), "distilled: "))
+        student = Student(data, teacher=np.concatenate([teacher(study.left), teacher(faces)]))
+        learners: tuple[tuple[Learner, str], ...] = ((Full(data), ""), (student, "distilled: "))
         for (learner, prefix), arms in zip(learners, (labelled, distilled), strict=True):
             runs = Experiment(learner, study.draw, seeds, study.out / study.name / "runs").run(arms)
             decisions |= {f"{prefix}{name}": of_arm for name, of_arm in runs.items()}
-    decisions["teacher"] = [
-        {part: log_odds(study, target, [faces])[:, None] for part, faces in held_out.items()} for _ in range(seeds)
-    ]
+    decisions["teacher"] = [{part: teacher(faces)[:, None] for part, faces in held_out.items()}] * seeds
     found: dict[str, list[Array]] = {name: [] for name in decisions}
     for _, part in FOLDS:
         rows, shown = data.held_out[part].known(0)
@@ -127,12 +127,12 @@ def scores(study: Study, target: str, seeds: int) -> dict[str, Array]:
     return {name: np.mean(of_folds, axis=0) for name, of_folds in found.items()}
 
 
-def log_odds(study: Study, target: str, faces: list[FaceDataset]) -> Floats32:
-    """The teacher's log-odds of the target for these faces; it has learnt from the real faces that are left."""
+def fitted_teacher(study: Study, target: str) -> Callable[[FaceDataset], Floats32]:
+    """What gives faces their log-odds of the target; it has learnt from the real faces that are left."""
     known = study.features(study.left)
     projection = Projection.of(known)
     head = fit_logistic(projection(known), study.left.matching({target: True}), np.ones(len(known)), STRENGTH)
-    return np.concatenate([projection(study.features(some)) @ head for some in faces])
+    return lambda faces: projection(study.features(faces)) @ head
 
 
 def table(draws: list[dict[str, Array]], people: int) -> dict[str, dict[str, float]]:

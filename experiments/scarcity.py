@@ -20,7 +20,6 @@ import json
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -267,12 +266,12 @@ def summary(draws: list[list[Fold]], people: int) -> tuple[str, dict[str, dict[s
         each = of_seeds[0] if len(draws) == 1 else np.mean(of_seeds, axis=1)
         return paired_effect(each[:, 0], each[:, 1:], people)
 
-    def beyond_plain(name: str) -> Effect:
-        return over(lambda _: (name, "plain"))
+    def beyond(ours: str, theirs: str) -> Effect:
+        return over(lambda _: (ours, theirs))
 
     names = list(draws[0][0].precisions)
     numbers: dict[str, dict[str, Any]] = {}
-    gap = beyond_plain(CEILING.name).value if CEILING.name in names else 0.0
+    gap = beyond(CEILING.name, "plain").value if CEILING.name in names else 0.0
     lines = [
         f"| arm | average precision | minus plain | share of the gap closed | {ALL} minus it |",
         "|---|---|---|---|---|",
@@ -280,11 +279,15 @@ def summary(draws: list[list[Fold]], people: int) -> tuple[str, dict[str, dict[s
     without = {arm.name for arm in ARMS if not arm.uses_synthetic}
     for name in names:
         score = float(np.mean([fold.precisions[name][:, 0].mean() for folds in draws for fold in folds]))
-        more = beyond_plain(name)
-        against = over(partial(_against, name))
-        numbers[name] = {"score": score, **vars(more), "gap": gap, "against": vars(against)}
+        more = beyond(name, "plain")
+        numbers[name] = {"score": score, **vars(more), "gap": gap}
         cells = ["", ""] if name == "plain" else [_text(more), f"{more.value / gap:.0%}" if gap > 0 else ""]
-        cells.append(_text(against) if name in without else "")
+        if name in without:
+            against = beyond(ALL, name)
+            numbers[name]["against"] = vars(against)
+            cells.append(_text(against))
+        else:
+            cells.append("")
         lines.append(f"| {name} | {score:.3f} | {' | '.join(cells)} |")
     best = ArmComparison(
         "the best", over(lambda fold: (fold.ours, fold.rival)), over(lambda fold: (fold.ours, fold.twin))
@@ -299,11 +302,6 @@ def summary(draws: list[list[Fold]], people: int) -> tuple[str, dict[str, dict[s
         f"would have been seen in 4 of 5 such studies. Chosen: {chosen}."
     )
     return "\n".join(lines), numbers
-
-
-def _against(name: str, fold: Fold) -> tuple[str, str]:
-    """All synthetic faces, and what they are held against."""
-    return ALL, name
 
 
 def _differences(fold: Fold, ours: str, theirs: str) -> Array:

@@ -214,11 +214,7 @@ NEEDS: Mapping[str, tuple[Callable[[Context], bool], str]] = {
         "the downstream question to be asked, and it was switched off",
     ),
     "steerable": (
-        lambda context: (
-            context.generator is not None
-            and "latent" in context.generator.capabilities
-            and bool(context.generator.conditionable)
-        ),
+        lambda context: context.generator is not None and bool(context.generator.editable),
         "a generator at hand (give its folder or run as the synthetic faces) whose faces can be made again with other "
         "attributes",
     ),

@@ -110,8 +110,8 @@ class _Turned:
 
 def _attributes(context: Context, judged: pd.DataFrame) -> tuple[list[str], list[str]]:
     """The attributes to turn, and those that were named and cannot be looked at."""
-    conditionable = require(context.generator).conditionable
-    known = [name for name in map(str, judged) if name in conditionable and name in context.reference.attributes]
+    editable = require(context.generator).editable
+    known = [name for name in map(str, judged) if name in editable and name in context.reference.attributes]
     rarer = {name: min(_mask(context, name, True).sum(), _mask(context, name, False).sum()) for name in known}
     enough = [name for name in known if rarer[name] >= FEWEST]
     if not context.targets:

@@ -2,7 +2,8 @@
 
     python experiments/steering.py RUN --work DIR [--faces 200] [--persons 20] [--tables] [--out grids.webp]
 
-RUN is the folder of a `cgan` training on labelled faces with identities (CelebA). Judges: dlib's identity network
+RUN is the folder of a `cgan` or `attgan` training on labelled faces with identities (CelebA); an `attgan` makes no
+variations, so edits and refusals alone are measured of it. Judges: dlib's identity network
 (augface[identity]), and an attribute classifier of the train split. Strengths are calibrated by another classifier, on
 one half of the held-out people, and everything is measured on the other half. DIR keeps the classifiers, the
 calibration and what was measured of each face: the same command goes on with it after a stop, and prints the tables of
@@ -32,9 +33,9 @@ from augface.data.splits import inner_fold
 from augface.errors import require
 from augface.features import create_feature_space
 from augface.generators import load_generator
-from augface.generators._adversarial import AdversarialGenerator
 from augface.generators._calibration import Calibration
 from augface.generators._codes import Codes, concatenate_codes
+from augface.generators._steerable import SteerableGenerator
 from augface.generators.base import Generator
 from augface.metrics.intervals import normal_interval, proportion_interval
 from augface.seeds import random_generator
@@ -138,7 +139,7 @@ def measured(bench: Bench, kind: str, faces: FaceDataset, with_persons: bool) ->
     shown = bench.generator.render(codes)
     own = bench.vectors(faces if kind == "photos" else shown)
     found: list[Record] = [{"kind": kind, "face": str(name)} for name in faces.names]
-    if kind == "photos":
+    if kind == "photos" and "latent" in bench.generator.capabilities:
         tuned = bench.vectors(shown)
         untuned = bench.vectors(bench.generator.render(bench.generator.codes(faces, steps=0)))
         varied = [bench.vectors(bench.generator.render(codes.vary(distance, 1))) for distance in DISTANCES]
@@ -209,7 +210,22 @@ def check(generator: Generator, photos: FaceDataset, place: Path) -> None:
 
 def report(bench: Bench, held_out: FaceDataset, photos: FaceDataset, found: Sequence[Record]) -> None:
     """Print the tables."""
-    of_photos = [one for one in found if one["kind"] == "photos"]
+    if "latent" in bench.generator.capabilities:
+        report_variations(bench, held_out, photos, [one for one in found if one["kind"] == "photos"])
+    print("\n## Edits\n")
+    print(
+        "| attribute | faces | span at strength 1 | monotone | same person | worst leakage (sd) | cut | span, uncut |"
+    )
+    print("|---|---|---|---|---|---|---|---|")
+    real = bench.judge.log_odds(held_out.images).astype(np.float64)
+    for name in ATTRIBUTES:
+        for kind in ("generated", "photos"):
+            faces = [one["edits"] for one in found if one["kind"] == kind and name in one["edits"]]
+            print(edit_row(bench.judge, held_out, real, name, kind, faces))
+
+
+def report_variations(bench: Bench, held_out: FaceDataset, photos: FaceDataset, of_photos: Sequence[Record]) -> None:
+    """Print the tables of inversion and of variations."""
     print("\n## Inversion\n")
     own = bench.vectors(photos)
     others, mates = pairs(photos, held_out)
@@ -236,16 +252,6 @@ def report(bench: Bench, held_out: FaceDataset, photos: FaceDataset, found: Sequ
             f"| {person} | {mean(np.array([one['distance'] for one in chosen]))} | {mean(values.mean(axis=1))} | "
             f"{photo_share(values < SAME_PERSON)} of {values.size} of {len(chosen)} photos |"
         )
-    print("\n## Edits\n")
-    print(
-        "| attribute | faces | span at strength 1 | monotone | same person | worst leakage (sd) | cut | span, uncut |"
-    )
-    print("|---|---|---|---|---|---|---|---|")
-    real = bench.judge.log_odds(held_out.images).astype(np.float64)
-    for name in ATTRIBUTES:
-        for kind in ("generated", "photos"):
-            faces = [one["edits"] for one in found if one["kind"] == kind and name in one["edits"]]
-            print(edit_row(bench.judge, held_out, real, name, kind, faces))
 
 
 def edit_row(
@@ -279,7 +285,7 @@ def apart(first: Floats64, second: Floats64) -> Floats64:
 
 def refused(generator: Generator, faces: FaceDataset | Pixels) -> Booleans:
     """(N,) which pictures are refused as no faces."""
-    assert isinstance(generator, AdversarialGenerator)
+    assert isinstance(generator, SteerableGenerator)
     faces = FaceDataset.from_arrays(faces) if isinstance(faces, np.ndarray) else faces
     return np.asarray(generator._scores(faces) < 0)
 

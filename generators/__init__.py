@@ -44,6 +44,12 @@ GENERATORS.register(
     ("conditional", "copies", "composes", "trainable"),
 )
 GENERATORS.register(
+    "attgan",
+    "augface.generators.attgan:AttGAN",
+    "real faces whose attributes are changed, and photos by strength",
+    ("conditional", "copies", "composes", "trainable", "edits"),
+)
+GENERATORS.register(
     "images", "augface.generators.images:Images", "images that you already have, each given once", ("conditional",)
 )
 GENERATORS.register(

@@ -5,11 +5,10 @@ from __future__ import annotations
 import copy
 import logging
 import math
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, cast
+from typing import ClassVar, cast
 
 import numpy as np
 import pandas as pd
@@ -19,27 +18,23 @@ from torch import Tensor, nn
 
 from augface.arrays import Floats32, Floats64, Pixels
 from augface.data.dataset import FaceDataset
-from augface.data.readers.containers import some
 from augface.devices import compute_device
-from augface.errors import DataError, UsageError, require, spelled
+from augface.errors import DataError, UsageError, require
 from augface.files import atomic_path
-from augface.generators._calibration import DRAWN, GENERATED, TUNED, Faces, calibrate, draw_rows
 from augface.generators._codes import Codes
-from augface.generators._inversion import FACES, STEPS, FaceCheck, encode, realness, render, tune
+from augface.generators._inversion import STEPS, encode, render, tune
 from augface.generators._latent import LatentGenerator
 from augface.generators._networks import DiscriminatorNetwork, GeneratorNetwork, Networks, stages
+from augface.generators._steerable import SteerableGenerator
 from augface.generators.base import CHUNK, Arrays, Generator, GeneratorConfig
 from augface.locks import locked
 from augface.processes import is_main_process
 from augface.progress import in_notebook, progress
-from augface.seeds import derive_seed, random_generator
+from augface.seeds import derive_seed
 from augface.tensors import normal_noise, to_pixels
 from augface.training.budget import parse_budget
 from augface.training.checkpoints import TrainingState
 from augface.training.loop import Batches, TrainingSettings, train
-
-if TYPE_CHECKING:
-    from augface.classifiers.attributes import AttributeClassifier
 
 FEW = 200
 """Training faces below which a warning is given."""
@@ -48,10 +43,6 @@ WIDEST = 256
 faces, and an image of 128 pixels takes less than twice the time of one of 64, not six times."""
 PREVIEWS = 16
 """Faces of each preview: the same noise every time."""
-ENCODER, FACE_CHECK = "encoder.", "face_check"
-"""What is saved of the encoder."""
-SURE = 0.5
-"""From how large a condition on, of at most 1, a face of codes is labelled with an attribute."""
 
 log = logging.getLogger("augface")
 
@@ -67,7 +58,7 @@ class AdversarialConfig(TrainingSettings, GeneratorConfig):
     """Whether spectral norms keep the discriminator smooth, which goes with the loss `hinge`."""
 
 
-class AdversarialGenerator(LatentGenerator):
+class AdversarialGenerator(SteerableGenerator, LatentGenerator):
     """A generator network trained against a discriminator."""
 
     Config: ClassVar[type[GeneratorConfig]] = AdversarialConfig
@@ -75,9 +66,6 @@ class AdversarialGenerator(LatentGenerator):
 
     def __init__(self, config: GeneratorConfig) -> None:
         super().__init__(config)
-        self._encoder: DiscriminatorNetwork | None = None
-        """The discriminator, which finds the noise and the attributes of faces; None where it was not saved."""
-        self._face_check: FaceCheck | None = None
         self._copy: tuple[nn.Module, nn.Module] | None = None
         """The network, and its copy on the GPU."""
 
@@ -118,9 +106,7 @@ class AdversarialGenerator(LatentGenerator):
             draw=self._preview(seed),
         )
         self._network = cast(GeneratorNetwork, state.average.cpu().eval())
-        self._encoder = discriminator.cpu().eval().requires_grad_(False)
-        rows = np.sort(random_generator(seed, "face check's faces").permutation(len(data))[:FACES])
-        self._face_check = FaceCheck.fit(self._encoder, data.images[rows], seed=seed)
+        self._keep_encoder(discriminator, data.images, seed)
 
     def _preview(self, seed: int) -> Callable[[nn.Module], Pixels]:
         conditions = self._conditions(next(iter(self._label_chunks(PREVIEWS, {}, seed))))
@@ -155,12 +141,6 @@ class AdversarialGenerator(LatentGenerator):
             self._copy = self._network, copy.deepcopy(self._network).to(device)
         return self._copy[1]
 
-    def realness(self, images: Pixels) -> Floats32 | None:
-        """See `Generator.realness`."""
-        if self._encoder is None or images.shape[1] != 2 ** (len(self._encoder.blocks) + 2):
-            return None
-        return realness(self._encoder, images)
-
     def codes(self, faces: FaceDataset, *, steps: int | None = None) -> Codes:
         """See `Generator.codes`."""
         fingerprint, names = self.fingerprint, tuple(map(str, faces.names))
@@ -183,100 +163,6 @@ class AdversarialGenerator(LatentGenerator):
         ]
         return Codes(noise, conditions, names, fingerprint, np.arange(len(faces)), tuple(tuned))
 
-    def _checked_faces(self, faces: FaceDataset) -> Pixels:
-        """The images, where each is a face that the encoder knows."""
-        images, scores = np.asarray(faces.images), self._scores(faces)
-        refused = np.flatnonzero(scores < 0)
-        if len(refused):
-            raise DataError(
-                f"{some(map(str, faces.names[refused]))} {'is no face' if len(refused) == 1 else 'are no faces'} such "
-                "as the generator learnt from. Crop pictures to the face as the training faces are cropped, upright "
-                "and frontal."
-            )
-        return images
-
-    def _scores(self, faces: FaceDataset) -> Floats64:
-        """(N,) from 0 up where a picture is a face that the encoder knows."""
-        if self.labels is None:
-            raise UsageError(f"The {self.name} generator is not fitted yet: call fit or load first.")
-        if self._encoder is None or self._face_check is None:
-            raise UsageError(
-                f"This {self.name} generator was saved by an earlier version of augface, without the encoder that "
-                "finds the noise of a face. Train it again to vary or edit faces."
-            )
-        size = 2 ** (len(self._encoder.blocks) + 2)
-        if faces.size != size:
-            raise UsageError(f"The {self.name} generator makes faces of {size} pixels, and these have {faces.size}.")
-        return self._face_check.scores(self._encoder, np.asarray(faces.images))
-
-    def request(self, codes: Codes, where: Mapping[str, bool]) -> Codes:
-        """See `Generator.request`."""
-        wanted = self._spelled(where)
-        columns = list(self._check_conditionable(wanted).columns)
-        conditions = codes.conditions.copy()
-        for name, value in wanted.items():
-            conditions[:, columns.index(name)] = 1 if value else -1
-        return replace(codes, conditions=conditions)
-
-    def render(self, codes: Codes) -> FaceDataset:
-        """See `Generator.render`."""
-        self._check_codes(codes)
-        images = [self._look(codes.select([row]))[0] for row in range(len(codes))]
-        columns = require(self.labels).columns
-        conditions = codes.conditions if codes.conditions.shape[1] else 0.0
-        seen = pd.DataFrame(conditions, index=range(len(codes)), columns=columns)
-        labels = (seen > 0).astype("boolean").mask(seen.abs() < SURE)
-        return self._faces(np.stack(images), labels, codes.names, pd.DataFrame({"of_photo": codes.is_of_photo}))
-
-    def calibrate(
-        self,
-        data: FaceDataset,
-        *,
-        attributes: Collection[str] | None = None,
-        classifier: AttributeClassifier | None = None,
-        seed: int = 0,
-    ) -> None:
-        """See `Generator.calibrate`."""
-        data = self.prepared(data)
-        if self.labels is None or list(data.attributes.columns) != list(self.labels.columns):
-            raise UsageError(
-                f"{data.source.spec} has other attributes than the faces that the {self.name} learnt from."
-            )
-        conditional = bool(self.conditionable)
-        generated = self.codes(self.sample(GENERATED if conditional else DRAWN, seed=derive_seed(seed, "calibration")))
-        some_faces = replace(draw_rows(data, 3 * TUNED, seed), factors=None)
-        tuned = self.codes(some_faces.select(np.flatnonzero(self._scores(some_faces) >= 0)[:TUNED]))
-        faces = Faces(self._look, lambda images: self._scores(FaceDataset.from_arrays(images)) < 0)
-        self.calibration = calibrate(
-            self.fingerprint, data, generated, tuned, faces, chosen=attributes, classifier=classifier, seed=seed
-        )
-
-    def edit(self, codes: Codes, strengths: Mapping[str, float]) -> Codes:
-        """See `Generator.edit`."""
-        self._check_codes(codes)
-        if self.calibration is None or self.calibration.generator != self.fingerprint:
-            raise UsageError(
-                f"This {self.name} generator is not calibrated, so nobody knows what a strength means: call "
-                "generator.calibrate(training_faces) first."
-            )
-        for name, strength in strengths.items():
-            attribute = spelled("attribute", name, self.calibration.attributes)
-            if attribute not in self.calibration.doses:
-                raise UsageError(
-                    f"{attribute} cannot be edited by strength: too few training faces have it or lack it, or the "
-                    "generator does not answer to it."
-                )
-            if not np.isfinite(strength):
-                raise UsageError(f"A strength is a number, not {strength:g}.")
-            codes, reached = self.calibration.edit(codes, attribute, strength)
-            short = np.abs(reached - strength) > 0.05 + 0.05 * abs(strength)
-            if short.any():
-                log.warning(
-                    f"{attribute}: strength {strength:g} is beyond what is safe for {short.sum():,} of {len(codes):,} "
-                    f"faces; they get {reached[short].mean():.2g} on average."
-                )
-        return codes
-
     def _look(self, codes: Codes) -> Pixels:
         """Faces (N, H, W, 3) of codes, where their last bits are of no matter: those of the same weights at once."""
         pictures: dict[int, Pixels] = {}
@@ -289,33 +175,18 @@ class AdversarialGenerator(LatentGenerator):
                 pictures |= dict(zip(rows.tolist(), drawn, strict=True))
         return np.stack([pictures[row] for row in range(len(codes))])
 
-    def _check_codes(self, codes: Codes) -> None:
-        if codes.generator != self.fingerprint:
-            raise UsageError(f"These codes are of another generator than this {self.name}: make them with this one.")
-        if not len(codes):
-            raise UsageError("There are no codes to render.")
-
     def _arrays(self) -> Arrays:
-        arrays = {key: tensor.numpy() for key, tensor in self._network.state_dict().items()}
-        if self._encoder is None or self._face_check is None:
-            return arrays
-        encoder = {f"{ENCODER}{key}": tensor.numpy() for key, tensor in self._encoder.state_dict().items()}
-        return {**arrays, **encoder, FACE_CHECK: self._face_check.weights}
+        weights = {key: tensor.numpy() for key, tensor in self._network.state_dict().items()}
+        return {**weights, **self._encoder_arrays()}
 
     def _restore(self, arrays: Arrays) -> None:
-        encoder = {key: arrays.pop(key) for key in list(arrays) if key.startswith(ENCODER)}
-        face_check = arrays.pop(FACE_CHECK, None)
         size = 2 ** (sum(key.startswith("blocks.") for key in arrays) + 3)
         channels = arrays["to_rgb.weight"].shape[0]
-        self._network = self._new_network(size, channels, self._conditions(require(self.labels)[:0]).shape[1])
+        conditions = self._conditions(require(self.labels)[:0]).shape[1]
+        self._restore_encoder(arrays, size, channels, conditions)
+        self._network = self._new_network(size, channels, conditions)
         self._network.load_state_dict({key: torch.from_numpy(array) for key, array in arrays.items()})
         self._network.to(memory_format=torch.channels_last).eval()
-        if encoder and face_check is not None:
-            self._encoder = self._new_encoder(size, channels, self._conditions(require(self.labels)[:0]).shape[1])
-            weights = {key.removeprefix(ENCODER): torch.from_numpy(array) for key, array in encoder.items()}
-            self._encoder.load_state_dict(weights)
-            self._encoder.to(memory_format=torch.channels_last).eval().requires_grad_(False)
-            self._face_check = FaceCheck(face_check)
 
 
 def checked_channels(name: str, data: FaceDataset, channels: int | None) -> int:

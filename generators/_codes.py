@@ -81,8 +81,13 @@ class Codes:
             seed: of e, which is the same for all faces.
 
         Raises:
-            UsageError: a distance out of range, or too many or no variations.
+            UsageError: a distance out of range, too many or no variations, or codes without noise.
         """
+        if not self.noise.shape[1]:
+            raise UsageError(
+                "These codes have no noise to vary: their generator changes attributes of a face and nothing else. "
+                "Use one that is called latent by `augface list generators`."
+            )
         if not 0 <= distance <= 1:
             raise UsageError(f"The distance of variations is from 0 (the same face) to 1 (any face), not {distance:g}.")
         if not 1 <= n * len(self) <= MOST:

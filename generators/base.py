@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 CHUNK = 256
 """Faces generated at once. Each chunk has its own random stream, so a long run begins with the faces of a short one."""
 
-CAPABILITIES = frozenset({"conditional", "trainable", "latent", "copies", "composes"})
+CAPABILITIES = frozenset({"conditional", "trainable", "latent", "copies", "composes", "edits"})
 
 SAVED = "saved"
 """The context in which settings are read that somebody's saved generator has: nothing that they name is looked up."""
@@ -68,7 +68,8 @@ class Generator(ABC):
     Capabilities: `conditional` (it can be requested attributes, those in `conditionable`), `trainable` (fit takes its
     whole budget), `latent` (it generates faces from noise, which can be held, scaled and mixed: a `LatentGenerator`),
     `copies` (it repeats training faces or parts of them, and says so), `composes` (it can be requested combinations of
-    attributes that no training face has, as long as each is there in some face).
+    attributes that no training face has, as long as each is there in some face), `edits` (it changes attributes of
+    faces and photos by strength, as those that are `latent` do, but holds no noise).
     """
 
     name: ClassVar[str]
@@ -114,6 +115,11 @@ class Generator(ABC):
         if self.labels is None or "conditional" not in self.capabilities:
             return frozenset()
         return frozenset(map(str, self.labels.columns))
+
+    @property
+    def editable(self) -> frozenset[str]:
+        """The attributes that can be changed in a face, all else held; see `request`."""
+        return self.conditionable if "latent" in self.capabilities else frozenset()
 
     def available(self, where: Mapping[str, bool] | None = None) -> int:
         """How many faces with these attributes there are to draw; `sys.maxsize` where there is no end of them."""
@@ -281,18 +287,18 @@ class Generator(ABC):
             steps: of the tuning; 0 leaves it out. `STEPS` of `augface.generators._inversion` where not given.
 
         Raises:
-            UsageError: the generator is not `latent`, or was saved without its encoder.
+            UsageError: the generator cannot edit faces, or was saved without its encoder.
             DataError: some pictures are no faces as the generator knows them; says which.
         """
-        self._refuse_steering()
+        self._refuse_edits()
 
     def request(self, codes: Codes, where: Mapping[str, bool]) -> Codes:
         """The same codes with some attributes requested, as `sample` requests them.
 
         Raises:
-            UsageError: the generator is not `latent`, or these attributes cannot be requested.
+            UsageError: the generator cannot edit faces, or these attributes cannot be requested.
         """
-        self._refuse_steering()
+        self._refuse_edits()
 
     def render(self, codes: Codes) -> FaceDataset:
         """The faces of N codes; each is made by itself, and the same codes give the same bits.
@@ -300,9 +306,9 @@ class Generator(ABC):
         `factors` say of each face whether it is `of_photo`.
 
         Raises:
-            UsageError: the generator is not `latent`, or the codes are of another one.
+            UsageError: the generator cannot edit faces, or the codes are of another one.
         """
-        self._refuse_steering()
+        self._refuse_edits()
 
     def calibrate(
         self,
@@ -323,7 +329,7 @@ class Generator(ABC):
             classifier: one that learnt already, from other people than those of `data`.
             seed: of the classifier, and of the faces looked at.
         """
-        self._refuse_steering()
+        self._refuse_edits()
 
     def edit(self, codes: Codes, strengths: Mapping[str, float]) -> Codes:
         """The same faces with more or less of some attributes.
@@ -335,10 +341,10 @@ class Generator(ABC):
                 beyond those measured as safe is cut there, with a warning.
 
         Raises:
-            UsageError: the generator is not `latent` or not calibrated, or the codes are of another one.
+            UsageError: the generator cannot edit faces or not calibrated, or the codes are of another one.
             UnknownNameError: no such attribute.
         """
-        self._refuse_steering()
+        self._refuse_edits()
 
     def networks(self) -> Networks:
         """The networks themselves, to be looked into; see `augface.inspect`.
@@ -354,7 +360,13 @@ class Generator(ABC):
     def _refuse_steering(self) -> NoReturn:
         raise UsageError(
             f"The {self.name} generator has no noise that could be held, scaled or mixed, so it cannot be steered by "
-            "psi, like, interpolate, codes or edits. Those that can are called latent by `augface list generators`."
+            "psi, like or interpolate. Those that can are called latent by `augface list generators`."
+        )
+
+    def _refuse_edits(self) -> NoReturn:
+        raise UsageError(
+            f"The {self.name} generator cannot edit faces: it has no codes of them. Those that can are called latent "
+            "or edits by `augface list generators`."
         )
 
     def _faces(self, pixels: Pixels, labels: pd.DataFrame, names: Sequence[str], factors: pd.DataFrame) -> FaceDataset:

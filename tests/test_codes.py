@@ -163,7 +163,7 @@ class TestInversion:
         other = create_generator("resample")
         other.fit(toy)
         for steer in (lambda: other.codes(toy), lambda: other.render(codes), lambda: other.edit(codes, {"Male": 1})):
-            with pytest.raises(UsageError, match="cannot be steered"):
+            with pytest.raises(UsageError, match="cannot edit faces"):
                 steer()
 
     def test_photos_of_another_size_are_refused(self, cgan: Generator) -> None:
@@ -447,8 +447,8 @@ class TestCommands:
             (["vary", "RUN", "FLAT"], 3, "flat.png is no face such as the generator learnt from"),
             (["vary", "RUN", "TWO"], 3, "two.png is no face such as the generator learnt from"),
             (["vary", "RUN", "HUGE"], 3, "huge.png cannot be used"),
-            (["vary", "OTHER", "PHOTO"], 2, "cannot be steered"),
-            (["edit", "OTHER", "--attr", "Male"], 2, "cannot be steered"),
+            (["vary", "OTHER", "PHOTO"], 2, "cannot edit faces"),
+            (["edit", "OTHER", "--attr", "Male"], 2, "cannot edit faces"),
             (["vary", "PHOTO", "PHOTO"], 3, "holds no generator"),
             (["edit", "RUN", "--attr", "Nothing"], 2, "no attribute named 'Nothing'"),
             (["edit", "RUN", "--attr", "Smiling", "--strength", "lots"], 2, "--strength takes different numbers"),

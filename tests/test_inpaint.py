@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
 import torch
+from green_faces import SIZE, greenness, planted
 
 from augface import create_generator
 from augface.data.dataset import FaceDataset
@@ -17,19 +17,7 @@ from augface.generators import load_generator
 from augface.generators.base import check_generator
 from augface.generators.inpaint import HIDDEN, Inpaint, _Hosts
 
-SIZE = 16
 SETTINGS = {"channels": 9, "latent": 4, "batch_size": 8}
-
-
-def planted(n: int = 240) -> FaceDataset:
-    """Noise pictures, dark or bright as a whole, a third of which are green in the middle."""
-    stream = np.random.default_rng(0)
-    bright, green = stream.random(n) < 0.5, stream.random(n) < 1 / 3
-    images = stream.normal(np.where(bright, 190, 70)[:, None, None, None], 10, (n, SIZE, SIZE, 3))
-    images[green, 6:11, 5:11, 1] += 60
-    images[green, 6:11, 5:11, 0] -= 60
-    labels = pd.DataFrame({"Green": green, "Bright": bright}).astype("boolean")
-    return FaceDataset.from_arrays(images.clip(0, 255).astype(np.uint8), labels)
 
 
 @pytest.fixture(scope="module")
@@ -43,11 +31,6 @@ def generator(real: FaceDataset) -> Inpaint:
     assert isinstance(generator, Inpaint)
     generator.fit(real, budget="2400", seed=1)
     return generator
-
-
-def greenness(images: np.ndarray) -> np.ndarray:
-    middle = images[:, 6:11, 5:11].astype(float).mean(axis=(1, 2))
-    return np.asarray(middle[:, 1] - middle[:, 0])
 
 
 def test_the_contract_holds(real: FaceDataset) -> None:

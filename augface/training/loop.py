@@ -119,6 +119,17 @@ class Batches:
         """
         return (self.conditions[self.rows(len(real), random)].to(condition.device),)
 
+    def attribute_weights(self, condition: Tensor, *others: Tensor) -> Tensor | None:
+        """How much each requested attribute (count, A) counts in the generator's loss; None where all do alike.
+
+        `condition` and `others` are what `requested` gave.
+        """
+        return None
+
+    def generator_penalty(self, generated: Tensor, *others: Tensor) -> Tensor:
+        """What the generator is to lessen beside its losses; `others` are what `requested` gave after conditions."""
+        return generated.new_zeros(())
+
 
 def train(
     generator: nn.Module,
@@ -387,12 +398,13 @@ def _step(
     # generator: the same generated images, which saves a forward pass, augmented anew
     discriminator.requires_grad_(False)
     with accelerator.autocast():
-        fake = augment(fake, settings.augmentations, torch_random)
-        judged = discriminator(fake, fake_condition)
+        judged = discriminator(augment(fake, settings.augmentations, torch_random), fake_condition)
+        attribute_weights = batches.attribute_weights(fake_condition, *others)
         loss_generator = (
             generator_loss(settings.loss, real_logits.detach(), judged.realness.float())
-            + settings.attribute_weight * attribute_loss(judged.attributes.float(), fake_condition)
+            + settings.attribute_weight * attribute_loss(judged.attributes.float(), fake_condition, attribute_weights)
             + settings.noise_weight * noise_loss(judged.noise.float(), noise)
+            + batches.generator_penalty(fake, *others)
         )
     discriminator.requires_grad_(True)
     state.generator_optimiser.zero_grad()

@@ -139,13 +139,15 @@ class SteerableGenerator(Generator):
             raise UsageError(
                 f"{data.source.spec} has other attributes than the faces that the {self.name} learnt from."
             )
+        # what is not editable by a label may be by a direction of the noise
+        chosen = self.editable.intersection(attributes or self.editable) or attributes
         conditional = bool(self.conditionable)
         generated = self.codes(self.sample(GENERATED if conditional else DRAWN, seed=derive_seed(seed, "calibration")))
         some_faces = replace(draw_rows(data, 3 * TUNED, seed), factors=None)
         tuned = self.codes(some_faces.select(np.flatnonzero(self._scores(some_faces) >= 0)[:TUNED]))
         faces = Faces(self._look, lambda images: self._scores(FaceDataset.from_arrays(images)) < 0)
         self.calibration = calibrate(
-            self.fingerprint, data, generated, tuned, faces, chosen=attributes, classifier=classifier, seed=seed
+            self.fingerprint, data, generated, tuned, faces, chosen=chosen, classifier=classifier, seed=seed
         )
 
     def edit(self, codes: Codes, strengths: Mapping[str, float]) -> Codes:

@@ -14,7 +14,7 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn.functional import leaky_relu
 
-from augface.arrays import Floats32, Integers, Pixels
+from augface.arrays import Floats32, Floats64, Integers, Pixels
 from augface.data.dataset import FaceDataset, signed_labels
 from augface.data.pixels import ImageRows
 from augface.errors import UnknownNameError, UsageError, require
@@ -188,24 +188,25 @@ class _Edits(Batches):
 
     def __init__(self, images: ImageRows, conditions: Floats32, columns: Integers, config: AttGANConfig) -> None:
         own = conditions[:, columns]
-        rarity = np.zeros(own.shape)
-        for value in (-1, 1):
-            rarity += (own == value) / np.maximum(1, (own == value).sum(axis=0))
-        super().__init__(images, conditions, rarity.sum(axis=1))
         self.rarity = {value: 1 / np.maximum(1, (own == value).sum(axis=0)) for value in (-1, 1)}
         self.columns = torch.from_numpy(columns)
         self.config = config
+        super().__init__(images, conditions, self._chances(own).sum(axis=1))
+
+    def _chances(self, own: Floats32) -> Floats64:
+        """(N, C) in proportion to which each attribute of a face is changed; what is not known is not."""
+        chances: Floats64 = np.where(own > 0, self.rarity[1], self.rarity[-1]) * (own != 0)
+        return chances
 
     def requested(self, real: Tensor, condition: Tensor, random: np.random.Generator) -> tuple[Tensor, ...]:
         """What the faces are to show, their pictures, and the change of each attribute that is changed: -1, 0 or 1."""
         own = condition[:, self.columns].cpu().numpy()
-        chances = sum(self.rarity[value] * (own == value) for value in (-1, 1)).cumsum(axis=1)
+        up_to = self._chances(own).cumsum(axis=1)
         changed = np.zeros(own.shape, dtype=bool)
         for share in (1.0, SECOND):
-            drawn = random.random((len(own), 1)) * chances[:, -1:]
-            changed |= (np.arange(own.shape[1]) == (chances <= drawn).sum(axis=1, keepdims=True)) & (
-                random.random((len(own), 1)) < share
-            )
+            drawn = (up_to <= random.random((len(own), 1)) * up_to[:, -1:]).sum(axis=1)
+            done = random.random(len(own)) < share
+            changed[done, drawn[done].clip(max=own.shape[1] - 1)] = True
         difference = torch.from_numpy(-own * changed).to(condition.device)
         wanted = condition.clone()
         wanted[:, self.columns] += 2 * difference

@@ -58,7 +58,7 @@ def rebalance(
 
     Args:
         attr: The attribute to balance, such as Eyeglasses. Repeat it, or put commas between, for several.
-        data: The data set: toy, celeba:DIR, folder:DIR, or a folder.
+        data: The data set: toy, celeba:DIR, folder:DIR, or a folder, file or address (such as s3://…).
         generator: What makes the faces; `augface list generators` names them.
         settings: A setting of the generator, such as latent=128. Repeat it for several.
         ratio: Minority over majority after rebalancing, such as 0.5; equal shares where not given.

@@ -41,7 +41,7 @@ def train(
         generator: What to train; `augface list generators` names them.
         settings: A setting of the generator, such as latent=128. Repeat it for several.
         out: The run folder; the trained generator comes into its folder generator.
-        data: The data set: toy, celeba:DIR, folder:DIR, or a folder.
+        data: The data set: toy, celeba:DIR, folder:DIR, or a folder, file or address (such as s3://…).
         budget: A time such as 90s, 10m or 2h, or a number of images such as 200k.
         size: Height and width of the faces, in pixels.
         seed: The same seed and number of images give the same generator on the same machine, with as many threads

@@ -92,7 +92,13 @@ class LoraTraining:
         self._unet.set_adapter(self.name)
         self._unet.train()
         while self._used(budget) < budget.amount:
-            self.losses.append(self._step())
+            try:
+                self.losses.append(self._step())
+            except torch.OutOfMemoryError as error:
+                raise UsageError(
+                    f"The LoRA training of {self.pipeline.config.path} does not fit into the memory of the GPU. Try a "
+                    f"smaller train_batch than {self.recipe.batch}, a smaller resolution, or dtype=bfloat16."
+                ) from error
             self.steps += 1
             self.seconds = before + time.perf_counter() - started
             if time.perf_counter() - saved > CHECKPOINT_SECONDS or self._used(budget) >= budget.amount:
@@ -193,7 +199,7 @@ def add_adapter(pipeline: Pipeline, name: str, recipe: LoraRecipe, *, seed: int 
     if (
         pipeline.use != "text"
         or unet is None
-        or unet.config.get("addition_embed_type")
+        or unet.config.get("addition_embed_type") not in (None, "text")  # what others add is no part of the prompt
         or not hasattr(pipeline.pipe, "vae")
     ):
         raise UsageError(

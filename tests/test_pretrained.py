@@ -23,7 +23,7 @@ from augface.generators import GENERATORS, create_generator, load_generator
 from augface.generators import _pretrained as pretrained_module
 from augface.generators._pipelines import INDEX, PipelineConfig, licence_of, use_of
 from augface.generators._prompts import SHIPPED, Prompts
-from augface.generators.base import Generator, check_generator
+from augface.generators.base import CHUNK, Generator, check_generator
 
 needs_packages = pytest.mark.skipif(
     any(find_spec(name) is None for name in ("diffusers", "transformers", "peft")),
@@ -167,16 +167,30 @@ class TestTextToImage:
         with pytest.raises(DataError, match=r"There is no file .*none\.toml of prompts"):
             create_generator("diffusers", path=str(built), prompts=str(tmp_path / "none.toml"))
 
-    def test_faces_that_took_long_are_made_once(
+    def test_an_interruption_loses_one_chunk_at_most(
         self, faces: FaceDataset, built: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(pretrained_module, "LONG", 0.0)
-        generator: Any = fitted("diffusers", faces, built)
-        first = pixels(generator.sample(3, seed=9))
-        monkeypatch.setattr(generator._pretrained.pipeline, "images", None)  # an interruption, and the same command
-        assert np.array_equal(pixels(generator.sample(3, seed=9)), first)
-        with pytest.raises(TypeError):
-            generator.sample(3, seed=10)
+        generator: Any = fitted("diffusers", faces, built, batch=256)
+        pipeline = generator._pretrained.pipeline
+        make, calls = pipeline.images, 0
+
+        def interrupted(seeds: Any, **given: Any) -> Any:
+            nonlocal calls
+            calls += 1
+            if calls == 2:
+                raise KeyboardInterrupt
+            return make(seeds, **given)
+
+        monkeypatch.setattr(pipeline, "images", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            generator.sample(CHUNK + 1, seed=9)
+        again = pixels(generator.sample(CHUNK + 1, seed=9))
+        assert calls == 3  # the second chunk alone
+        assert np.array_equal(pixels(generator.sample(CHUNK + 1, seed=9)), again)
+        assert calls == 3
+        generator.sample(1, seed=10)
+        assert calls == 4
 
     def test_blanked_faces_are_counted(
         self, faces: FaceDataset, built: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
@@ -394,6 +408,16 @@ class TestLora:
         assert log[-1]["images"] == 12
         with pytest.raises(UsageError, match="is of other settings"):
             made[1].fit(faces, budget="20", run_dir=tmp_path / "parts", seed=5, resume=True)
+
+    def test_too_little_memory(self, faces: FaceDataset, built: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        from augface.generators import _lora
+
+        def full(_: Any) -> float:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+
+        monkeypatch.setattr(_lora.LoraTraining, "_step", full)
+        with pytest.raises(UsageError, match=r"does not fit into the memory of the GPU.*smaller train_batch than 2"):
+            fitted("diffusers-lora", faces, built, **LORA)
 
     def test_layers_that_are_not_there(self, faces: FaceDataset, built: Path) -> None:
         with pytest.raises(UsageError, match="LoRA cannot be added: Target modules"):

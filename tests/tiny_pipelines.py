@@ -23,7 +23,13 @@ TOKENS = 32
 
 
 def tiny_pipeline(
-    texts: Sequence[str], *, size: int = 32, widths: tuple[int, ...] = (8, 16, 32), text: int = 32
+    texts: Sequence[str],
+    *,
+    size: int = 32,
+    widths: tuple[int, ...] = (8, 16, 32),
+    text: int = 32,
+    tokens: int = TOKENS,
+    pooled: bool = False,
 ) -> Any:
     """A `StableDiffusionPipeline` that has learnt nothing, whose vocabulary is that of these texts.
 
@@ -32,11 +38,13 @@ def tiny_pipeline(
         size: height and width of its images.
         widths: channels of the U-Net at each resolution.
         text: the width of the text encoder.
+        tokens: those of the longest prompt; prompts that fill them are learnt sooner than prompts that are padded.
+        pooled: whether the text reaches all layers, pooled and added to the time, and not by cross-attention alone.
     """
     diffusers: Any = importlib.import_module("diffusers")
     from transformers import CLIPTextConfig, CLIPTextModel
 
-    tokenizer = _tokenizer(texts)
+    tokenizer = _tokenizer(texts, tokens)
     torch.manual_seed(0)
     encoder = CLIPTextModel(
         CLIPTextConfig(
@@ -45,12 +53,15 @@ def tiny_pipeline(
             intermediate_size=2 * text,
             num_hidden_layers=2,
             num_attention_heads=4,
-            max_position_embeddings=TOKENS,
+            max_position_embeddings=tokens,
             bos_token_id=tokenizer.bos_token_id,
             eos_token_id=tokenizer.eos_token_id,
             pad_token_id=tokenizer.pad_token_id,
         )
     )
+    # Words differ more than the places that they stand at, and are told apart sooner than by what is usual.
+    words: Any = encoder.get_input_embeddings()
+    torch.nn.init.normal_(words.weight)
     below = len(widths) - 1
     unet = diffusers.UNet2DConditionModel(
         sample_size=size,
@@ -60,7 +71,10 @@ def tiny_pipeline(
         block_out_channels=widths,
         norm_num_groups=8,
         cross_attention_dim=text,
-        attention_head_dim=8,
+        attention_head_dim=4,
+        resnet_time_scale_shift="scale_shift",
+        addition_embed_type="text" if pooled else None,
+        addition_embed_type_num_heads=4,
         down_block_types=(*("DownBlock2D",) * below, "CrossAttnDownBlock2D"),
         up_block_types=("CrossAttnUpBlock2D", *("UpBlock2D",) * below),
     )
@@ -69,6 +83,7 @@ def tiny_pipeline(
         prediction_type="v_prediction",
         clip_sample=False,
         set_alpha_to_one=False,
+        timestep_spacing="trailing",
         steps_offset=1,
     )
     return diffusers.StableDiffusionPipeline(
@@ -84,7 +99,7 @@ def tiny_pipeline(
     )
 
 
-def _tokenizer(texts: Sequence[str]) -> Any:
+def _tokenizer(texts: Sequence[str], tokens: int) -> Any:
     """CLIP's, with byte pairs that were learnt from these texts."""
     from tokenizers import Tokenizer, models, pre_tokenizers, trainers
     from transformers import CLIPTokenizer
@@ -101,7 +116,7 @@ def _tokenizer(texts: Sequence[str]) -> Any:
         vocabulary, merges = Path(folder, "vocab.json"), Path(folder, "merges.txt")
         vocabulary.write_text(json.dumps(model["vocab"]))
         merges.write_text("#version: 0.2\n" + "\n".join(" ".join(pair) for pair in model["merges"]) + "\n")
-        return CLIPTokenizer.from_pretrained(folder, model_max_length=TOKENS)
+        return CLIPTokenizer.from_pretrained(folder, model_max_length=tokens)
 
 
 def _transparent() -> Any:

@@ -170,7 +170,7 @@ def train(out: Path, images: int) -> None:
         loss = (weights * (predicted - scheduler.get_velocity(latents, noise, times)).square()).mean()
         for group in optimiser.param_groups:
             group["lr"] = RATE * min(1, (step + 1) / WARM_UP, 2 * (1 - step / steps))
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         torch.nn.utils.clip_grad_norm_(parameters, 1.0)
         optimiser.step()
         optimiser.zero_grad()

@@ -22,6 +22,7 @@ from safetensors.numpy import load_file
 
 from augface.classifiers.attributes import AttributeClassifier
 from augface.cli import main
+from augface.features.pixels import PixelSpace
 from augface.files import content_hash
 from augface.generators import load_generator
 from augface.report.figures import Drawing
@@ -116,6 +117,7 @@ def killed_rebalance(place: Path | None, made: Path, words: list[str]) -> None:
     """Rebalance, note each stage that is made, and die where `place` gets its name."""
     patch = pytest.MonkeyPatch()
     patch.setattr("augface.rebalancing.rebalance.EVALUATORS", ["fidelity"])  # one will do
+    patch.setattr("augface.evaluators.base.create_feature_space", lambda name="": PixelSpace())
     patch.setattr(AttributeClassifier, "train", partial(AttributeClassifier.train, images=320))
     patch.setattr(Drawing, "of", lambda *_, **__: Drawing("<svg/>", "<svg/>", ""))
     replace, stage = Path.replace, Run.stage

@@ -529,9 +529,7 @@ def test_data_without_splits_get_some(faces: FaceDataset, tmp_path: Path) -> Non
     assert set(splits) == {"train", "valid", "test"}
 
 
-def test_real_faces_of_people_can_be_left_out(
-    people: FaceDataset, measured: RebalanceOutcome, tmp_path: Path
-) -> None:
+def test_real_faces_of_people_can_be_left_out(people: FaceDataset, measured: RebalanceOutcome, tmp_path: Path) -> None:
     def shown(outcome: RebalanceOutcome) -> list[bool]:
         artifacts = outcome.evaluation.artifacts
         return [bool(artifact.shows_real_people) for artifact in artifacts if artifact.kind == "images"]

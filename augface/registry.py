@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Generic, TypeVar, cast
 
 from augface.errors import UnknownNameError, UsageError
@@ -53,15 +54,19 @@ class Registry(Generic[T]):
 
     def entries(self) -> dict[str, Entry]:
         """All records by name; a built-in wins over one of another package with the same name."""
+        return self._built_in | {name: entry for name, entry in self._outside.items() if name not in self._built_in}
+
+    @cached_property
+    def _outside(self) -> dict[str, Entry]:
+        """The records of other packages, looked up once: that reads the metadata of all that is installed."""
         from importlib.metadata import entry_points  # a tenth of the time in which `augface --help` starts
 
-        outside = {
+        return {
             point.name: Entry(
                 point.name, point.value, f"from the package {point.dist.name if point.dist else '?'}", built_in=False
             )
             for point in entry_points(group=self.group)
         }
-        return self._built_in | {name: entry for name, entry in outside.items() if name not in self._built_in}
 
     def __iter__(self) -> Iterator[str]:
         """The names of all but what is on request."""

@@ -48,6 +48,8 @@ BOUNDS = {"features": 1e-3, "frechet_distance": 1e-3, "kernel_distance": 1e-3, "
 relative to the distance, of precision and recall as they are."""
 BATCHES = (16, 64, 256)
 """Images of a training step that are tried: small ones learn faster an image, large ones show more images a second."""
+SMALL = "toy:64"
+"""The data of the small mode."""
 
 
 def main() -> None:
@@ -56,11 +58,11 @@ def main() -> None:
     parser.add_argument("--data", default="toy:20000")
     parser.add_argument("--out", type=Path, default=Path("gpu-results"))
     parser.add_argument("--minutes", type=float, default=5.0, help="of the training whose faces are shown")
-    parser.add_argument("--small", action="store_true", help="a few hundred images of each, to see that all runs")
+    parser.add_argument("--small", action="store_true", help="a few dozen images of each, to see that all runs")
     arguments = parser.parse_args()
     new_directory(arguments.out)
     small = arguments.small
-    data = augface.load_data("toy:200", size=32) if small else augface.load_data(arguments.data)
+    data = augface.load_data(SMALL, size=16) if small else augface.load_data(arguments.data)
     train, valid = require(data.train), require(data.valid)
     results: dict[str, Any] = {
         "device": torch.cuda.get_device_name() if torch.cuda.is_available() else platform.processor() or "processor",
@@ -70,8 +72,8 @@ def main() -> None:
     steps: dict[str, Callable[[], Any]] = {
         "agreement": lambda: agreement(valid, train.select(slice(len(valid)))),
         "speed": lambda: speed(train, arguments.out, small=small),
-        "resume": lambda: resumes(train, arguments.out, images=96 if small else 20_480),
-        "best": lambda: best(train, valid, arguments.out, "96" if small else f"{arguments.minutes:g}m"),
+        "resume": lambda: resumes(train, arguments.out, images=64 if small else 20_480),
+        "best": lambda: best(train, valid, arguments.out, "64" if small else f"{arguments.minutes:g}m"),
     }
     for name, step in steps.items():
         started = time.perf_counter()
@@ -106,13 +108,13 @@ def speed(train: FaceDataset, folder: Path, *, small: bool) -> dict[str, Any]:
     _features(train, space)
     extraction = len(train) / (time.perf_counter() - started)
     training: dict[str, dict[str, float]] = {}
-    for size in (32,) if small else (64, 128):
-        faces = require(augface.load_data("toy:200" if small else "toy:4000", size=size).train)
+    for size in (16,) if small else (64, 128):
+        faces = require(augface.load_data(SMALL if small else "toy:4000", size=size).train)
         training[f"{size} pixels"] = {}
         for batch in BATCHES[:1] if small else BATCHES:
             place = folder / f"speed-{size}-{batch}"
             create_generator("cgan", batch_size=batch).fit(
-                faces, budget="96" if small else "15s", run_dir=place, seed=0
+                faces, budget="64" if small else "15s", run_dir=place, seed=0
             )
             training[f"{size} pixels"][f"batches of {batch}"] = training_log(place)[-1]["images_per_second"]
     rows = 500 if small else 50_000

@@ -13,9 +13,6 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from PIL import Image
-from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn.functional import avg_pool2d
@@ -116,6 +113,10 @@ class FaceCheck:
     @classmethod
     def fit(cls, encoder: DiscriminatorNetwork, images: Pixels, *, seed: int) -> FaceCheck:
         """Learn from training faces, uint8 (N, H, W, 3); a fifth of them sets the threshold."""
+        from sklearn.linear_model import LogisticRegression  # takes a moment to import
+        from sklearn.pipeline import make_pipeline
+        from sklearn.preprocessing import StandardScaler
+
         random = random_generator(seed, "face check")
         held_out = max(1, len(images) // 5)
         faces, others = _features(encoder, images), _features(encoder, _no_faces(images[held_out:], random))

@@ -64,6 +64,13 @@ def detector() -> Detector:
     )  # fmt: skip
 
 
+@pytest.fixture(scope="module")
+def predicted(fresh: FaceDataset, detector: Detector) -> tuple[Predictions, Predictions]:
+    """What it says of sharp faces and of blurred ones."""
+    real, fake = (detector.predict(pixels, PixelSpace()) for pixels in (np.asarray(fresh.images), blurred(fresh)))
+    return real, fake
+
+
 @pytest.fixture
 def saved(detector: Detector, tmp_path: Path) -> Path:
     detector.save(tmp_path / "run/detector")
@@ -86,19 +93,19 @@ def detected(*words: str, capsys: pytest.CaptureFixture[str], code: int = 0) -> 
 # What it tells
 
 
-def test_what_was_planted_is_detected_and_real_faces_are_not(fresh: FaceDataset, detector: Detector) -> None:
-    real, fake = (detector.predict(pixels, PixelSpace()) for pixels in (np.asarray(fresh.images), blurred(fresh)))
+def test_what_was_planted_is_detected_and_real_faces_are_not(predicted: tuple[Predictions, Predictions]) -> None:
+    real, fake = predicted
     assert (real.probabilities(0.5) < 0.5).mean() > 0.75
     assert (fake.probabilities(0.5) > 0.5).mean() > 0.75
     assert real.out_of_distribution.mean() < 0.05
     assert fake.out_of_distribution.mean() < 0.05
 
 
-def test_probabilities_are_honest(fresh: FaceDataset, detector: Detector) -> None:
+def test_probabilities_are_honest(predicted: tuple[Predictions, Predictions]) -> None:
     """Of the pictures that are made with probability about p, about p are made."""
-    pixels = np.concatenate([np.asarray(fresh.images), blurred(fresh)])
-    probability = detector.predict(pixels, PixelSpace()).probabilities(0.5)
-    made = np.repeat([False, True], len(fresh))
+    real, fake = (predictions.probabilities(0.5) for predictions in predicted)
+    probability = np.concatenate([real, fake])
+    made = np.repeat([False, True], [len(real), len(fake)])
     for low, high in ((0, 0.25), (0.25, 0.75), (0.75, 1)):
         rows = (probability >= low) & (probability <= high)
         assert made[rows].mean() == pytest.approx(probability[rows].mean(), abs=0.12)

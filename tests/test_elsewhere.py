@@ -31,6 +31,7 @@ from augface.data.export.writer import write_dataset
 from augface.data.groups import Subgroup
 from augface.data.toyfaces import load_toyfaces
 from augface.errors import DataError, UnknownNameError, UsageError
+from augface.features.pixels import PixelSpace
 from augface.files import sha256_of_file
 from augface.generators import GENERATORS, create_generator, load_generator
 from augface.generators.base import CHUNK, Generator, check_generator
@@ -794,6 +795,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(AttributeClassifier, "train", learn_little)
     monkeypatch.setattr(rebalancing, "EVALUATORS", ())
+    monkeypatch.setattr("augface.evaluators.base.create_feature_space", lambda name="": PixelSpace())
 
 
 @pytest.mark.usefixtures("quick")

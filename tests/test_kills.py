@@ -22,18 +22,32 @@ from safetensors.numpy import load_file
 
 from augface.classifiers.attributes import AttributeClassifier
 from augface.cli import main
+from augface.features.pixels import PixelSpace
 from augface.files import content_hash
 from augface.generators import load_generator
+from augface.report.figures import Drawing
 from augface.runs import Run
 
 WORDS = (
-    "train --generator cgan --data toy:64 --size 16 --budget 3200 --seed 5 "
+    "train --generator cgan --data toy:64 --size 16 --budget 1600 --seed 5 "
     "--set channels=8 --set latent=8 --set batch_size=8"
 )
 KILLS = 2
 FORKS = multiprocessing.get_context("forkserver")
 FORKS.set_forkserver_preload(
-    ["augface.rebalancing.rebalance", "augface.training.loop", "augface.report.figures", "faiss", "torch._dynamo"]
+    [
+        "augface.cli.app",
+        "augface.cli.rebalance",
+        "augface.data.toyfaces",
+        "augface.generators.resample",
+        "augface.evaluators.fidelity",
+        "augface.inspection.inspect",
+        "augface.report.figures",
+        "augface.training.loop",
+        "faiss",
+        "sklearn.neural_network",
+        "torch._dynamo",
+    ]
 )
 
 
@@ -70,7 +84,7 @@ def test_killed_trainings_end_as_one_that_was_not(tmp_path: Path) -> None:
     finish(start(tmp_path / "whole"))
     random = np.random.default_rng(0)
     killed = 0
-    for delay in random.uniform(0, 0.3, KILLS):
+    for delay in random.uniform(0, 0.1, KILLS):
         process = start(tmp_path / "parts", "--resume")
         killed += kill_in_training(process, tmp_path / "parts", delay)
     assert killed == KILLS, "the training is too short for this test"
@@ -103,7 +117,9 @@ def killed_rebalance(place: Path | None, made: Path, words: list[str]) -> None:
     """Rebalance, note each stage that is made, and die where `place` gets its name."""
     patch = pytest.MonkeyPatch()
     patch.setattr("augface.rebalancing.rebalance.EVALUATORS", ["fidelity"])  # one will do
-    patch.setattr(AttributeClassifier, "train", partial(AttributeClassifier.train, images=1280))
+    patch.setattr("augface.evaluators.base.create_feature_space", lambda name="": PixelSpace())
+    patch.setattr(AttributeClassifier, "train", partial(AttributeClassifier.train, images=320))
+    patch.setattr(Drawing, "of", lambda *_, **__: Drawing("<svg/>", "<svg/>", ""))
     replace, stage = Path.replace, Run.stage
 
     def dying(path: Path, target: Path) -> Path:

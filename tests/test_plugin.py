@@ -60,14 +60,20 @@ def test_a_generator_from_outside_passes_the_check_and_is_loaded_by_name(
 
 REBALANCE = """
 import shutil
+import augface.evaluators.base
 from augface.classifiers.attributes import AttributeClassifier
 from augface.cli import main
 from augface.evaluators import EVALUATORS
 from augface.evaluators.base import Context, check_evaluator
 from augface.data.toyfaces import load_toyfaces
+from augface.features.pixels import PixelSpace
 
 learn = AttributeClassifier.train
 AttributeClassifier.train = lambda *data, seed=0, images=0: learn(*data, seed=seed, images=640)
+augface.evaluators.base.create_feature_space = lambda name="": PixelSpace()
+for name, entry in EVALUATORS.entries().items():
+    if entry.built_in and name != "fidelity":
+        del EVALUATORS._built_in[name]
 check_evaluator(EVALUATORS.get("sharpness"), Context(load_toyfaces(60, 16), load_toyfaces(60, 16, seed=1)))
 rebalance = "rebalance --attr Male --data toy:120 --size 16 --downstream off --generator noisy-mean --out run"
 assert main(rebalance.split()) == 0

@@ -33,6 +33,9 @@ ROOT = Path(__file__).parents[1]
 HELPER = """
 import os, sys
 from augface.cli import main
+from augface.evaluators import base
+from augface.features.pixels import PixelSpace
+base.create_feature_space = lambda name="": PixelSpace()
 for port in sys.argv[1:]:
     os.environ["MASTER_PORT"] = port
     if main(["help"]):
@@ -152,6 +155,7 @@ def test_a_data_set_is_balanced_as_by_one_process(
 
     monkeypatch.setattr(Filters, "fit", fit_once)
     monkeypatch.setattr(rebalancing, "EVALUATORS", ("memorisation",))
+    monkeypatch.setattr("augface.evaluators.base.create_feature_space", lambda name="": PixelSpace())
     words = ["rebalance", "--attr", "Eyeglasses", "--data", "toy:300", "--size", "16", "--generator", "resample"]
     words += ["--downstream", "off", "--anyway", "--out"]
     assert main([*words, str(tmp_path / "one")]) == 0

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
+import pickle
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ import pandas as pd
 import pytest
 
 import augface
+from augface.arrays import Booleans
 from augface.classifiers.attributes import AttributeClassifier
 from augface.data import load_data
 from augface.data.dataset import FaceDataset
@@ -31,6 +33,7 @@ from augface.rebalancing.drawing import _is_hopeless
 from augface.rebalancing.filters import Filters, Passed
 from augface.rebalancing.rebalance import RebalanceOutcome, plan_rebalance, rebalance
 from augface.rebalancing.settings import RebalanceSettings
+from augface.report.figures import Drawing
 from augface.runs import open_run
 from augface.training import loop
 from augface.training.checkpoints import TrainingState
@@ -44,32 +47,45 @@ class Stop(KeyboardInterrupt):
     """What Ctrl-C raises, told from a real one."""
 
 
-@pytest.fixture(autouse=True)
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Pixels in place of the default space, short trainings of the filters' and the judge's networks.
+@pytest.fixture(scope="module", autouse=True)
+def quick() -> Iterator[None]:
+    """Pixels in place of the default space, short trainings of the filters' and the judge's networks, and each once.
 
     Every second face passes all filters but that of copies, so that also hardly trained generators are written.
     """
     learn, check = AttributeClassifier.train, Filters.check
+    learnt: dict[tuple[bytes, int], AttributeClassifier] = {}
 
     def half_pass(self: Filters, images: FaceDataset, where: Any, **more: Any) -> Passed:
         passed, second = check(self, images, where, **more), np.arange(len(images)) % 2 == 0
         return replace(passed, attribute=passed.attribute | second, plausible=passed.plausible | second)
 
-    def learn_little(*data: Any, seed: int, images: int = 0) -> AttributeClassifier:
-        return learn(*data, seed=seed, images=1280)
+    def learn_little(
+        data: FaceDataset, held_out: Booleans | None = None, *, seed: int, images: int = 0
+    ) -> AttributeClassifier:
+        key = (pickle.dumps((np.asarray(data.images), data.attributes, held_out)), seed)
+        if key not in learnt:
+            learnt[key] = learn(data, held_out, seed=seed, images=1280)
+        return learnt[key]
 
-    monkeypatch.setattr(AttributeClassifier, "train", learn_little)
-    monkeypatch.setattr(linear, "DIMENSIONS", 24)
-    monkeypatch.setattr(Filters, "check", half_pass)
-    for module in (base, downstream, outlook):
-        monkeypatch.setattr(module, "create_feature_space", lambda name="": PixelSpace())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(AttributeClassifier, "train", learn_little)
+        patch.setattr(linear, "DIMENSIONS", 24)
+        patch.setattr(Filters, "check", half_pass)
+        for module in (base, downstream, outlook):
+            patch.setattr(module, "create_feature_space", lambda name="": PixelSpace())
+        yield
+
+
+def measure_little(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(rebalancing, "EVALUATORS", ("fidelity",))
+    patch.setattr(Drawing, "of", lambda *_, **__: Drawing("<svg/>", "<svg/>", ""))
 
 
 @pytest.fixture
 def few_evaluators(monkeypatch: pytest.MonkeyPatch) -> None:
-    """One evaluator, where it does not matter what is measured."""
-    monkeypatch.setattr(rebalancing, "EVALUATORS", ("fidelity",))
+    """One evaluator and no figures, where it does not matter what is measured."""
+    measure_little(monkeypatch)
 
 
 @pytest.fixture(scope="module")
@@ -79,6 +95,28 @@ def faces() -> FaceDataset:
     assert int(data.train.attributes[TARGET].sum()) == HAVE
     assert len(data.train) == HAVE + OTHERS
     return data
+
+
+@pytest.fixture(scope="module")
+def people(faces: FaceDataset) -> FaceDataset:
+    """The same faces as if they were of real people."""
+    return FaceDataset.from_arrays(
+        faces.images, faces.attributes, identity=faces.identity, split=faces.split, spec="people"
+    )
+
+
+@pytest.fixture(scope="module")
+def measured(people: FaceDataset, tmp_path_factory: pytest.TempPathFactory) -> RebalanceOutcome:
+    """A run with all evaluators."""
+    return run(people, tmp_path_factory.mktemp("measured") / "run", generator=tiny_gan())
+
+
+@pytest.fixture(scope="module")
+def whole(faces: FaceDataset, tmp_path_factory: pytest.TempPathFactory) -> RebalanceOutcome:
+    """A run with one evaluator, from its beginning to its end."""
+    with pytest.MonkeyPatch.context() as patch:
+        measure_little(patch)
+        return run(faces, tmp_path_factory.mktemp("whole") / "run", generator=tiny_gan())
 
 
 def tiny_gan() -> Generator:
@@ -137,27 +175,25 @@ class TestWholeJob:
         card = (outcome.run_dir / "dataset" / "README.md").read_text(encoding="utf-8")
         assert evaluation.verdict.decision in card
 
-    def test_made_faces(self, faces: FaceDataset, tmp_path: Path) -> None:
-        outcome = run(faces, tmp_path / "run", generator=tiny_gan())
-        made = counts(tmp_path / "run").get(("synthetic", True), 0)
-        assert made == values(outcome)["made"] > 0
-        assert outcome.evaluation.verdict.decision == "not assessed"
-        assert "switched off" in outcome.evaluation.verdict.reason
-        names = {path.name for path in (tmp_path / "run").iterdir()}
+    def test_made_faces(self, measured: RebalanceOutcome) -> None:
+        made = counts(measured.run_dir).get(("synthetic", True), 0)
+        assert made == values(measured)["made"] > 0
+        assert measured.evaluation.verdict.decision == "not assessed"
+        assert "switched off" in measured.evaluation.verdict.reason
+        names = {path.name for path in measured.run_dir.iterdir()}
         assert names >= {"config.toml", "generator", "dataset", "results.json", "report.html", "log.jsonl", "previews"}
-        sections = {artifact.section for artifact in outcome.evaluation.artifacts}
+        sections = {artifact.section for artifact in measured.evaluation.artifacts}
         assert {"balance", "samples", "training"} <= sections
 
-    @pytest.mark.usefixtures("few_evaluators")
-    def test_each_made_face_is_known(self, faces: FaceDataset, tmp_path: Path) -> None:
-        run(faces, tmp_path / "run", generator=tiny_gan())
-        table = pd.read_parquet(tmp_path / "run" / "dataset" / "celeba" / "metadata.parquet")
+    def test_each_made_face_is_known(self, whole: RebalanceOutcome) -> None:
+        table = pd.read_parquet(whole.run_dir / "dataset" / "celeba" / "metadata.parquet")
         made = table[table["source"] == "synthetic"]
         assert made["seed"].notna().all()
         assert made["number"].is_unique
         assert made[f"verified_{TARGET}"].between(0, 1).all()
         assert set(made["requested"]) == {TARGET}
 
+    @pytest.mark.usefixtures("few_evaluators")
     def test_the_data_set_is_read_again(self, faces: FaceDataset, monkeypatch: pytest.MonkeyPatch) -> None:
         """Also where no run folder was given, from whatever holds faces, for as long as Python runs."""
         at_the_end: list[Any] = []
@@ -186,14 +222,13 @@ class TestWholeJob:
             run(faces, None, resume=True)
 
     @pytest.mark.usefixtures("few_evaluators")
-    def test_the_same_seed_gives_the_same_faces(self, faces: FaceDataset, tmp_path: Path) -> None:
-        first, second, other = (
-            run(faces, tmp_path / name, generator=tiny_gan(), budget="64", seed=seed)
-            for name, seed in (("a", 1), ("b", 1), ("c", 2))
-        )
-        assert content(first.run_dir / "dataset") == content(second.run_dir / "dataset")
-        assert first.evaluation.measurements == second.evaluation.measurements
-        assert content(first.run_dir / "dataset") != content(other.run_dir / "dataset")
+    def test_the_same_seed_gives_the_same_faces(
+        self, faces: FaceDataset, whole: RebalanceOutcome, tmp_path: Path
+    ) -> None:
+        again, other = (run(faces, tmp_path / str(seed), generator=tiny_gan(), seed=seed) for seed in (0, 1))
+        assert content(whole.run_dir / "dataset") == content(again.run_dir / "dataset")
+        assert whole.evaluation.measurements == again.evaluation.measurements
+        assert content(whole.run_dir / "dataset") != content(other.run_dir / "dataset")
 
     @pytest.mark.usefixtures("few_evaluators")
     def test_a_generator_that_cannot_be_asked_is_picked_from(self, faces: FaceDataset, tmp_path: Path) -> None:
@@ -335,9 +370,8 @@ class TestWarnings:
 @pytest.mark.usefixtures("few_evaluators")
 class TestResume:
     def test_stopped_before_the_data_set(
-        self, faces: FaceDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+        self, faces: FaceDataset, whole: RebalanceOutcome, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        whole = run(faces, tmp_path / "whole", generator=tiny_gan())
         with pytest.MonkeyPatch.context() as patch:
 
             def stop(*_: Any, **__: Any) -> None:
@@ -352,8 +386,7 @@ class TestResume:
         assert parts.evaluation.measurements == whole.evaluation.measurements
         assert parts.evaluation.verdict == whole.evaluation.verdict
 
-    def test_stopped_while_training(self, faces: FaceDataset, tmp_path: Path) -> None:
-        whole = run(faces, tmp_path / "whole", generator=tiny_gan())
+    def test_stopped_while_training(self, faces: FaceDataset, whole: RebalanceOutcome, tmp_path: Path) -> None:
         with pytest.MonkeyPatch.context() as patch:
             write = loop._write
 
@@ -496,17 +529,15 @@ def test_data_without_splits_get_some(faces: FaceDataset, tmp_path: Path) -> Non
     assert set(splits) == {"train", "valid", "test"}
 
 
-def test_real_faces_of_people_can_be_left_out(faces: FaceDataset, tmp_path: Path) -> None:
-    people = FaceDataset.from_arrays(
-        faces.images, faces.attributes, identity=faces.identity, split=faces.split, spec="people"
-    )
-
-    def shown(**more: Any) -> list[bool]:
-        artifacts = run(people, tmp_path / str(len(more)), **more).evaluation.artifacts
+def test_real_faces_of_people_can_be_left_out(people: FaceDataset, measured: RebalanceOutcome, tmp_path: Path) -> None:
+    def shown(outcome: RebalanceOutcome) -> list[bool]:
+        artifacts = outcome.evaluation.artifacts
         return [bool(artifact.shows_real_people) for artifact in artifacts if artifact.kind == "images"]
 
-    assert any(shown())
-    assert not any(shown(real_images=False))
+    assert any(shown(measured))
+    without = run(people, tmp_path / "run", generator=tiny_gan(), real_images=False)
+    assert len(shown(without)) > 0
+    assert not any(shown(without))
 
 
 def test_the_plan_tells_what_will_be_done(faces: FaceDataset) -> None:

@@ -331,8 +331,7 @@ KILLED = """
 import os, signal, sys
 sys.path.insert(0, sys.argv[1])
 import augface.runs, augface.files
-from test_runs import Job, Path
-folder, place, moment = Path(sys.argv[2]), sys.argv[3], sys.argv[4]
+from test_runs import MOMENTS, PLACES, Job, Path, place_of_kill
 
 def die(*_):
     os.kill(os.getpid(), signal.SIGKILL)
@@ -344,43 +343,58 @@ def at_place(function, which):
         return function(path, *arguments, **named)
     return dying
 
-if moment == "while it is made":
-    make = Job.make
-    def dying(self, now, text, stop_at, path):
-        make(self, now, text, stop_at, path)
-        if now == place:
-            die()
-    Job.make = dying
-elif moment == "before its record":
-    seen = []
-    augface.runs.atomic_write = at_place(augface.runs.atomic_write, lambda path: path.name == "stages.json" and (
-        seen.append(1) or len(seen) == 1 + ["generator", "checkpoints/filters", "results.json"].index(place)))
-elif moment == "before it has its name":
-    Path.replace = at_place(Path.replace, lambda path: path.name == Path(place).name)
-else:
-    Path.replace_ = Path.replace
-    def replace(self, target):
-        Path.replace_(self, target)
-        if Path(target).name == Path(place).name:
-            die()
-    Path.replace = replace
-Job().run(folder)
+def run_and_die(place, moment, folder):
+    if moment == "while it is made":
+        make = Job.make
+        def dying(self, now, text, stop_at, path):
+            make(self, now, text, stop_at, path)
+            if now == place:
+                die()
+        Job.make = dying
+    elif moment == "before its record":
+        seen = []
+        augface.runs.atomic_write = at_place(augface.runs.atomic_write, lambda path: path.name == "stages.json" and (
+            seen.append(1) or len(seen) == 1 + PLACES.index(place)))
+    elif moment == "before it has its name":
+        Path.replace = at_place(Path.replace, lambda path: path.name == Path(place).name)
+    else:
+        Path.replace_ = Path.replace
+        def replace(self, target):
+            Path.replace_(self, target)
+            if Path(target).name == Path(place).name:
+                die()
+        Path.replace = replace
+    Job().run(folder)
+
+for place in PLACES:
+    for moment in MOMENTS:
+        child = os.fork()
+        if not child:
+            run_and_die(place, moment, place_of_kill(Path(sys.argv[2]), place, moment))
+            os._exit(0)
+        assert os.waitpid(child, 0)[1] == signal.SIGKILL, (place, moment)
 """
 MOMENTS = ("while it is made", "before its record", "before it has its name", "when it has its name")
 
 
-def kill(folder: Path, place: str, moment: str) -> None:
-    """Run the job in a process that kills itself (SIGKILL) in a stage."""
-    command = [sys.executable, "-c", KILLED, str(Path(__file__).parent), str(folder), place, moment]
-    assert subprocess.run(command, capture_output=True, check=False).returncode == -signal.SIGKILL
+def place_of_kill(folder: Path, place: str, moment: str) -> Path:
+    return folder / f"{PLACES.index(place)}-{MOMENTS.index(moment)}"
+
+
+@pytest.fixture(scope="module")
+def killed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What processes left that killed themselves (SIGKILL) at each moment of each stage: forks of one, for speed."""
+    folder = tmp_path_factory.mktemp("killed")
+    command = [sys.executable, "-c", KILLED, str(Path(__file__).parent), str(folder)]
+    subprocess.run(command, check=True)
+    return folder
 
 
 @pytest.mark.parametrize("place", PLACES)
-def test_a_kill_in_a_stage_loses_that_stage_at_most(place: str, tmp_path: Path) -> None:
+def test_a_kill_in_a_stage_loses_that_stage_at_most(place: str, killed: Path, tmp_path: Path) -> None:
     whole = Job().run(tmp_path / "whole")
-    for number, moment in enumerate(MOMENTS):
-        folder = tmp_path / f"run{number}"
-        kill(folder, place, moment)
+    for moment in MOMENTS:
+        folder = place_of_kill(killed, place, moment)
         job = Job()
         assert job.run(folder) == whole
         lost = PLACES[PLACES.index(place) + (moment == "when it has its name") :]

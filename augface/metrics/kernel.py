@@ -15,7 +15,6 @@ from functools import partial
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.decomposition import PCA
 
 from augface.arrays import Floats, Floats64, Integers
 from augface.metrics.arrays import float_matrix, float_pair
@@ -72,6 +71,8 @@ def distance_of_halves(x: npt.ArrayLike) -> float:
 
 def most_different_halves(rows: Floats) -> tuple[Integers, Integers]:
     """Row numbers of the halves of (N, D) features below and above the median of their first principal component."""
+    from sklearn.decomposition import PCA  # takes a moment to import
+
     component = PCA(1, svd_solver="randomized", random_state=0).fit_transform(rows)[:, 0]
     order = np.argsort(component, kind="stable")
     half = len(order) // 2

@@ -81,7 +81,7 @@ def fourier_mode_count(
         UsageError: a bandwidth that is not above 0.
 
     >>> rows = [[0.0, 0.0], [0.0, 0.0], [90.0, 0.0], [0.0, 90.0]]
-    >>> round(fourier_mode_count(rows, 1.0, np.random.default_rng(0), frequencies=9_999).value, 1)
+    >>> round(fourier_mode_count(rows, 1.0, np.random.default_rng(0), frequencies=999).value, 1)
     2.7
     """
     rows = feature_matrix(features, "compared")

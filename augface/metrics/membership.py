@@ -12,7 +12,6 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 from scipy import special
-from sklearn.decomposition import PCA
 
 from augface.arrays import Booleans, Floats, Floats64, Integers
 from augface.errors import DataError
@@ -70,6 +69,8 @@ def face_scores(
     >>> bool(scores["nearest"][:30].min() > scores["nearest"][30:].max())
     True
     """
+    from sklearn.decomposition import PCA  # takes a moment to import
+
     x, y = feature_matrix(real, "real"), feature_matrix(synthetic, "synthetic")
     others = [feature_matrix(side, "reference") for side in references]
     if len({side.shape[1] for side in (x, y, *others)}) > 1:

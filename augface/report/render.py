@@ -7,9 +7,11 @@ import logging
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from jinja2 import Environment
 from markupsafe import Markup
 
 from augface.notebooks import scoped
@@ -103,13 +105,19 @@ def _cell(**content: Any) -> str:
 
 
 def _rendered(template: str, **content: Any) -> str:
+    html = _environment().get_template(template).render(**content)
+    # Names out of a stranger's JSON may hold half of a surrogate pair, which no file can hold.
+    return html.encode("utf-8", "replace").decode()
+
+
+@cache
+def _environment() -> Environment:
+    """The templates with what they call, made once: compiling them takes longer than filling them in."""
     environment = templates(TEMPLATES)
     environment.keep_trailing_newline = True
     environment.filters["cell"] = format_cell
     environment.globals |= {"enlargement": _enlargement, "grid_lines": _grid_lines}
-    html = environment.get_template(template).render(**content)
-    # Names out of a stranger's JSON may hold half of a surrogate pair, which no file can hold.
-    return html.encode("utf-8", "replace").decode()
+    return environment
 
 
 def _cell_style(style: str) -> str:

@@ -10,12 +10,13 @@ import json
 import logging
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from accelerate import PartialState
 from PIL import Image
 from torch import Tensor
 from torch.nn.functional import mse_loss
@@ -28,6 +29,7 @@ from augface.generators._pipelines import EXTRA, Pipeline, quiet
 from augface.generators.base import Arrays
 from augface.seeds import derive_seed, random_generator
 from augface.training.budget import Budget
+from augface.training.sharing import average_gradients, of_main_process, on_processor
 
 DROPPED = 0.1
 """The share of faces learnt without their prompt, so that the pipeline keeps its classifier-free guidance."""
@@ -45,6 +47,10 @@ class LoraRecipe:
     rate: float
     batch: int
     targets: tuple[str, ...]
+    prior: float = 0.0
+    """Weight of what the pipeline makes of other prompts staying what it was."""
+    checkpointing: bool = False
+    """Whether maps are computed anew when gradients need them, which takes less memory and more time."""
 
 
 @dataclass
@@ -78,19 +84,23 @@ class LoraTraining:
         self._weights = adapter_parameters(self._unet, self.name)
         self._optimiser = torch.optim.AdamW(list(self._weights.values()), self.recipe.rate, weight_decay=0.01)
         self._scheduler = self.pipeline.package.DDPMScheduler.from_config(self.pipeline.pipe.scheduler.config)
+        self._processes = PartialState(cpu=on_processor())
 
-    def run(self, budget: Budget, checkpoint: Path | None = None) -> Iterator[int]:
+    def run(self, budget: Budget, checkpoint: Path | None = None, *, resume: bool = False) -> Iterator[int]:
         """Learn until the budget is used up, and give the number of images after each checkpoint.
 
         Args:
             budget: images or seconds, of this adapter.
-            checkpoint: where the state is kept; gone on with where it is there.
+            checkpoint: where the state is kept.
+            resume: go on with what is kept there.
         """
-        if checkpoint is not None and checkpoint.exists():
+        if resume and checkpoint is not None and checkpoint.exists():
             self._restore(checkpoint)
-        before, started, saved = self.seconds, time.perf_counter(), time.perf_counter()
+        before, started, saved = self.seconds, time.perf_counter(), self.seconds
         self._unet.set_adapter(self.name)
         self._unet.train()
+        if self.recipe.checkpointing:
+            self._unet.enable_gradient_checkpointing()
         while self._used(budget) < budget.amount:
             try:
                 self.losses.append(self._step())
@@ -100,50 +110,75 @@ class LoraTraining:
                     f"smaller train_batch than {self.recipe.batch}, a smaller resolution, or dtype=bfloat16."
                 ) from error
             self.steps += 1
-            self.seconds = before + time.perf_counter() - started
-            if time.perf_counter() - saved > CHECKPOINT_SECONDS or self._used(budget) >= budget.amount:
-                saved = time.perf_counter()
-                if checkpoint is not None:
+            self.seconds = of_main_process(before + time.perf_counter() - started)
+            if self.seconds - saved > CHECKPOINT_SECONDS or self._used(budget) >= budget.amount:
+                saved = self.seconds
+                if checkpoint is not None and self._processes.is_main_process:
                     self._save(checkpoint)
                 yield self.steps * self.recipe.batch
+        self._processes.wait_for_everyone()
         self._unet.eval()
+        if self.recipe.checkpointing:
+            self._unet.disable_gradient_checkpointing()
 
     def _used(self, budget: Budget) -> float:
         return self.seconds if budget.unit == "seconds" else self.steps * self.recipe.batch
 
     def _step(self) -> float:
-        """One step; its loss."""
-        pipe, device = self.pipeline.pipe, self.pipeline.pipe.device
+        """One step, of which each process has a part; the loss of this process's part."""
+        loss = self._gradients(self._processes.process_index, self._processes.num_processes)
+        average_gradients(self._weights.values())
+        torch.nn.utils.clip_grad_norm_(list(self._weights.values()), 1.0)
+        self._optimiser.step()
+        self._optimiser.zero_grad()
+        return loss
+
+    def _gradients(self, process: int, processes: int) -> float:
+        """The gradients of one process's part of a step, whose mean over processes is that of all; the part's loss.
+
+        What is drawn for a face is the same in whichever process.
+        """
+        pipe, device, batch = self.pipeline.pipe, self.pipeline.pipe.device, self.recipe.batch
         stream = random_generator(self.seed, "lora", self.steps)
-        noise_of = torch.Generator().manual_seed(derive_seed(self.seed, "noise", self.steps))
-        sets = stream.integers(0, len(self.draws), self.recipe.batch)
+        sets = stream.integers(0, len(self.draws), batch)
         rows = [int(stream.choice(self.draws[each])) for each in sets]
-        turned, dropped = stream.random((2, self.recipe.batch)) < np.array([[0.5], [DROPPED]])
-        pixels = torch.stack([self._pixels(row, bool(turn)) for row, turn in zip(rows, turned, strict=True)])
-        texts = ["" if drop else self.prompts[row] for row, drop in zip(rows, dropped, strict=True)]
+        others = stream.integers(0, len(self.prompts), batch)
+        turned, dropped = stream.random((2, batch)) < np.array([[0.5], [DROPPED]])
+        own = range(process, batch, processes)
+        noises = [torch.Generator().manual_seed(derive_seed(self.seed, "noise", self.steps, each)) for each in own]
+        pixels = torch.stack([self._pixels(rows[each], bool(turned[each])) for each in own])
+        most, kind = self._scheduler.config.num_train_timesteps, self._scheduler.config.prediction_type
         with torch.no_grad():
-            latents = _latents(pipe, pixels.to(device, pipe.vae.dtype), noise_of).float()
-            with quiet(self.pipeline.package):
-                told = pipe.encode_prompt(texts, device, 1, False)[0]
-        noise = torch.randn(latents.shape, generator=noise_of).to(device)
-        most = self._scheduler.config.num_train_timesteps
-        times = torch.randint(0, most, (len(rows),), generator=noise_of).to(device)
-        kind = self._scheduler.config.prediction_type
-        target = self._scheduler.get_velocity(latents, noise, times) if kind == "v_prediction" else noise
+            latents = _latents(pipe, pixels.to(device, pipe.vae.dtype), noises).float()
+        noise = torch.stack([torch.randn(latents.shape[1:], generator=one) for one in noises]).to(device)
+        times = torch.cat([torch.randint(0, most, (1,), generator=one) for one in noises]).to(device)
         noisy = self._scheduler.add_noise(latents, noise, times)
-        with torch.autocast(device.type, self._unet.dtype, enabled=self._unet.dtype != torch.float32):
-            predicted = self._unet(noisy.to(self._unet.dtype), times, told.to(self._unet.dtype)).sample
-        loss = mse_loss(predicted.float(), target)
+        target = self._scheduler.get_velocity(latents, noise, times) if kind == "v_prediction" else noise
+        predicted = self._predict(noisy, times, ["" if dropped[each] else self.prompts[rows[each]] for each in own])
+        loss = mse_loss(predicted, target)
+        if self.recipe.prior:
+            elsewhere = [self.prompts[others[each]] for each in own]
+            with torch.no_grad():
+                self._unet.disable_adapters()
+                before = self._predict(noisy, times, elsewhere)
+                self._unet.enable_adapters()
+            loss = loss + self.recipe.prior * mse_loss(self._predict(noisy, times, elsewhere), before)
         if not torch.isfinite(loss):
             raise DataError(
                 f"The LoRA training of {self.pipeline.config.path} fails in step {self.steps}: its loss is no number. "
                 "Try dtype=float32 or a lower rate."
             )
-        loss.backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_(list(self._weights.values()), 1.0)
-        self._optimiser.step()
-        self._optimiser.zero_grad()
+        (loss * (len(own) * processes / batch)).backward()  # type: ignore[no-untyped-call]
         return float(loss.detach())
+
+    def _predict(self, noisy: Tensor, times: Tensor, texts: Sequence[str]) -> Tensor:
+        """What the U-Net takes for the noise of noisy latents that are said to show the texts."""
+        pipe, kind = self.pipeline.pipe, self._unet.dtype
+        with torch.no_grad(), quiet(self.pipeline.package):
+            told = pipe.encode_prompt(list(texts), pipe.device, 1, False)[0]
+        with torch.autocast(pipe.device.type, kind, enabled=kind != torch.float32):
+            predicted: Tensor = self._unet(noisy.to(kind), times, told.to(kind)).sample
+        return predicted.float()
 
     def _pixels(self, row: int, turned: bool) -> Tensor:
         """One face as the autoencoder takes it, (3, side, side) from -1 to 1."""
@@ -158,7 +193,7 @@ class LoraTraining:
 
     def _settings(self) -> str:
         recipe = self.recipe
-        parts = [self.name, recipe.rank, recipe.rate, recipe.batch, *recipe.targets, self.seed, len(self.images)]
+        parts = [self.name, *asdict(recipe).values(), self.seed, len(self.images)]
         return json.dumps([*parts, self.pipeline.config.sha256])
 
     def _save(self, path: Path) -> None:
@@ -244,11 +279,8 @@ def set_weights(pipeline: Pipeline, name: str, arrays: Mapping[str, np.ndarray[A
             parameter.copy_(torch.from_numpy(np.array(arrays[key])))
 
 
-def _latents(pipe: Any, pixels: Tensor, random: torch.Generator) -> Tensor:
+def _latents(pipe: Any, pixels: Tensor, random: list[torch.Generator]) -> Tensor:
     encoded = pipe.vae.encode(pixels)
-    if hasattr(encoded, "latents"):
-        latents = encoded.latents
-    else:
-        latents = encoded.latent_dist.sample(random if pixels.device.type == "cpu" else None)
+    latents = encoded.latents if hasattr(encoded, "latents") else encoded.latent_dist.sample(random)
     scaled: Tensor = latents * pipe.vae.config.scaling_factor
     return scaled

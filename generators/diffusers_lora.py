@@ -20,6 +20,7 @@ from augface.generators._lora import LoraRecipe, LoraTraining, add_adapter, set_
 from augface.generators._pipelines import PipelineConfig
 from augface.generators.base import Arrays, GeneratorConfig
 from augface.generators.diffusers import Diffusers
+from augface.processes import is_main_process, world_size
 from augface.progress import progress
 from augface.seeds import derive_seed
 from augface.training.budget import Budget, parse_budget
@@ -42,6 +43,11 @@ class DiffusersLoraConfig(PipelineConfig):
     """Faces of a step."""
     targets: tuple[str, ...] = ("to_q", "to_k", "to_v", "to_out.0")
     """The layers of the U-Net that are adapted, by the ends of their names."""
+    prior: float = Field(default=0.0, ge=0)
+    """How much it counts that the pipeline makes of other faces' prompts what it made without the adapter: learning
+    without forgetting (Li and Hoiem 2016, arXiv:1606.09282). It costs two more passes a step."""
+    checkpointing: bool = False
+    """Whether maps are computed anew when gradients need them: less memory, a third more time."""
 
 
 class DiffusersLora(Diffusers):
@@ -72,6 +78,11 @@ class DiffusersLora(Diffusers):
             UsageError: it cannot be fine-tuned, or not with these settings.
         """
         super().fit(data)
+        if self.config.train_batch < world_size():
+            raise UsageError(
+                f"{world_size()} processes cannot share train_batch={self.config.train_batch} faces a step: give their "
+                "number, or a multiple."
+            )
         folder = None if run_dir is None else Path(run_dir)
         groups = self._groups(data.attributes)
         sets = [rows for rows in groups.values() if len(rows)] or [np.arange(len(data))]
@@ -99,12 +110,10 @@ class DiffusersLora(Diffusers):
                 derive_seed(seed, "lora", name),
             )
             checkpoint = None if folder is None else folder / "checkpoints" / f"lora-{_adapter(name)}.safetensors"
-            if checkpoint is not None and not resume:
-                checkpoint.unlink(missing_ok=True)
             before = entries[-1] if entries else {"images": 0, "seconds": 0.0}
             total = int(share.amount) if share.unit == "images" else None
-            with progress(total=total, desc=f"LoRA of {name}", unit="images") as bar:
-                for seen in training.run(share, checkpoint):
+            with progress(total=total, desc=f"LoRA of {name}", unit="images", disable=not is_main_process()) as bar:
+                for seen in training.run(share, checkpoint, resume=resume):
                     bar.update(seen - bar.n)
                     entry = {
                         "images": before["images"] + seen,
@@ -112,18 +121,20 @@ class DiffusersLora(Diffusers):
                         "denoising_loss": round(float(np.mean(training.losses[-100:])), 5),
                     }
                     entries.append(entry)
-                    if folder is not None:
+                    if folder is not None and is_main_process():
                         lines = "".join(json.dumps(one) + "\n" for one in entries)
                         atomic_write(folder / "log.jsonl", lines)
             self._adapters[name] = training.arrays()
-            if folder is not None:
+            if folder is not None and is_main_process():
                 self._export(folder / "lora" / f"{_adapter(name)}.safetensors", name)
         self._mark()
 
     @property
     def _recipe(self) -> LoraRecipe:
         config = self.config
-        return LoraRecipe(config.rank, config.rate, config.train_batch, config.targets)
+        return LoraRecipe(
+            config.rank, config.rate, config.train_batch, config.targets, config.prior, config.checkpointing
+        )
 
     def _groups(self, labels: pd.DataFrame) -> dict[str, Integers]:
         """The rows of each combination of the attributes in `balance`."""

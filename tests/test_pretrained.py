@@ -18,12 +18,14 @@ from safetensors.numpy import load_file
 from augface.checked_arrays import about
 from augface.data.dataset import FaceDataset
 from augface.data.toyfaces import load_toyfaces
-from augface.errors import DataError, UnknownNameError, UsageError
+from augface.errors import DataError, UnknownNameError, UsageError, require
 from augface.generators import GENERATORS, create_generator, load_generator
 from augface.generators import _pretrained as pretrained_module
+from augface.generators._lora import LoraRecipe, LoraTraining
 from augface.generators._pipelines import INDEX, PipelineConfig, licence_of, use_of
 from augface.generators._prompts import SHIPPED, Prompts
 from augface.generators.base import CHUNK, Generator, check_generator
+from augface.training.budget import Budget
 
 needs_packages = pytest.mark.skipif(
     any(find_spec(name) is None for name in ("diffusers", "transformers", "peft")),
@@ -353,6 +355,16 @@ class TestEdits:
 LORA: dict[str, Any] = {"train_batch": 2, "rank": 2, "rate": 0.01}
 
 
+def started(faces: FaceDataset, built: Path, recipe: LoraRecipe) -> LoraTraining:
+    """A training of one adapter that has done nothing yet."""
+    config = create_generator("diffusers-lora", path=str(built), **QUICK).config
+    assert isinstance(config, PipelineConfig)
+    pretrained = pretrained_module.Pretrained.read(config, SIZE, "diffusers-lora")
+    texts = pretrained.prompts.prompts(faces.attributes)
+    rows = [np.arange(len(faces))]
+    return LoraTraining(pretrained.pipeline, "all", recipe, pixels(faces), texts, rows, 3)
+
+
 @needs_packages
 class TestLora:
     def test_the_contract_holds(self, faces: FaceDataset, built: Path) -> None:
@@ -408,6 +420,47 @@ class TestLora:
         assert log[-1]["images"] == 12
         with pytest.raises(UsageError, match="is of other settings"):
             made[1].fit(faces, budget="20", run_dir=tmp_path / "parts", seed=5, resume=True)
+
+    def test_parts_of_a_step_and_recomputed_maps_give_the_gradients_of_the_whole(
+        self, faces: FaceDataset, built: Path
+    ) -> None:
+        training = started(faces, built, LoraRecipe(2, 1e-2, 5, ("to_q", "to_v"), prior=0.5))
+
+        def gradients(*parts: tuple[int, int]) -> torch.Tensor:
+            total: list[torch.Tensor] = []
+            for part in parts:
+                training._optimiser.zero_grad()
+                training._gradients(*part)
+                total.append(torch.cat([require(each.grad).flatten() for each in training._weights.values()]))
+            return torch.stack(total).mean(dim=0)
+
+        training._unet.train()
+        whole = gradients((0, 1))
+        assert whole.abs().max() > 0
+        torch.testing.assert_close(gradients((0, 2), (1, 2)), whole)
+        torch.testing.assert_close(gradients((0, 3), (1, 3), (2, 3)), whole)
+        training._unet.enable_gradient_checkpointing()
+        torch.testing.assert_close(gradients((0, 1)), whole)
+        training._unet.disable_gradient_checkpointing()
+
+    def test_with_a_prior_other_prompts_stay_what_they_were(self, faces: FaceDataset, built: Path) -> None:
+        moved = {}
+        for prior in (0.0, 300.0):
+            training = started(faces, built, LoraRecipe(2, 1e-2, 4, ("to_q", "to_k", "to_v", "to_out.0"), prior))
+            shape = (2, training._unet.config.in_channels, SIZE, SIZE)
+            noisy, times = torch.randn(shape, generator=torch.Generator().manual_seed(0)), torch.tensor([200, 700])
+            before = training._predict(noisy, times, ["a man", "a woman"])
+            list(training.run(Budget(40, "images")))
+            after = training._predict(noisy, times, ["a man", "a woman"])
+            moved[prior] = (after - before).abs().mean().item()
+        assert moved[300.0] < 0.7 * moved[0.0]
+
+    def test_more_processes_than_faces_of_a_step(
+        self, faces: FaceDataset, built: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("augface.generators.diffusers_lora.world_size", lambda: 4)
+        with pytest.raises(UsageError, match="4 processes cannot share train_batch=2"):
+            fitted("diffusers-lora", faces, built, **LORA)
 
     def test_too_little_memory(self, faces: FaceDataset, built: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         from augface.generators import _lora

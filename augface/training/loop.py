@@ -11,7 +11,7 @@ import copy
 import json
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -24,11 +24,10 @@ from torch import Tensor, nn
 
 from augface.arrays import Floats32, Floats64, Integers, Pixels
 from augface.data.pixels import ImageRows
-from augface.devices import compute_device, processor_instead_of_gpu
+from augface.devices import compute_device
 from augface.errors import AugfaceError, OutputError
 from augface.files import atomic_write, remove_leftovers
 from augface.notebooks import Preview
-from augface.processes import world_size
 from augface.progress import progress
 from augface.seeds import derive_seed, random_generator
 from augface.tensors import from_pixels
@@ -46,6 +45,7 @@ from augface.training.losses import (
     gradient_penalty,
     noise_loss,
 )
+from augface.training.sharing import average_gradients, average_statistics, of_main_process, on_processor
 from augface.version import __version__
 
 LOGS = 100
@@ -175,9 +175,7 @@ def train(
         OutputError: a checkpoint cannot be written; the one before it is kept.
         UsageError: a logger refuses to start.
     """
-    # without a GPU, several processes find each other only when told to stay on the processor
-    on_processor = processor_instead_of_gpu() or (compute_device().type == "cpu" and world_size() > 1)
-    accelerator = Accelerator(cpu=on_processor, mixed_precision="bf16" if uses_bf16(settings.precision) else "no")
+    accelerator = Accelerator(cpu=on_processor(), mixed_precision="bf16" if uses_bf16(settings.precision) else "no")
     device, processes = accelerator.device, accelerator.num_processes
     for network in (generator, discriminator):
         network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -229,7 +227,7 @@ def train(
             before = _share_done(state, budget)
             state.images_seen += images_per_step
             _update_average(state, settings.average_images, images_per_step)
-            state.seconds = _of_main_process(time.perf_counter() - started, accelerator)
+            state.seconds = of_main_process(time.perf_counter() - started)
             bar.update(images_per_step)
             if not state.total_images and state.seconds >= constant_share * budget.amount:
                 # the speed is known now, and nothing so far has depended on how many images there will be
@@ -246,9 +244,9 @@ def train(
                     "images_per_second": round(pace.measure(state.images_seen, state.seconds), 1),
                     **step.statistics(),
                 }
-                entry = {name: _of_main_process(value, accelerator) for name, value in entry.items()}
+                entry = {name: of_main_process(value) for name, value in entry.items()}
                 instability = find_instability([*state.history, entry])
-                if at_checkpoint and not _of_main_process(float(_is_finite(state)), accelerator):
+                if at_checkpoint and not of_main_process(float(_is_finite(state))):
                     instability = NO_NUMBER
                 if instability:
                     _roll_back(state, sound, instability, checkpoint)
@@ -273,7 +271,7 @@ def train(
                     state.settings["threads"] = choose_threads()
                 bar.set_postfix(D=f"{entry['discriminator_loss']:.2f}", G=f"{entry['generator_loss']:.2f}")
             if at_checkpoint:
-                _average_statistics([generator, state.average], accelerator)
+                average_statistics([generator, state.average])
             if preview and accelerator.is_main_process and (finished or _passes(before, after, PREVIEWS)):
                 picture = preview(state.average, state.images_seen)
                 loggers.picture(picture, state.images_seen)
@@ -392,7 +390,7 @@ def _step(
                     logits = discriminator(images, condition).realness.float()
                 penalty = weight / 2 * settings.gradient_penalty_every * gradient_penalty(logits, images)
                 penalty.backward()  # type: ignore[no-untyped-call]
-    _average_gradients(discriminator, accelerator)
+    average_gradients(discriminator.parameters())
     state.discriminator_optimiser.step()
 
     # generator: the same generated images, which saves a forward pass, augmented anew
@@ -409,7 +407,7 @@ def _step(
     discriminator.requires_grad_(True)
     state.generator_optimiser.zero_grad()
     loss_generator.backward()  # type: ignore[no-untyped-call]
-    _average_gradients(generator, accelerator)
+    average_gradients(generator.parameters())
     state.generator_optimiser.step()
     return Step(
         loss_discriminator.detach(),
@@ -464,35 +462,6 @@ def _update_average(state: TrainingState, half_life: int, images: int) -> None:
             average.is_floating_point()
         ):  # the running statistics must fit the averaged weights, so they are averaged too
             average.lerp_(current, 1 - keep)
-
-
-def _average_gradients(network: nn.Module, accelerator: Accelerator) -> None:
-    """Mean of the gradients over processes; they start alike and so stay alike."""
-    if accelerator.num_processes == 1:
-        return
-    gradients = [parameter.grad for parameter in network.parameters() if parameter.grad is not None]
-    flat = accelerator.reduce(torch.cat([gradient.flatten() for gradient in gradients]), reduction="mean")
-    for gradient, part in zip(gradients, flat.split([gradient.numel() for gradient in gradients]), strict=True):
-        gradient.copy_(part.view_as(gradient))
-
-
-@torch.no_grad()
-def _average_statistics(networks: Sequence[nn.Module], accelerator: Accelerator) -> None:
-    """Mean over processes of the running statistics, which each gathers for itself between checkpoints."""
-    if accelerator.num_processes == 1:
-        return
-    for network in networks:
-        for buffer in network.buffers():
-            if buffer.is_floating_point():
-                buffer.copy_(accelerator.reduce(buffer.clone(), reduction="mean"))
-
-
-def _of_main_process(value: float, accelerator: Accelerator) -> float:
-    """The main process's value, on all processes, so that all decide alike."""
-    if accelerator.num_processes == 1:
-        return value
-    own = torch.tensor(value if accelerator.is_main_process else 0.0, dtype=torch.float64, device=accelerator.device)
-    return float(accelerator.reduce(own, reduction="sum").item())
 
 
 def _share_done(state: TrainingState, budget: Budget) -> float:

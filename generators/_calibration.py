@@ -186,6 +186,7 @@ def calibrate(
     chosen: Collection[str] | None,
     classifier: AttributeClassifier | None,
     seed: int,
+    accompanied: bool = True,
 ) -> Calibration:
     """Measure doses.
 
@@ -198,6 +199,7 @@ def calibrate(
         chosen: the attributes to measure; all where not given.
         classifier: one that did not learn from the people of `data`; where not given it learns from a part of them.
         seed: of the classifier, and of the fold of people that it does not learn from.
+        accompanied: whether attributes that go with one come along where its own condition does not reach.
 
     Raises:
         UsageError: no attribute has enough held-out faces of both kinds.
@@ -218,7 +220,8 @@ def calibrate(
         empty = {name: replace(_bare(unit), direction=directions[name].tolist()) for name, unit in units.items()}
         generated = generated.select(np.arange(min(GENERATED, len(generated))))
     draft = Calibration(fingerprint, attributes, empty)
-    natural = data.attributes.astype("Float64").cov(min_periods=2) if generated.conditions.shape[1] else None
+    accompanied &= generated.conditions.shape[1] > 0
+    natural = data.attributes.astype("Float64").cov(min_periods=2) if accompanied else None
     doses = {}
     for name in progress(iterable=list(units), desc="measuring edits", unit="attributes"):
         dose = _measured(draft, name, generated, tuned, judge, faces)

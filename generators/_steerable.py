@@ -147,7 +147,16 @@ class SteerableGenerator(Generator):
         tuned = self.codes(some_faces.select(np.flatnonzero(self._scores(some_faces) >= 0)[:TUNED]))
         faces = Faces(self._look, lambda images: self._scores(FaceDataset.from_arrays(images)) < 0)
         self.calibration = calibrate(
-            self.fingerprint, data, generated, tuned, faces, chosen=chosen, classifier=classifier, seed=seed
+            self.fingerprint,
+            data,
+            generated,
+            tuned,
+            faces,
+            chosen=chosen,
+            classifier=classifier,
+            seed=seed,
+            # a change of the picture itself reaches far enough alone, and leaves the person
+            accompanied="latent" in self.capabilities,
         )
 
     def edit(self, codes: Codes, strengths: Mapping[str, float]) -> Codes:

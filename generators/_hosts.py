@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import cache, cached_property
 from typing import ClassVar
 
@@ -77,7 +77,7 @@ class ComposingGenerator(Generator):
     def _label_chunks(self, n: int, where: Mapping[str, bool], seed: int) -> Iterator[pd.DataFrame]:
         """Labels of hosts, with what is requested in place of theirs."""
         labels = self._check_conditionable(where)
-        moved = [name for name in where if name in self._balance] or list(where)
+        moved = self._moved(where)
         for name in moved:
             if not self._has(name, where[name]).any():
                 self._without_example(name, where[name])
@@ -97,6 +97,10 @@ class ComposingGenerator(Generator):
             yield table.assign(
                 **{name: pd.array([value] * len(table), dtype="boolean") for name, value in replaced.items()}
             )
+
+    def _moved(self, where: Collection[str]) -> list[str]:
+        """Those of the requested attributes that hosts are given; the others they have to have."""
+        return [name for name in where if name in self._balance] or list(where)
 
     def _excluded(self, name: str) -> list[str]:
         """Attributes that go with the part of the host that this one replaces, such as the other colours of hair.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import ClassVar, cast
 
@@ -122,6 +122,9 @@ class AttGAN(SteerableGenerator, ComposingGenerator):
     def _columns(self) -> Integers:
         """The numbers of the attributes that are changed."""
         return require(self.labels).columns.get_indexer(pd.Index(self._edited)).astype(np.int64)
+
+    def _moved(self, where: Collection[str]) -> list[str]:
+        return [name for name in where if name in self._edited]
 
     def _new_encoder(self, size: int, channels: int, conditions: int) -> DiscriminatorNetwork:
         spectral = self.config.spectral_norm

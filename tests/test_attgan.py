@@ -128,7 +128,13 @@ def test_what_it_did_not_learn_is_refused(generator: AttGAN, real: FaceDataset) 
     alike = FaceDataset.from_arrays(np.asarray(real.images), real.attributes.assign(Green=True).astype("boolean"))
     with pytest.raises(UsageError, match="alike in Green"):
         create_generator("attgan", balance="Green").fit(alike, budget="64")
-    assert generator.sample(5, where={"Bright": True}, seed=1).matching({"Bright": True}).all(), "of hosts that are"
+    bright = generator.sample(20, where={"Bright": True}, seed=1)
+    assert bright.matching({"Bright": True}).all()
+    assert bright.factors is not None
+    assert real.matching({"Bright": True})[bright.factors["host"]].all(), "what it cannot give, hosts have"
+    both = generator.sample(20, where={"Bright": True, "Green": True}, seed=1)
+    assert both.factors is not None
+    assert real.matching({"Bright": True, "Green": False})[both.factors["host"]].all()
 
 
 def test_as_many_faces_get_an_attribute_in_training_as_lose_it(real: FaceDataset) -> None:

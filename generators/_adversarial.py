@@ -116,10 +116,6 @@ class AdversarialGenerator(SteerableGenerator, LatentGenerator):
     def _new_network(self, size: int, channels: int, conditions: int) -> GeneratorNetwork:
         return GeneratorNetwork(size, channels, self.config.latent, conditions)
 
-    def _new_encoder(self, size: int, channels: int, conditions: int) -> DiscriminatorNetwork:
-        spectral = self.config.spectral_norm
-        return DiscriminatorNetwork(size, channels, conditions, self.config.latent, spectral=spectral)
-
     def networks(self) -> Networks:
         """See `Generator.networks`."""
         if self.labels is None:

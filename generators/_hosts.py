@@ -43,15 +43,15 @@ class ComposingGenerator(Generator):
 
     def _keep(self, labels: pd.DataFrame, images: Pixels, balance: Sequence[str]) -> None:
         """Take these faces as hosts; `balance` are the attributes that are changed where they are requested."""
-        varied = [str(name) for name in labels if labels[name].nunique() == 2]
-        if self.needs_attribute and not varied:
+        self._varied = [str(name) for name in labels if labels[name].nunique() == 2]
+        if self.needs_attribute and not self._varied:
             raise UsageError(
                 f"The {self.name} generator needs an attribute that some of the training faces have and others lack."
             )
         self.labels = labels
         self._images = images
         self._balance = [name for name in map(str, labels) if name in balance]
-        self._default = min(varied, key=lambda name: labels[name].mean(), default="")
+        self._default = min(self._varied, key=lambda name: labels[name].mean(), default="")
         self._part = cache(self._learnt_part)
 
     def _learnt_part(self, attribute: str) -> Floats32:
@@ -130,6 +130,12 @@ class ComposingGenerator(Generator):
 
     def _faces(self, pixels: Pixels, labels: pd.DataFrame, names: Sequence[str], factors: pd.DataFrame) -> FaceDataset:
         return super()._faces(pixels, labels, names, factors.assign(host=labels.index.to_numpy()))
+
+
+def half_mirrored(hosts: Pixels, seed: int, chunk: int) -> Pixels:
+    """A chunk's hosts (N, H, W, 3), half of them mirrored by the chunk's own random stream."""
+    mirrored = random_generator(seed, "mirrored", chunk).random(CHUNK)[: len(hosts)] < 0.5
+    return np.where(mirrored[:, None, None, None], hosts[:, :, ::-1], hosts)
 
 
 def _relatives(codes: Floats32, models: Integers, hosts: Integers, stream: np.random.Generator) -> Integers:

@@ -26,6 +26,7 @@ from augface.seeds import derive_seed, random_generator
 
 if TYPE_CHECKING:
     from augface.classifiers.attributes import AttributeClassifier
+    from augface.generators._adversarial import AdversarialConfig
 
 ENCODER, FACE_CHECK = "encoder.", "face_check"
 """What is saved of the encoder."""
@@ -36,7 +37,9 @@ log = logging.getLogger("augface")
 
 
 class SteerableGenerator(Generator):
-    """Makes faces of codes. A subclass fills in `codes`, `_look` and `_new_encoder`, and keeps its encoder."""
+    """Makes faces of codes. A subclass fills in `codes` and `_look`, and keeps its encoder."""
+
+    config: AdversarialConfig
 
     def __init__(self, config: GeneratorConfig) -> None:
         super().__init__(config)
@@ -48,9 +51,10 @@ class SteerableGenerator(Generator):
     def _look(self, codes: Codes) -> Pixels:
         """Faces (N, H, W, 3) of codes, where their last bits are of no matter."""
 
-    @abstractmethod
     def _new_encoder(self, size: int, channels: int, conditions: int) -> DiscriminatorNetwork:
         """A discriminator that knows nothing yet."""
+        spectral = self.config.spectral_norm
+        return DiscriminatorNetwork(size, channels, conditions, self.config.latent, spectral=spectral)
 
     def _keep_encoder(self, discriminator: DiscriminatorNetwork, images: ImageRows | Pixels, seed: int) -> None:
         """Take the trained discriminator as encoder, and learn which pictures are faces from (N, H, W, 3)."""

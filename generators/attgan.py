@@ -20,9 +20,9 @@ from augface.data.pixels import ImageRows
 from augface.errors import UnknownNameError, UsageError, require
 from augface.generators._adversarial import PREVIEWS, AdversarialConfig, checked_channels, images_of, learn
 from augface.generators._codes import Codes
-from augface.generators._hosts import ComposingGenerator
+from augface.generators._hosts import ComposingGenerator, half_mirrored
 from augface.generators._inversion import encode
-from augface.generators._networks import ConditionalNorm, DiscriminatorNetwork, stages
+from augface.generators._networks import ConditionalNorm, stages
 from augface.generators._steerable import SteerableGenerator
 from augface.generators.base import CHUNK, Arrays, GeneratorConfig, check_images
 from augface.seeds import derive_seed, random_generator
@@ -113,8 +113,7 @@ class AttGAN(SteerableGenerator, ComposingGenerator):
             if name not in labels:
                 raise UnknownNameError("attribute", name, labels.columns)
         self._keep(labels, images, self.config.balance)
-        varied = [str(name) for name in labels if labels[name].nunique() == 2]
-        self._edited = [name for name in varied if name in self.config.balance or not self.config.balance]
+        self._edited = [name for name in self._varied if name in self.config.balance or not self.config.balance]
         if not self._edited:
             alike = ", ".join(self.config.balance)
             raise UsageError(f"All training faces are alike in {alike}: no edit can be learnt.")
@@ -126,16 +125,11 @@ class AttGAN(SteerableGenerator, ComposingGenerator):
     def _moved(self, where: Collection[str]) -> list[str]:
         return [name for name in where if name in self._edited]
 
-    def _new_encoder(self, size: int, channels: int, conditions: int) -> DiscriminatorNetwork:
-        spectral = self.config.spectral_norm
-        return DiscriminatorNetwork(size, channels, conditions, self.config.latent, spectral=spectral)
-
     def _generate(self, labels: pd.DataFrame, seed: int, chunk: int) -> Pixels:
         rows = labels.index.to_numpy()
         hosts, own = self._images[rows], signed_labels(require(self.labels).iloc[rows])
         if self.config.mirror:
-            mirrored = random_generator(seed, "mirrored", chunk).random(CHUNK)[: len(hosts)] < 0.5
-            hosts[mirrored] = hosts[mirrored, :, ::-1]
+            hosts = half_mirrored(hosts, seed, chunk)
         difference = np.sign(signed_labels(labels) - own)[:, self._columns()] * np.float32(self.config.strength)
         return _edited(self._network, from_pixels(hosts), difference)
 

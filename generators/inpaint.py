@@ -17,7 +17,7 @@ from augface.data.dataset import FaceDataset, signed_labels
 from augface.data.face_region import face_mask
 from augface.errors import require
 from augface.generators._adversarial import PREVIEWS, AdversarialConfig, checked_channels, images_of, learn
-from augface.generators._hosts import ComposingGenerator
+from augface.generators._hosts import ComposingGenerator, half_mirrored
 from augface.generators._networks import ConditionalNorm, DiscriminatorNetwork, stages
 from augface.generators.base import CHUNK, Arrays, GeneratorConfig, check_images
 from augface.seeds import derive_seed, random_generator
@@ -91,8 +91,7 @@ class Inpaint(ComposingGenerator):
     def _generate(self, labels: pd.DataFrame, seed: int, chunk: int) -> Pixels:
         hosts = self._images[labels.index.to_numpy()]
         if self.config.mirror:
-            mirrored = random_generator(seed, "mirrored", chunk).random(CHUNK)[: len(hosts)] < 0.5
-            hosts[mirrored] = hosts[mirrored, :, ::-1]
+            hosts = half_mirrored(hosts, seed, chunk)
         noise = normal_noise((CHUNK, self.config.latent), seed, chunk).numpy()[: len(hosts)]
         return images_of(self._network, noise, signed_labels(labels), from_pixels(hosts))
 

@@ -102,6 +102,11 @@ def together(work: Callable[[], Result]) -> Result:
         return _job.together(work)
 
 
+def are_together() -> bool:
+    """Whether all processes do the same at this time: within `together`, and in a program of several without a job."""
+    return world_size() > 1 and (_job is None or _job.is_together)
+
+
 def run_command(command: Callable[[], int]) -> int:
     """Run a command in the main process; the others help until it ends.
 
@@ -142,6 +147,7 @@ class _Job:
 
         self.size = world_size()
         self.is_busy = False
+        self.is_together = False
         self._rounds = 0
         self._sent: dict[int, deque[tuple[Work, Tensor]]] = {rank: deque() for rank in range(self.size)}
         backend = "gloo"
@@ -166,6 +172,14 @@ class _Job:
             yield
         finally:
             self.is_busy = False
+
+    @contextmanager
+    def _all_together(self) -> Iterator[None]:
+        self.is_together = True
+        try:
+            yield
+        finally:
+            self.is_together = False
 
     # in the main process
 
@@ -215,7 +229,8 @@ class _Job:
         for rank in range(1, self.size):
             self._send(rank, "together", _settings(), self._rounds, packed)
         try:
-            result = work()
+            with self._all_together():
+                result = work()
         except RuntimeError as error:
             if _is_of_connection(error):
                 self._lost(error)
@@ -275,7 +290,8 @@ class _Job:
                 elif kind == "together":
                     settings, in_round, packed = content
                     os.environ.update(settings)
-                    pickle.loads(packed)()
+                    with self._all_together():
+                        pickle.loads(packed)()
                     self._send(0, "done", in_round)
         except KeyboardInterrupt:
             if self._store_has(ENDED):

@@ -16,7 +16,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from accelerate import PartialState
 from PIL import Image
 from torch import Tensor
 from torch.nn.functional import mse_loss
@@ -27,9 +26,10 @@ from augface.errors import DataError, UsageError
 from augface.generators._external import optional_package
 from augface.generators._pipelines import EXTRA, Pipeline, quiet
 from augface.generators.base import Arrays
+from augface.processes import is_main_process
 from augface.seeds import derive_seed, random_generator
 from augface.training.budget import Budget
-from augface.training.sharing import average_gradients, of_main_process, on_processor
+from augface.training.sharing import average_gradients, members, of_main_process, wait_for_all
 
 DROPPED = 0.1
 """The share of faces learnt without their prompt, so that the pipeline keeps its classifier-free guidance."""
@@ -84,7 +84,6 @@ class LoraTraining:
         self._weights = adapter_parameters(self._unet, self.name)
         self._optimiser = torch.optim.AdamW(list(self._weights.values()), self.recipe.rate, weight_decay=0.01)
         self._scheduler = self.pipeline.package.DDPMScheduler.from_config(self.pipeline.pipe.scheduler.config)
-        self._processes = PartialState(cpu=on_processor())
 
     def run(self, budget: Budget, checkpoint: Path | None = None, *, resume: bool = False) -> Iterator[int]:
         """Learn until the budget is used up, and give the number of images after each checkpoint.
@@ -113,10 +112,10 @@ class LoraTraining:
             self.seconds = of_main_process(before + time.perf_counter() - started)
             if self.seconds - saved > CHECKPOINT_SECONDS or self._used(budget) >= budget.amount:
                 saved = self.seconds
-                if checkpoint is not None and self._processes.is_main_process:
+                if checkpoint is not None and is_main_process():
                     self._save(checkpoint)
                 yield self.steps * self.recipe.batch
-        self._processes.wait_for_everyone()
+        wait_for_all()
         self._unet.eval()
         if self.recipe.checkpointing:
             self._unet.disable_gradient_checkpointing()
@@ -126,7 +125,7 @@ class LoraTraining:
 
     def _step(self) -> float:
         """One step, of which each process has a part; the loss of this process's part."""
-        loss = self._gradients(self._processes.process_index, self._processes.num_processes)
+        loss = self._gradients(*members())
         average_gradients(self._weights.values())
         torch.nn.utils.clip_grad_norm_(list(self._weights.values()), 1.0)
         self._optimiser.step()

@@ -20,10 +20,11 @@ from augface.generators._lora import LoraRecipe, LoraTraining, add_adapter, set_
 from augface.generators._pipelines import PipelineConfig
 from augface.generators.base import Arrays, GeneratorConfig
 from augface.generators.diffusers import Diffusers
-from augface.processes import is_main_process, world_size
+from augface.processes import is_main_process
 from augface.progress import progress
 from augface.seeds import derive_seed
 from augface.training.budget import Budget, parse_budget
+from augface.training.sharing import members
 
 FEWEST = 4
 """Faces of a group that an adapter of its own is learnt from; smaller groups share that of all faces."""
@@ -78,9 +79,10 @@ class DiffusersLora(Diffusers):
             UsageError: it cannot be fine-tuned, or not with these settings.
         """
         super().fit(data)
-        if self.config.train_batch < world_size():
+        _, processes = members()
+        if self.config.train_batch < processes:
             raise UsageError(
-                f"{world_size()} processes cannot share train_batch={self.config.train_batch} faces a step: give their "
+                f"{processes} processes cannot share train_batch={self.config.train_batch} faces a step: give their "
                 "number, or a multiple."
             )
         folder = None if run_dir is None else Path(run_dir)

@@ -41,7 +41,7 @@ for port in sys.argv[1:]:
     if main(["help"]):
         sys.exit(1)
 """
-JOBS = 7
+JOBS = 8
 
 
 class Pair:
@@ -164,6 +164,19 @@ def test_a_data_set_is_balanced_as_by_one_process(
         assert content_hash(tmp_path / "one" / place) == content_hash(tmp_path / "two" / place)
     one, two = (Evaluation.from_json(tmp_path / name / "results.json") for name in ("one", "two"))
     assert (one.verdict, one.measurements) == (two.verdict, two.measurements)
+
+
+def test_what_the_main_process_trains_alone_waits_for_nobody(pair: Pair) -> None:
+    faces = load_data("toy:300", size=16)
+
+    def samples() -> np.ndarray:
+        generator = create_generator("cgan", channels=4)
+        generator.fit(faces, budget="32")
+        return np.asarray(generator.sample(4).images)
+
+    found: list[np.ndarray] = []
+    pair.run(lambda: run_command(lambda: found.append(samples()) or 0))
+    assert np.array_equal(found[0], samples()), "as in one process"
 
 
 def fail_in_helper() -> None:

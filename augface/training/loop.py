@@ -45,7 +45,14 @@ from augface.training.losses import (
     gradient_penalty,
     noise_loss,
 )
-from augface.training.sharing import average_gradients, average_statistics, of_main_process, on_processor
+from augface.training.sharing import (
+    average_gradients,
+    average_statistics,
+    members,
+    of_main_process,
+    on_processor,
+    wait_for_all,
+)
 from augface.version import __version__
 
 LOGS = 100
@@ -176,7 +183,7 @@ def train(
         UsageError: a logger refuses to start.
     """
     accelerator = Accelerator(cpu=on_processor(), mixed_precision="bf16" if uses_bf16(settings.precision) else "no")
-    device, processes = accelerator.device, accelerator.num_processes
+    device, (_, processes) = accelerator.device, members()
     for network in (generator, discriminator):
         network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     state = TrainingState(
@@ -286,7 +293,7 @@ def train(
         raise
     finally:
         bar.close()
-    accelerator.wait_for_everyone()
+    wait_for_all()
     return state
 
 
@@ -353,9 +360,10 @@ def _step(
 ) -> Step:
     """Train both networks on one batch."""
     generator, discriminator, device = state.generator, state.discriminator, accelerator.device
-    batch = _batch(settings, accelerator.num_processes)
-    step = state.images_seen // (batch * accelerator.num_processes)
-    stream = (seed, "step", step, accelerator.process_index)
+    number, processes = members()
+    batch = _batch(settings, processes)
+    step = state.images_seen // (batch * processes)
+    stream = (seed, "step", step, number)
     random = random_generator(*stream)
     torch_random = torch.Generator().manual_seed(derive_seed(*stream))
 

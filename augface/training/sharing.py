@@ -10,7 +10,7 @@ from accelerate.utils import reduce
 from torch import nn
 
 from augface.devices import compute_device, processor_instead_of_gpu
-from augface.processes import world_size
+from augface.processes import are_together, world_size
 
 
 def on_processor() -> bool:
@@ -18,9 +18,17 @@ def on_processor() -> bool:
     return processor_instead_of_gpu() or (compute_device().type == "cpu" and world_size() > 1)
 
 
+def members() -> tuple[int, int]:
+    """The number of this process among those that share the training, from 0, and how many these are."""
+    if not are_together():
+        return 0, 1
+    state = PartialState(cpu=on_processor())
+    return state.process_index, state.num_processes
+
+
 def average_gradients(parameters: Iterable[nn.Parameter]) -> None:
     """Mean of the gradients over processes; they start alike and so stay alike."""
-    if PartialState().num_processes == 1:
+    if members()[1] == 1:
         return
     gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
     flat = reduce(torch.cat([gradient.flatten() for gradient in gradients]), reduction="mean")
@@ -31,7 +39,7 @@ def average_gradients(parameters: Iterable[nn.Parameter]) -> None:
 @torch.no_grad()
 def average_statistics(networks: Sequence[nn.Module]) -> None:
     """Mean over processes of the running statistics, which each gathers for itself between checkpoints."""
-    if PartialState().num_processes == 1:
+    if members()[1] == 1:
         return
     for network in networks:
         for buffer in network.buffers():
@@ -39,10 +47,16 @@ def average_statistics(networks: Sequence[nn.Module]) -> None:
                 buffer.copy_(reduce(buffer.clone(), reduction="mean"))
 
 
+def wait_for_all() -> None:
+    """Go on once all processes that share the training have come this far."""
+    if members()[1] > 1:
+        PartialState().wait_for_everyone()
+
+
 def of_main_process(value: float) -> float:
     """The main process's value, on all processes, so that all decide alike."""
-    state = PartialState()
-    if state.num_processes == 1:
+    number, count = members()
+    if count == 1:
         return value
-    own = torch.tensor(value if state.is_main_process else 0.0, dtype=torch.float64, device=state.device)
+    own = torch.tensor(0.0 if number else value, dtype=torch.float64, device=PartialState().device)
     return float(reduce(own, reduction="sum").item())

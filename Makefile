@@ -21,6 +21,8 @@ demo: $(VENV)/.installed
 	$(BIN)/augface demo --out $(DEMO_OUT)
 	@echo "Open the report in a browser: $(DEMO_OUT)/report.html"
 
+# Compiled modules are kept whatever the environment says: tests start many processes, each of which imports torch.
+test: export PYTHONDONTWRITEBYTECODE =
 test: $(VENV)/.installed-test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .

@@ -219,7 +219,6 @@ def plan_card(plan: Plan) -> Card:
             ("Training", settings.budget),
             ("Seed", str(settings.seed)),
             ("Downstream", settings.downstream.mode),
-            ("Takes about", f"{max(1, round(plan.seconds / 60)):,} min of this processor"),
             ("Disk", human_bytes(plan.bytes)),
         ],
         bars=[

@@ -167,7 +167,7 @@ class Run:
 
 
 @contextmanager
-def open_run(folder: Path, settings: RunSettings, *, resume: bool, needed: int = 0) -> Iterator[Run]:
+def open_run(folder: Path, settings: RunSettings, *, resume: bool, needed: float = 0) -> Iterator[Run]:
     """Begin a run in a new folder, or go on with the one that is there, and hold the folder meanwhile.
 
     Args:

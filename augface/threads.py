@@ -61,7 +61,7 @@ def computing_threads() -> int:
 
 
 def choose_threads() -> int:
-    """Let torch compute with one thread or with one a core, whichever is faster at this moment; return how many.
+    """Let torch and NumPy compute with one thread or with one a core, whichever is faster now; return how many.
 
     Threads wait for each other in each operation. Where another program holds a core, all wait for the one thread that
     shares it, and a single thread can be ten times as fast. Nothing is changed where OMP_NUM_THREADS is set.
@@ -69,11 +69,10 @@ def choose_threads() -> int:
     import torch
 
     if not threads_are_fixed():
-        _chosen.append(True)
         candidates = sorted({1, max(1, cores() // 2), cores()})
         speeds = {count: _speed(count) for count in candidates} if len(candidates) > 1 else {1: 1.0}
         fastest = max(speeds.values())
-        torch.set_num_threads(min(count for count, speed in speeds.items() if speed >= CLEARLY * fastest))
+        _compute_with(min(count for count, speed in speeds.items() if speed >= CLEARLY * fastest))
     return torch.get_num_threads()
 
 
@@ -82,9 +81,19 @@ def adopt_threads(count: int) -> int:
     import torch
 
     if not threads_are_fixed() and count >= 1:
-        _chosen.append(True)
-        torch.set_num_threads(count)
+        _compute_with(count)
     return torch.get_num_threads()
+
+
+def _compute_with(count: int) -> None:
+    """Let torch compute with so many threads, and the products of matrices in NumPy and SciPy."""
+    import scipy.linalg  # noqa: F401  # which brings a library of its own for them, and must be there to be limited
+    import torch
+    from threadpoolctl import threadpool_limits
+
+    _chosen.append(True)
+    torch.set_num_threads(count)
+    threadpool_limits(count, user_api="blas")
 
 
 def threads_are_fixed() -> bool:

@@ -3,10 +3,11 @@
     OMP_NUM_THREADS=1 torchrun --nproc-per-node 2 experiments/several_processes.py
     OMP_NUM_THREADS=1 python experiments/several_processes.py --kill
 
-The first keeps each process on a core of its own, extracts features and draws samples in the main process alone, then in
-both, and prints seconds by the clock and of the processors: on a machine that does other things, the gain is the processor
-time of one process over that of the busier one of two. The second kills (SIGKILL) each process of an `augface train` in turn when there is a checkpoint,
-prints what the other one says, and whether `--resume` ends in the weights of a training that was never stopped.
+The first keeps each process on a core of its own, extracts features and draws samples in the main process alone, then
+in both, and prints seconds by the clock and of the processors: on a machine that does other things, the gain is the
+processor time of one process over that of the busier one of two. The second kills (SIGKILL) each process of an
+`augface train` in turn when there is a checkpoint, prints what the other one says, and whether `--resume` ends in the
+weights of a training that was never stopped.
 """
 
 from __future__ import annotations

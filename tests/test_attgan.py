@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 import torch
 from green_faces import greenness, planted
+from PIL import Image
 
 from augface import create_generator
+from augface.cli import main
 from augface.data.dataset import FaceDataset, signed_labels
 from augface.errors import UnknownNameError, UsageError
 from augface.generators import load_generator
@@ -115,6 +117,18 @@ def test_what_it_saved_edits_alike(generator: AttGAN, real: FaceDataset, tmp_pat
     photos = FaceDataset.from_arrays(np.asarray(real.images)[:4])
     one, other = (each.render(each.request(each.codes(photos), {"Green": True})) for each in (generator, again))
     assert np.array_equal(np.asarray(one.images), np.asarray(other.images))
+
+
+def test_it_has_no_variations_and_a_plan_says_so(
+    generator: AttGAN, real: FaceDataset, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    generator.save(tmp_path / "generator")
+    Image.fromarray(np.asarray(real.images)[0]).save(tmp_path / "face.png")
+    words = ["vary", str(tmp_path / "generator"), str(tmp_path / "face.png"), "-n", "2", "--out", str(tmp_path / "out")]
+    for dry_run in (["--dry-run"], []):
+        assert main([*words, *dry_run]) == 2
+        assert "no noise to vary" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
 
 
 def test_what_it_did_not_learn_is_refused(generator: AttGAN, real: FaceDataset) -> None:

@@ -175,7 +175,12 @@ def test_what_the_main_process_trains_alone_waits_for_nobody(pair: Pair) -> None
         return np.asarray(generator.sample(4).images)
 
     found: list[np.ndarray] = []
-    pair.run(lambda: run_command(lambda: found.append(samples()) or 0))
+
+    def command() -> int:
+        found.append(samples())
+        return 0
+
+    pair.run(lambda: run_command(command))
     assert np.array_equal(found[0], samples()), "as in one process"
 
 

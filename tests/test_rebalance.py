@@ -543,7 +543,6 @@ def test_real_faces_of_people_can_be_left_out(people: FaceDataset, measured: Reb
 def test_the_plan_tells_what_will_be_done(faces: FaceDataset) -> None:
     plan = plan_rebalance(faces, attr=TARGET, budget="2m")
     assert plan.wanted == OTHERS - HAVE
-    assert plan.seconds > 120
-    lines = plan.describe()
+    lines = plan.describe(with_costs=False)
     assert f"{TARGET}=1: {HAVE} in the train split, {OTHERS - HAVE} to be generated" in lines
-    assert "minutes" in lines
+    assert "minutes" not in lines

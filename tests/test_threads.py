@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from augface import threads
 from augface.runs import RunSettings, open_run
@@ -20,11 +21,13 @@ from augface.training.loop import Pace
 def free(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Nothing says how many threads to compute with, and there are two cores."""
     before = torch.get_num_threads()
+    limits = threadpool_limits()  # as they are
     monkeypatch.delenv("OMP_NUM_THREADS")
     monkeypatch.setattr(threads, "_chosen", [])
     monkeypatch.setattr(threads, "cores", lambda: 2)
     yield
     torch.set_num_threads(before)
+    limits.restore_original_limits()
 
 
 @pytest.mark.usefixtures("free")
@@ -34,6 +37,9 @@ def test_the_fastest_number_is_chosen_and_fewer_where_it_hardly_matters(
 ) -> None:
     monkeypatch.setattr(threads, "_speed", speeds.__getitem__)
     assert computing_threads() == torch.get_num_threads() == chosen
+    of_products = [pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"]
+    assert of_products
+    assert set(of_products) == {chosen}
     monkeypatch.setattr(threads, "_speed", lambda count: pytest.fail("it is measured once"))
     assert computing_threads() == chosen
 

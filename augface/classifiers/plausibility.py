@@ -17,6 +17,7 @@ from scipy import ndimage
 from sklearn.decomposition import PCA
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.neural_network import MLPClassifier
+from threadpoolctl import threadpool_limits
 
 from augface.arrays import Floats32, Floats64, Pixels
 from augface.data.pixels import reduced
@@ -69,7 +70,8 @@ class PlausibilityClassifier:
         random = random_generator(seed, "damage")
         real = real[random.permutation(len(real))[:MOST]]
         small = _small(real)
-        components = PCA(min(COMPONENTS[-1], *small.shape), svd_solver="randomized", random_state=0).fit(small)
+        with threadpool_limits(1):  # threads would wait for each other longer than such small products take
+            components = PCA(min(COMPONENTS[-1], *small.shape), svd_solver="randomized", random_state=0).fit(small)
         fitted = cls(
             {
                 "mean_face": components.mean_,
@@ -84,7 +86,7 @@ class PlausibilityClassifier:
         network = MLPClassifier(
             UNITS, alpha=0.01, batch_size=min(128, len(numbers)), max_iter=EPOCHS, random_state=seed % 2**32
         )
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), threadpool_limits(1):
             warnings.simplefilter("ignore", ConvergenceWarning)  # it stops early on purpose
             network.fit(fitted._scaled(numbers), is_damaged)
         for layer, (weights, biases) in enumerate(zip(network.coefs_, network.intercepts_, strict=True)):

@@ -8,6 +8,8 @@ from augface.cli.rebalance import rebalance
 from augface.generators import DEMO_GENERATOR
 
 OUT = Path("runs") / "demo"
+DATA = "toy:6000"
+"""Few enough for a look of minutes; with as many wearers of eyeglasses as this, more real ones would help."""
 
 
 def demo(*, out: Path = OUT, generator: str = DEMO_GENERATOR, budget: str = "5m") -> None:
@@ -20,4 +22,4 @@ def demo(*, out: Path = OUT, generator: str = DEMO_GENERATOR, budget: str = "5m"
         generator: Which one makes the missing faces; see `augface list generators`. The first needs no training.
         budget: The training of one that is trained: a time such as 10m, or a number of images such as 100k.
     """
-    rebalance(attr=["Eyeglasses"], data="toy", generator=generator, budget=budget, out=out, resume=True)
+    rebalance(attr=["Eyeglasses"], data=DATA, generator=generator, budget=budget, out=out, resume=True)

@@ -131,7 +131,7 @@ def rebalance(
         external_test=external,
         allow_identity_overlap=allow_identity_overlap,
     )
-    say(plan.describe())
+    say(plan.describe(with_costs=not (resume and run_dir.exists())))
     if dry_run:
         for target, room in plan.headroom().items() if headroom else ():
             say(in_words(target, room))

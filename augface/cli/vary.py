@@ -73,8 +73,8 @@ def vary(
         distance = DISTANCE
     far = f"of {'the same' if same_person else 'another'} person" if distance is None else f"at distance {distance:g}"
     say(f"Generate {n:,} variations of {shown(photo)} {far}, {face.size} x {face.size} pixels.")
+    generator.codes(face, steps=0).vary(DISTANCE, 1)  # what cannot be varied is refused before the tuning
     if dry_run:
-        generator.codes(face, steps=0)
         return
     with when_interrupted(f"nothing was written to {shown(out)}."):
         codes = generator.codes(face, steps=steps)

@@ -32,10 +32,11 @@ from augface.evaluation.provenance import describe_data, environment, external_k
 from augface.evaluation.verdict import decide
 from augface.evaluators import EVALUATORS, loaded_evaluators
 from augface.evaluators.base import Context
-from augface.files import RUN_GENERATOR, human_bytes
+from augface.files import RUN_GENERATOR
 from augface.generators import DEFAULT_GENERATOR, GENERATORS
 from augface.generators.base import Generator
 from augface.progress import in_words
+from augface.rebalancing.costs import Cost, Speed, Work, costs, describe_costs
 from augface.rebalancing.drawing import FEWEST, Accepted, draw_accepted
 from augface.rebalancing.filters import Filters
 from augface.rebalancing.generator import generator_for
@@ -68,10 +69,6 @@ log = logging.getLogger("augface")
 DATASET, REPORT = "dataset", "report.html"
 RESULTS = "results.json"
 """The output of the last stage: a run that has it is finished."""
-TRAINED_IMAGES_PER_SECOND = 400
-EXTRACTED_IMAGES_PER_SECOND = 70
-DOWNSTREAM_SECONDS = {"frozen": 100, "full": 1500, "off": 0}
-"""Rough speeds on 2 cores, for the estimate that is given before the work starts."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -87,8 +84,6 @@ class Plan:
     external_test: FaceDataset | None
     command: str
     """The command line that makes the run again."""
-    seconds: float
-    bytes: int
 
     @property
     def train(self) -> FaceDataset:
@@ -104,6 +99,31 @@ class Plan:
     def wanted(self) -> int:
         """The number of faces to be generated in all."""
         return sum(each.wanted for each in self.subgroups)
+
+    @property
+    def bytes(self) -> float:
+        """About how much the run leaves on the disk, the cache among it."""
+        return sum(each.disk for each in costs(self._work, Speed()))
+
+    @cached_property
+    def costs(self) -> list[Cost]:
+        """What each stage takes on this machine, whose speed is measured for that: a dozen seconds, once."""
+        return costs(self._work, Speed.measured(self.generator, self.train, self._work))
+
+    @property
+    def _work(self) -> Work:
+        external = 0 if self.external_test is None else len(self.external_test)
+        return Work(
+            train=len(self.train),
+            valid=len(self.valid),
+            test=len(require(self.data.test)) + external,
+            wanted=self.wanted,
+            size=self.data.size,
+            targets=len(self.settings.attr),
+            downstream=self.settings.downstream,
+            budget=parse_budget(self.settings.budget) if "trainable" in self.generator.capabilities else None,
+            copies="copies" in self.generator.capabilities,
+        )
 
     def headroom(self, run_dir: Path | None = None) -> dict[str, Headroom]:
         """What could be gained for each attribute, where that can be known.
@@ -125,7 +145,7 @@ class Plan:
     def __repr__(self) -> str:
         return (
             f"Plan({self.wanted:,} synthetic faces by {self.generator.name} to balance "
-            f"{' and '.join(self.settings.attr)} in {self.settings.data}; about {in_words(self.seconds)})"
+            f"{' and '.join(self.settings.attr)} in {self.settings.data})"
         )
 
     def _repr_html_(self) -> str:
@@ -133,17 +153,16 @@ class Plan:
 
         return plan_card(self).html()
 
-    def describe(self) -> str:
-        """The plan in a few lines for people."""
+    def describe(self, *, with_costs: bool = True) -> str:
+        """The plan in a few lines for people; what it costs among them, where that is to be measured."""
         lines = [f"{self.data.source.spec}: {len(self.data):,} faces of {self.data.size} x {self.data.size}"]
         for each in self.subgroups:
             adds = f", {each.wanted:,} to be generated" if each.wanted else ""
             if each.wanted and not each.have:
                 adds += ", of parts of others: no face shows what this combination really looks like"
             lines.append(f"  {each.subgroup.label}: {each.have:,} in the train split{adds}")
-        lines.append(
-            f"About {self.seconds / 60:.0f} minutes on this machine's processor and {human_bytes(self.bytes)} of disk."
-        )
+        if with_costs:
+            lines += describe_costs(self.costs)
         lines += known_of(self.subgroups, self.generator, self.settings.downstream)
         return "\n".join(lines)
 
@@ -311,7 +330,6 @@ def plan_rebalance(
         external_test_hash="" if external_test is None else external_test.source.content_hash,
         max_draws=max_draws,
     )
-    wanted = sum(each.wanted for each in subgroups)
     return Plan(
         settings,
         data,
@@ -319,8 +337,6 @@ def plan_rebalance(
         subgroups,
         external_test,
         command=settings.command(created.config),  # now, as fitting may find out more settings than were given
-        seconds=_estimated_seconds(settings, created, data, wanted),
-        bytes=_estimated_bytes(data, wanted),
     )
 
 
@@ -398,23 +414,6 @@ def _check_downstream(
                 f"{faces.source.spec} cannot be scored on: it needs faces with and without {name}, "
                 f"of {data.size} pixels."
             )
-
-
-def _estimated_seconds(settings: RebalanceSettings, generator: Generator, data: FaceDataset, wanted: int) -> float:
-    budget = parse_budget(settings.budget)
-    training = budget.amount if budget.unit == "seconds" else budget.amount / TRAINED_IMAGES_PER_SECOND
-    if "trainable" not in generator.capabilities:
-        training = 0.0
-    mode = settings.downstream.mode
-    extracted = 2 * len(require(data.valid)) + len(require(data.train)) + (wanted + len(data) if mode != "off" else 0)
-    measuring = extracted / EXTRACTED_IMAGES_PER_SECOND + DOWNSTREAM_SECONDS[mode] * len(settings.attr)
-    return training + 45 + wanted / 100 + measuring
-
-
-def _estimated_bytes(data: FaceDataset, wanted: int) -> int:
-    """The data set, and what the stages leave: samples, accepted faces, features of the filters, checkpoints."""
-    faces = len(data) + 2 * wanted + len(require(data.valid))
-    return faces * data.size**2 * 3 + len(require(data.train)) * 4096 + 40_000_000
 
 
 def _warn_of_few(subgroups: Sequence[SubgroupPlan]) -> None:

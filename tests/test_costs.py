@@ -26,7 +26,6 @@ WORK = Work(
     targets=1,
     downstream=DownstreamSettings(),
     budget=Budget(120, "seconds"),
-    copies=False,
 )
 SPEED = Speed(
     features=0.01,

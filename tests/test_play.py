@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 import pytest
 import uvicorn
+from green_faces import planted
 from PIL import Image
 from starlette.testclient import TestClient
 
@@ -144,6 +145,25 @@ def test_what_cannot_be_played_with_is_refused(generator: Generator) -> None:
         Player(generator, attributes=("Smilling",))
     with pytest.raises(UnknownNameError):
         Player(generator, attributes=("Male",)).show(Recipe(first=0, strengths={"Smiling": 1.0}))
+
+
+def test_a_generator_without_noise_has_sliders_and_flips_but_mixes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    editor = create_generator("attgan", channels=4, batch_size=8, balance="Green")
+    editor.fit(planted(), budget="160", seed=1)
+    dose = Dose(4.0, [2 * point for point in GRID], list(GRID), -3.0, 2.0, -3.0, 3.0, {}, [])
+    editor.calibration = Calibration(editor.fingerprint, ["Green", "Bright"], {"Green": dose})
+    player = Player(editor)
+    assert player.sliders == player.requestable == ["Green"], "Bright is nothing that it changes"
+    face = player.show(Recipe(first=1))
+    assert not np.array_equal(player.show(Recipe(first=1, strengths={"Green": 1.0})).pixels, face.pixels)
+    assert [one.attribute for one in player.turned(Recipe(first=1))] == ["Green"]
+    with pytest.raises(UsageError, match="no noise by which faces could be mixed"):
+        player.show(Recipe(first=1, second=2, share=0.5))
+    monkeypatch.setattr(export, "AMOUNTS", (Amount(3, 3, 5, 3, 4), export.AMOUNTS[-1]))
+    page = export_page(player, "attgan")
+    assert '"ways": {}' in page
+    assert 'aria-labelledby="mix-title" hidden' in page
+    assert "Faces that it learnt from, changed" in page
 
 
 def test_previews_are_shown_and_a_damaged_one_is_left_out(player: Player) -> None:

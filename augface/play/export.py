@@ -71,7 +71,7 @@ def export_page(player: Player, subject: str, *, strengths_note: str = "") -> st
 def _pictures(player: Player, amount: Amount) -> int:
     """About how many faces, previews counted as the four faces that their size is of."""
     sliders = min(amount.attributes, len(player.sliders)) * amount.stops
-    pairs = amount.faces * (amount.faces - 1) // 2
+    pairs = amount.faces * (amount.faces - 1) // 2 if player.mixes else 0
     turned = min(amount.attributes, len(player.requestable))
     return amount.faces * (1 + sliders + turned) + pairs * amount.steps + 4 * min(amount.frames, len(player.previews))
 
@@ -85,7 +85,7 @@ def _prepared(player: Player, amount: Amount) -> dict[str, Any]:
         "faces": {str(number): _face(player, number, amount) for number in numbers},
         "ways": {
             f"{first},{second}": _way(player, first, second, amount.steps)
-            for first, second in itertools.combinations(numbers, 2)
+            for first, second in itertools.combinations(numbers if player.mixes else [], 2)
         },
         "frames": frames,
     }

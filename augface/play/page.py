@@ -58,6 +58,7 @@ def _rendered(player: Player, subject: str, strengths_note: str, prepared: Mappi
             has_frames=bool(frames if prepared is None else prepared["frames"]),
             has_turned=bool(player.requestable),
             has_photo=player.photo is not None,
+            mixes=player.mixes,
             config=Markup(json.dumps(config, ensure_ascii=False).replace("<", "\\u003c")),  # no text ends the element
             style=Markup(style),
             script=Markup(script),

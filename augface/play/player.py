@@ -93,7 +93,8 @@ class Player:
     """The faces of one generator.
 
     Attributes:
-        generator: a `latent` one; with a calibration where attributes are to have sliders.
+        generator: one that edits faces; with a calibration where attributes are to have sliders.
+        mixes: whether it makes faces of noise, so that two can be mixed.
         sliders: the attributes that can be edited by strength, those that answer most first.
         requestable: the attributes that can be requested, those with sliders first.
         previews: of its training, each with how many images it had seen, oldest first.
@@ -111,7 +112,7 @@ class Player:
         """Look at what the generator can do.
 
         Args:
-            generator: a `latent` one.
+            generator: one that edits faces.
             seed: of the faces.
             attributes: those to show first; the others are left out. All where none is given.
             photo: the codes of one photo, which is the face number `PHOTO`.
@@ -123,14 +124,15 @@ class Player:
         """
         check_playable(generator)
         self.generator, self.seed, self.photo = generator, seed, photo
+        self.mixes = "latent" in generator.capabilities
         doses = {} if generator.calibration is None else generator.calibration.doses
-        known = [*sorted(doses, key=lambda name: -doses[name].reach), *sorted(generator.conditionable - set(doses))]
+        known = [*sorted(doses, key=lambda name: -doses[name].reach), *sorted(generator.editable - set(doses))]
         for name in attributes:
             if name not in known:
                 raise UnknownNameError("attribute", name, known)
         shown = list(attributes) or known
         self.sliders = [name for name in shown if name in doses]
-        self.requestable = [name for name in shown if name in generator.conditionable]
+        self.requestable = [name for name in shown if name in generator.editable]
         found = _numbered_previews(previews)
         self.previews = [found[row] for row in evenly(len(found), FRAMES)]
         self._drawn = lru_cache(maxsize=8)(self._draw)
@@ -195,6 +197,8 @@ class Player:
         """The codes of a recipe without its strengths."""
         codes = self._codes(recipe.first)
         if recipe.share:
+            if not self.mixes:
+                raise UsageError(f"The {self.generator.name} generator has no noise by which faces could be mixed.")
             codes = codes.towards(self._codes(recipe.second), recipe.share)
         return self.generator.request(codes, recipe.requests) if recipe.requests else codes
 
@@ -233,12 +237,12 @@ def check_playable(generator: Generator) -> None:
     """Refuse a generator that has nothing to move.
 
     Raises:
-        UsageError: it cannot be steered.
+        UsageError: it cannot edit faces.
     """
-    if "latent" not in generator.capabilities:
+    if not generator.capabilities & {"latent", "edits"}:
         raise UsageError(
-            f"The {generator.name} generator has no noise that could be held or mixed, so there is nothing to play "
-            "with. Those that can be steered are called latent by `augface list generators`."
+            f"The {generator.name} generator cannot edit faces, so there is nothing to play with. Those that can are "
+            "called latent or edits by `augface list generators`."
         )
 
 

@@ -122,7 +122,6 @@ class Plan:
             targets=len(self.settings.attr),
             downstream=self.settings.downstream,
             budget=parse_budget(self.settings.budget) if "trainable" in self.generator.capabilities else None,
-            copies="copies" in self.generator.capabilities,
         )
 
     def headroom(self, run_dir: Path | None = None) -> dict[str, Headroom]:

@@ -32,6 +32,7 @@ OURS = f"{SIGNATURE}\n# This folder is the cache of augface. What `augface data`
 KINDS = {
     "images": re.compile(r"[0-9a-f]{32}"),
     "features": re.compile(r"[\w.+-]+-[0-9a-f]{32}\.safetensors"),
+    "classifiers": re.compile(r"[0-9a-f]{32}\.safetensors"),
     "chunks": re.compile(r"[0-9a-f]{32}\.safetensors"),
     "weights": re.compile(r"[\w.+-]+\.(safetensors|pth|pt|bin|dat)"),
     "remote": re.compile(r"[0-9a-f]{32}"),
@@ -52,8 +53,8 @@ class CacheEntry:
     """One thing in the cache."""
 
     kind: str
-    """`images`, `features`, `chunks` (synthetic faces that took long), `weights` or `remote` (copies of
-    data that lie elsewhere)."""
+    """`images`, `features`, `classifiers` (of attributes), `chunks` (synthetic faces that took long), `weights` or
+    `remote` (copies of data that lie elsewhere)."""
     key: str
     path: Path
     bytes: int
@@ -177,7 +178,7 @@ def damaged_entries() -> Iterator[tuple[CacheEntry, bool]]:
             yield entry, damaged
         elif entry.kind == "images" and (entry.path / ENTRY_FILE).exists() and not read_entry(entry.path):
             yield entry, True
-        elif entry.kind == "features" and not UNFINISHED.fullmatch(entry.key):
+        elif entry.kind in ("features", "classifiers") and not UNFINISHED.fullmatch(entry.key):
             yield entry, not arrays_are_whole(entry.path)
 
 

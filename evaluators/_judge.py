@@ -112,7 +112,7 @@ class Judge:
             return None
         learnt = replace(learnt, attributes=learnt.attributes[known])
         images = min(IMAGES, PASSES * len(learnt))
-        network = AttributeClassifier.train(learnt, seed=derive_seed(seed, "judge"), images=images)
+        network = AttributeClassifier.train(learnt, seed=derive_seed(seed, "judge"), images=images, kept=True)
         return cls(LinearProbe.train(features[rows], learnt.attributes), network)
 
     def probabilities(self, faces: FaceDataset, features: Features) -> Floats32:

@@ -7,7 +7,9 @@ import logging
 import os
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -26,8 +28,11 @@ from augface.cache import (
     write_entry,
 )
 from augface.checked_arrays import arrays_are_whole, read_arrays, write_arrays
+from augface.classifiers import attributes
+from augface.classifiers.attributes import AttributeClassifier
 from augface.cli import main
 from augface.data import load_data
+from augface.data.dataset import FaceDataset
 from augface.errors import DataError, OutputError, UnknownNameError
 from augface.features import create_feature_space
 from augface.features.extraction import features_of
@@ -269,6 +274,49 @@ def test_damaged_features_are_extracted_again(
     assert np.array_equal(features_of(faces, space), before)
     assert arrays_are_whole(path)
     assert ("damaged" in caplog.text) == (damage is not Path.unlink)
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_a_damaged_classifier_is_trained_again(
+    damage: Callable[[Path], None], root: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    faces = load_data("toy:20", size=16)
+
+    def log_odds() -> Any:
+        return AttributeClassifier.train(faces, images=64, kept=True).log_odds(faces.images)
+
+    before = log_odds()
+    (path,) = (root / "classifiers").iterdir()
+    damage(path)
+    assert np.array_equal(log_odds(), before)
+    assert arrays_are_whole(path)
+    assert ("damaged" in caplog.text) == (damage is not Path.unlink)
+
+
+def test_a_classifier_is_trained_once_for_the_same_faces(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    faces = load_data("toy:20", size=16)
+    trained: list[str] = []
+    learn = attributes.descend
+
+    def descend(*given: Any, **options: Any) -> None:
+        trained.append("once more")
+        learn(*given, **options)
+
+    def log_odds(data: FaceDataset = faces, *, kept: bool = True, seed: int = 0) -> Any:
+        return AttributeClassifier.train(data, images=64, kept=kept, seed=seed).log_odds(faces.images)
+
+    monkeypatch.setattr(attributes, "descend", descend)
+    first = log_odds(kept=False)
+    assert not (root / "classifiers").exists(), "nobody asked for that"
+    assert np.array_equal(log_odds(), first)
+    assert np.array_equal(log_odds(), first)
+    assert len(trained) == 2
+    others = faces.attributes.assign(Male=~faces.attributes["Male"])
+    assert not np.array_equal(log_odds(seed=1), first)
+    for data in (replace(faces, attributes=others), faces.select(slice(1, None))):
+        assert not np.array_equal(log_odds(data), first)
+    assert len(trained) == 5
+    assert len([entry for entry in entries() if entry.kind == "classifiers"]) == 4
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])

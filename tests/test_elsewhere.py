@@ -790,8 +790,8 @@ def test_making_stops_where_the_images_end(
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     learn = AttributeClassifier.train
 
-    def learn_little(*data: Any, seed: int, images: int = 0) -> AttributeClassifier:
-        return learn(*data, seed=seed, images=1280)
+    def learn_little(*data: Any, **options: Any) -> AttributeClassifier:
+        return learn(*data, **{**options, "images": 1280})
 
     monkeypatch.setattr(AttributeClassifier, "train", learn_little)
     monkeypatch.setattr(rebalancing, "EVALUATORS", ())

@@ -43,7 +43,9 @@ def non_mates(faces: FaceDataset) -> FaceDataset:
 def gates(train: FaceDataset) -> Filters:
     with pytest.MonkeyPatch.context() as patch:
         learn = AttributeClassifier.train
-        patch.setattr(AttributeClassifier, "train", lambda *data, seed: learn(*data, seed=seed, images=10_000))
+        patch.setattr(
+            AttributeClassifier, "train", lambda *data, **options: learn(*data, **{**options, "images": 10_000})
+        )
         return Filters.fit(train, seed=1)
 
 
@@ -135,7 +137,7 @@ def test_the_same_seed_gives_the_same_gates() -> None:
     assert train is not None
     with pytest.MonkeyPatch.context() as patch:
         learn = AttributeClassifier.train
-        patch.setattr(AttributeClassifier, "train", lambda *data, seed: learn(*data, seed=seed, images=640))
+        patch.setattr(AttributeClassifier, "train", lambda *data, **options: learn(*data, **{**options, "images": 640}))
         first, second = Filters.fit(train, seed=4), Filters.fit(train, seed=4)
     assert (first.smallest_distance_ratio, first.plausibility.highest_score) == (
         second.smallest_distance_ratio,

@@ -69,7 +69,7 @@ from augface.data.toyfaces import load_toyfaces
 from augface.features.pixels import PixelSpace
 
 learn = AttributeClassifier.train
-AttributeClassifier.train = lambda *data, seed=0, images=0: learn(*data, seed=seed, images=640)
+AttributeClassifier.train = lambda *data, **options: learn(*data, **{**options, "images": 640})
 augface.evaluators.base.create_feature_space = lambda name="": PixelSpace()
 for name, entry in EVALUATORS.entries().items():
     if entry.built_in and name != "fidelity":

@@ -145,7 +145,9 @@ def test_a_data_set_is_balanced_as_by_one_process(
     pair: Pair, generator: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     learn = AttributeClassifier.train
-    monkeypatch.setattr(AttributeClassifier, "train", lambda *data, seed: learn(*data, seed=seed, images=640))
+    monkeypatch.setattr(
+        AttributeClassifier, "train", lambda *data, **options: learn(*data, **{**options, "images": 640})
+    )
     fitted: list[Filters] = []
     fit = Filters.fit
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import pickle
 import tomllib
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -15,7 +14,6 @@ import pandas as pd
 import pytest
 
 import augface
-from augface.arrays import Booleans
 from augface.classifiers.attributes import AttributeClassifier
 from augface.data import load_data
 from augface.data.dataset import FaceDataset
@@ -54,19 +52,13 @@ def quick() -> Iterator[None]:
     Every second face passes all filters but that of copies, so that also hardly trained generators are written.
     """
     learn, check = AttributeClassifier.train, Filters.check
-    learnt: dict[tuple[bytes, int], AttributeClassifier] = {}
 
     def half_pass(self: Filters, images: FaceDataset, where: Any, **more: Any) -> Passed:
         passed, second = check(self, images, where, **more), np.arange(len(images)) % 2 == 0
         return replace(passed, attribute=passed.attribute | second, plausible=passed.plausible | second)
 
-    def learn_little(
-        data: FaceDataset, held_out: Booleans | None = None, *, seed: int, images: int = 0
-    ) -> AttributeClassifier:
-        key = (pickle.dumps((np.asarray(data.images), data.attributes, held_out)), seed)
-        if key not in learnt:
-            learnt[key] = learn(data, held_out, seed=seed, images=1280)
-        return learnt[key]
+    def learn_little(*data: Any, **options: Any) -> AttributeClassifier:
+        return learn(*data, **{**options, "images": 1280, "kept": True})
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(AttributeClassifier, "train", learn_little)

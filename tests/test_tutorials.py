@@ -22,8 +22,8 @@ def cells(path: Path) -> list[str]:
     )
 
 
-def learn_little(*data: Any, seed: int, images: int = 0, learn: Any = AttributeClassifier.train) -> AttributeClassifier:
-    classifier: AttributeClassifier = learn(*data, seed=seed, images=640)
+def learn_little(*data: Any, learn: Any = AttributeClassifier.train, **options: Any) -> AttributeClassifier:
+    classifier: AttributeClassifier = learn(*data, **{**options, "images": 640})
     return classifier
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
+import logging
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,17 +17,24 @@ from sklearn.metrics import balanced_accuracy_score
 from torch import Tensor, nn
 
 from augface.arrays import Booleans, Floats32, Integers, Pixels
+from augface.cache import prepare_cache, touch
+from augface.checked_arrays import read_arrays, write_arrays
 from augface.data.dataset import FaceDataset, signed_labels
 from augface.data.pixels import ImageRows
 from augface.devices import compute_device
-from augface.errors import UnknownNameError
+from augface.errors import DataError, OutputError, UnknownNameError
+from augface.files import cache_dir
 from augface.metrics.thresholds import balanced_threshold
 from augface.progress import progress
 from augface.seeds import derive_seed, random_generator
 from augface.tensors import from_pixels
+from augface.threads import computing_threads
 from augface.training.augmentation import mirror, translate
 from augface.training.loop import uses_bf16
 from augface.training.losses import attribute_loss
+from augface.version import __version__
+
+log = logging.getLogger("augface")
 
 BATCH = 32
 """Images of a training step: of as many images, smaller steps teach more than larger ones."""
@@ -32,6 +42,8 @@ SHIFT = 1 / 64
 """Of their side, by which faces are shifted at random: they are aligned, and larger shifts teach fine detail slowly."""
 FORWARD = 256
 """Images of a forward pass without training."""
+RECIPE = 1
+"""Of the training: another number where the same faces give another network, which the cache does not know then."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +69,13 @@ class AttributeClassifier:
 
     @classmethod
     def train(
-        cls, data: FaceDataset, held_out: Booleans | None = None, *, seed: int = 0, images: int = 40_000
+        cls,
+        data: FaceDataset,
+        held_out: Booleans | None = None,
+        *,
+        seed: int = 0,
+        images: int = 40_000,
+        kept: bool = False,
     ) -> AttributeClassifier:
         """Train on the faces of `data` that are not held out; choose thresholds on those that are.
 
@@ -67,25 +85,11 @@ class AttributeClassifier:
                 learnt from, and there are no thresholds.
             seed: of the weights, the order and the augmentation.
             images: how many images to show in all.
+            kept: whether the cache keeps the network, so that the same faces need not be learnt again.
         """
         attributes = list(data.attributes.columns)
-        device = compute_device()
         learn = data if held_out is None else data.select(~held_out)
-        conditions = torch.from_numpy(signed_labels(learn.attributes))
-        random = random_generator(seed, "classifier order")
-        torch_random = torch.Generator().manual_seed(derive_seed(seed, "classifier augmentation"))
-        steps = max(1, images // BATCH)
-        order = np.concatenate([random.permutation(len(learn)) for _ in range(steps * BATCH // len(learn) + 1)])
-        with torch.random.fork_rng(devices=[]):  # the weights, and dropout in each step
-            torch.manual_seed(derive_seed(seed, "classifier"))
-            network = small_network(len(attributes)).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-
-            def batch_loss(rows: Integers) -> Tensor:
-                batch = translate(mirror(from_pixels(learn.images[rows]), torch_random), torch_random, SHIFT)
-                return attribute_loss(forward(network, batch), conditions[rows].to(device))
-
-            descend(network, order[: steps * BATCH], batch_loss, "attribute classifier", batch=BATCH)
-        classifier = cls(attributes, network.eval(), {})
+        classifier = cls(attributes, (_kept if kept else _learnt)(learn, seed, images), {})
         if held_out is None:
             return classifier
         inner = data.select(held_out)
@@ -106,18 +110,14 @@ class AttributeClassifier:
 
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
         """All that was learnt, as named arrays."""
-        return {name: tensor.cpu().numpy() for name, tensor in self._network.state_dict().items()}
+        return _weights(self._network)
 
     @classmethod
     def of_arrays(
         cls, attributes: list[str], arrays: Mapping[str, npt.NDArray[Any]], thresholds: dict[str, Threshold]
     ) -> AttributeClassifier:
         """The classifier whose `arrays` these are."""
-        device = compute_device()
-        network = small_network(len(attributes))
-        network.load_state_dict({name: torch.from_numpy(array) for name, array in arrays.items()})
-        network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        return cls(attributes, network.eval(), thresholds)
+        return cls(attributes, _restored(len(attributes), arrays), thresholds)
 
     def column(self, attribute: str) -> int:
         """The output for this attribute."""
@@ -141,6 +141,63 @@ class AttributeClassifier:
     def features(self, images: ImageRows | Pixels) -> Floats32:
         """Float32 (N, D): what the last layer sees."""
         return outputs(self._network[:-1], images)
+
+
+def _learnt(faces: FaceDataset, seed: int, images: int) -> nn.Sequential:
+    """A network that was shown so many images of these labelled faces, in evaluation mode."""
+    device = compute_device()
+    conditions = torch.from_numpy(signed_labels(faces.attributes))
+    random = random_generator(seed, "classifier order")
+    torch_random = torch.Generator().manual_seed(derive_seed(seed, "classifier augmentation"))
+    steps = max(1, images // BATCH)
+    order = np.concatenate([random.permutation(len(faces)) for _ in range(steps * BATCH // len(faces) + 1)])
+    with torch.random.fork_rng(devices=[]):  # the weights, and dropout in each step
+        torch.manual_seed(derive_seed(seed, "classifier"))
+        network = small_network(conditions.shape[1]).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+        def batch_loss(rows: Integers) -> Tensor:
+            batch = translate(mirror(from_pixels(faces.images[rows]), torch_random), torch_random, SHIFT)
+            return attribute_loss(forward(network, batch), conditions[rows].to(device))
+
+        descend(network, order[: steps * BATCH], batch_loss, "attribute classifier", batch=BATCH)
+    learnt: nn.Sequential = network.eval()
+    return learnt
+
+
+def _kept(faces: FaceDataset, seed: int, images: int) -> nn.Sequential:
+    """The same from the cache, where these faces have been learnt before; else it is kept there."""
+    labels = signed_labels(faces.attributes)
+    digest = hashlib.sha256(
+        f"{RECIPE} {__version__} {torch.__version__} {compute_device().type} {computing_threads()} {uses_bf16()} "
+        f"{seed} {images} {list(faces.attributes)} {faces.images.shape}".encode()
+    )
+    digest.update(labels.tobytes())
+    for start in range(0, len(faces), FORWARD):
+        digest.update(np.ascontiguousarray(faces.images[start : start + FORWARD]).data)
+    path = cache_dir() / "classifiers" / f"{digest.hexdigest()[:32]}.safetensors"
+    if path.is_file():
+        try:
+            network = _restored(labels.shape[1], read_arrays(path))
+        except (DataError, RuntimeError) as error:  # which torch raises of other layers
+            log.warning(f"{path} is damaged, and the classifier is trained again: {error}")
+        else:
+            touch(path)
+            return network
+    network = _learnt(faces, seed, images)
+    with suppress(OutputError):  # a full disk costs the cache, not the result
+        prepare_cache()
+        write_arrays(path, _weights(network), {"description": f"attributes of {len(faces)} faces"})
+    return network
+
+
+def _weights(network: nn.Sequential) -> dict[str, npt.NDArray[Any]]:
+    return {name: tensor.cpu().numpy() for name, tensor in network.state_dict().items()}
+
+
+def _restored(attributes: int, arrays: Mapping[str, npt.NDArray[Any]]) -> nn.Sequential:
+    network = small_network(attributes)
+    network.load_state_dict({name: torch.from_numpy(array) for name, array in arrays.items()})
+    return network.to(compute_device(), memory_format=torch.channels_last).eval()  # type: ignore[call-overload, no-any-return]
 
 
 def descend(

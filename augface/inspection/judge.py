@@ -120,7 +120,10 @@ class Judge:
             return None
         learnt = data.select(~held_out)
         network = AttributeClassifier.train(
-            learnt, seed=derive_seed(seed, "inspection judge"), images=images or min(IMAGES, PASSES * len(learnt))
+            learnt,
+            seed=derive_seed(seed, "inspection judge"),
+            images=images or min(IMAGES, PASSES * len(learnt)),
+            kept=True,
         )
         rows = np.flatnonzero(held_out)
         rows = np.sort(random_generator(seed, "inspection faces").permutation(rows)[:MOST])

@@ -81,7 +81,7 @@ class Filters:
                 f"The {len(train)} training faces are of too few people to filter synthetic faces by: the filters are "
                 "fitted on one part of them, and their thresholds are chosen on the other."
             )
-        classifier = AttributeClassifier.train(train, held_out, seed=seed)
+        classifier = AttributeClassifier.train(train, held_out, seed=seed, kept=True)
         people = groups_of(train)
         non_mates = CopyFinder(train.images, people).search(train.select(held_out).images, people[held_out])
         plausibility = PlausibilityClassifier.fit(

@@ -122,7 +122,7 @@ def stand_ins(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, faces: FaceDatase
     found.module("augface.evaluation.inputs", open_faces=found.note("open_faces", (faces, faces, None, None)))
     found.module(
         "augface.rebalancing.rebalance",
-        plan_rebalance=found.note("plan", SimpleNamespace(describe=lambda: "THE PLAN")),
+        plan_rebalance=found.note("plan", SimpleNamespace(describe=lambda *, with_costs: "THE PLAN")),
         carry_out=found.note("carry_out", outcome),
     )
     found.module(

@@ -49,9 +49,9 @@ FILTER_IMAGES = 40_000
 """That the filters' classifier of attributes learns from."""
 NORMALISED = 3
 """Sides whose pictures are compression-normalised before they are told apart."""
-STATISTICS = 2_500_000, 500
-"""What the statistics of the evaluators take, in rows of a linear classifier: in all, and for each compared face.
-A third of it is for the first look."""
+STATISTICS = 2_500_000, 0.3
+"""What the statistics of the evaluators take, in rows of a linear classifier: in all, and for each pair of compared
+faces. A third of it is for the first look."""
 HARDER = 1.6
 """Rows of real features over random ones, in time: it takes more steps to their minimum."""
 BYTE = 5e-8
@@ -230,7 +230,7 @@ def costs(work: Work, speed: Speed) -> list[Cost]:
     drawn = work.wanted / PASSING
     picture, row = 3 * work.size**2, 4 * create_feature_space().dimension
     laid_over = speed.laid_over + work.train * PixelSpace.dimension * speed.product
-    statistics = (STATISTICS[0] + STATISTICS[1] * work.valid) * speed.row
+    statistics = (STATISTICS[0] + STATISTICS[1] * work.valid**2) * speed.row
     learnt = min(_judge.IMAGES, _judge.PASSES * work.train) + real_vs_fake.NETWORK_IMAGES
     changed = NORMALISED * min(real_vs_fake.MOST, work.valid) + 2 * NORMALISED * min(regions.MOST, work.valid)
     curve = work.targets * headroom.DOUBLINGS * headroom.REPEATS[mode] if asked else 0

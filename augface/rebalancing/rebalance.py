@@ -298,7 +298,8 @@ def plan_rebalance(
     allow_identity_overlap: bool = False,
     max_draws: int = MAX_DRAWS,
 ) -> Plan:
-    """What `rebalance` with these arguments would do, with rough costs; checks the arguments on the way."""
+    """What `rebalance` with these arguments would do; checks the arguments on the way."""
+    parse_budget(budget)
     data = load_data(data)
     refuse_photo_based(data)
     data = generator_for(generator, [], generator_settings or {}).prepared(with_splits(data, seed))

@@ -24,6 +24,7 @@ from augface.metrics.intervals import NORMAL, Interval, clustered_variance, norm
 from augface.metrics.kernel_entropy import SHARE, default_bandwidth, mode_count
 from augface.metrics.manifolds import REPLICATES, prdc_intervals
 from augface.metrics.multiple_testing import weighted_bonferroni
+from augface.metrics.neighbourhoods import HALVES
 from augface.metrics.neighbours import k_nearest
 from augface.metrics.overrepresented import Overrepresented, overrepresented_mode
 from augface.results import Artifact, Measurement, Section
@@ -434,7 +435,7 @@ def _variety(compared: Compared, faces: Faces) -> tuple[list[Measurement], Overr
         protocol={
             **protocol,
             "most": VARIETY_MOST,
-            "interval": "found on one half of the people, measured on the other, both ways round",
+            "interval": f"{HALVES} random halves of the people where known, else of the faces",
         },
     )
     return [count, excess], found

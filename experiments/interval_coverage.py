@@ -53,7 +53,7 @@ Draw = Callable[[np.random.Generator], tuple[Matrix, Matrix, npt.NDArray[np.int6
 
 KINDS = ["kernel", "frechet", "variety", "mind", "bounded", "scores", "neighbours", "neighbourhoods", "moments"]
 DIMENSIONS = 64
-"""Principal directions that the Fréchet distance is measured in, so that samples can be small and have rows enough."""
+"""Principal directions that most measures are taken in, so that samples can be small and have rows enough."""
 FREQUENCIES = 128
 """Of the Fourier features, and directions of MIND: fewer than in reports, since there are fewer rows."""
 
@@ -163,11 +163,17 @@ def persons(first: Matrix, second: Matrix, identity: npt.NDArray[np.int64], coun
 
 
 def draws(
-    first: Matrix, second: Matrix, identity: npt.NDArray[np.int64] | None, counts: Sequence[int]
+    first: Matrix,
+    second: Matrix,
+    identity: npt.NDArray[np.int64] | None,
+    counts: Sequence[int],
+    people: Sequence[int] = (60,),
 ) -> dict[str, Draw]:
-    """Samples of so many rows, and of 60 people where they are known."""
+    """Samples of so many rows, and of so many people where they are known."""
     found = {f"{count} rows": rows(first, second, count) for count in counts}
-    return found if identity is None else {**found, "60 people": persons(first, second, identity, 60)}
+    if identity is not None:
+        found.update({f"{count} people": persons(first, second, identity, count) for count in people})
+    return found
 
 
 def simulate(measure: Callable[..., dict[str, Interval]], draw: Draw, repeats: int) -> dict[str, list[Interval]]:
@@ -200,6 +206,7 @@ def main() -> None:
     parser.add_argument("--by", help="an attribute, whose two values are the populations of one data set")
     parser.add_argument("--repeats", type=int, default=1000)
     parser.add_argument("--space", default="efficientnet")
+    parser.add_argument("--dimensions", type=int, default=DIMENSIONS, help="principal directions")
     parser.add_argument("--only", nargs="*", default=KINDS, choices=KINDS)
     arguments = parser.parse_args()
     repeats: int = arguments.repeats
@@ -210,7 +217,8 @@ def main() -> None:
         sides = [load_data(spec) for spec in (arguments.first, arguments.second)]
     x, y = (features_of(side, create_feature_space(arguments.space)).astype(np.float64) for side in sides)
     _, vectors = np.linalg.eigh(np.cov(np.concatenate([x, y]).T))
-    directions = vectors[:, -DIMENSIONS:]
+    dimensions: int = arguments.dimensions
+    directions = vectors[:, -dimensions:]
     flat_x, flat_y = x @ directions, y @ directions
     print("| measure | samples | target | intervals that hold it | binomial interval | width over what it should be |")
     print("| --- | --- | --- | --- | --- | --- |")
@@ -222,17 +230,18 @@ def main() -> None:
         if identity is not None:
             print(*lines("60 people", simulate(kernel, persons(x, y, identity, 60), repeats)), sep="\n", flush=True)
     if "frechet" in arguments.only:
-        for count in (2 * DIMENSIONS, 4 * DIMENSIONS, 10 * DIMENSIONS):
+        for count in (2 * dimensions, 4 * dimensions, 10 * dimensions):
             found = simulate(frechet, rows(flat_x, flat_y, count), repeats)
-            print(*lines(f"{count} rows, D = {DIMENSIONS}", found), sep="\n", flush=True)
+            print(*lines(f"{count} rows, D = {dimensions}", found), sep="\n", flush=True)
     if "variety" in arguments.only:
         width = default_bandwidth(flat_y[:1_000])
         for label, draw in draws(flat_x, flat_y, identity, (200,)).items():
             found = simulate(partial(variety, width=width), draw, repeats)
             print(*lines(label, found), sep="\n", flush=True)
-    for name, small in (("mind", mind), ("bounded", bounded)):
+    # bounded measures take half of the rows for one side: with 60 people neighbours would be too few
+    for name, small, people in (("mind", mind, (60,)), ("bounded", bounded, (120, 400))):
         if name in arguments.only:
-            for label, draw in draws(flat_x, flat_y, identity, (400,)).items():
+            for label, draw in draws(flat_x, flat_y, identity, (400,), people).items():
                 print(*lines(label, simulate(small, draw, repeats)), sep="\n", flush=True)
     if "scores" in arguments.only:
         for label, draw in draws(*log_odds(flat_x, flat_y), identity, (200, 500)).items():

@@ -10,6 +10,8 @@ import pytest
 
 from augface.errors import DataError
 from augface.metrics.bounded import BALLS, WITHIN, Bounded, K, bounded_precision_coverage
+from augface.metrics.intervals import Interval, t_quantile
+from augface.metrics.neighbourhoods import HALVES, intervals_of_halves
 
 Matrix = npt.NDArray[np.float64]
 
@@ -98,6 +100,35 @@ def test_intervals_hold_the_value_and_groups_widen_them() -> None:
     wide, narrow = together["bounded_precision"], alone["bounded_precision"]
     assert wide.value == narrow.value == pytest.approx(0.5, abs=0.05)
     assert wide.high - wide.low > 1.5 * (narrow.high - narrow.low)
+
+
+def test_intervals_hold_the_expectation() -> None:
+    """Also where a sample came out low: its interval reaches up as far as those of other samples do."""
+    found: dict[str, list[Interval]] = {}
+    for seed in range(150):
+        random = np.random.default_rng(seed)
+        real, fake, other = random.normal(size=(3, 60, 4))
+        for name, interval in bounded_precision_coverage(real, 1.2 * fake + 1, other, random=random).items():
+            found.setdefault(name, []).append(interval)
+    for intervals in found.values():
+        target = np.mean([one.value for one in intervals])
+        assert 0.91 <= np.mean([one.low <= target <= one.high for one in intervals]) <= 0.995
+        low = sorted(intervals)[:75]
+        assert np.mean([one.high >= target for one in low]) >= 0.88
+
+
+def test_intervals_of_ratios_reach_as_far_as_the_logarithms_of_halves_scatter() -> None:
+    halves = iter([1.0, 2.0] * (HALVES // 2))
+    alone = [np.arange(40)]
+
+    def measure(rows: Matrix) -> float:
+        return 0.5 if len(rows) == 40 else next(halves)
+
+    found = intervals_of_halves(
+        {"ratio": measure}, normal(0, 40), lambda rows, kept: rows[kept], alone, np.random.default_rng(0), 9.0, True
+    )["ratio"]
+    reach = t_quantile(HALVES - 1) * math.log(2) / 2 * (HALVES / (HALVES - 1)) ** 0.5
+    assert found == pytest.approx((0.5, 0.5 * math.exp(-reach), 0.5 * math.exp(reach)))
 
 
 def test_dimensions_must_agree() -> None:

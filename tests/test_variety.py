@@ -154,3 +154,27 @@ def test_the_mode_that_is_made_too_often_is_found_and_measured() -> None:
         for seed in range(3, 9)
     ]
     assert sum(one.low <= 0 <= one.high for one in nothing) >= 5
+
+
+def test_intervals_of_what_is_made_too_often_hold_it_where_several_modes_are() -> None:
+    """Which of four modes is found differs from sample to sample, and adds to what rows scatter."""
+    found = []
+    for seed in range(150):
+        random = np.random.default_rng(seed)
+        real, fake = random.normal(size=(2, 60, 3))
+        mode = random.integers(10, size=60)
+        centres = 2 * np.array([[1, 0, 0], [0, 1, 0], [0, 0, 1], [-1, 0, 0]])
+        fake[mode < 4] = centres[mode[mode < 4]] + fake[mode < 4] / 10
+        found.append(overrepresented_mode(real, fake, 1.5, random=random).excess)
+    target = np.mean([one.value for one in found])
+    assert np.mean([one.low <= target <= one.high for one in found]) >= 0.95
+    assert np.mean([one.low > 0 for one in found]) < 0.6
+
+
+def test_what_is_made_too_often_by_too_few_people_has_no_interval() -> None:
+    found = overrepresented_mode(
+        normal(0, 60), normal(1, 60), 1.5, fake_groups=np.repeat([0, 1], [55, 5]), random=np.random.default_rng(0)
+    ).excess
+    assert np.isfinite(found.value)
+    assert np.isnan(found.low)
+    assert np.isnan(found.high)

@@ -18,7 +18,7 @@ from augface.arrays import Booleans, Floats64
 from augface.errors import DataError
 from augface.metrics.arrays import feature_matrix
 from augface.metrics.intervals import Interval, group_numbers
-from augface.metrics.neighbourhoods import Neighbourhoods, intervals_of_halves
+from augface.metrics.neighbourhoods import distances_between, intervals_of_halves, radii
 
 K = 10
 """The neighbour whose distance is a ball's radius; with fewer, balls are empty by chance where a mode is half as
@@ -35,7 +35,8 @@ class Bounded:
 
     Attributes:
         real, fake, other: (N, D), (M, D) and (L, D) features.
-        distances: from real rows to fakes, then to other real rows.
+        among: (N, N) distances of real rows to each other, infinite to themselves.
+        between: (N, M + L) those of real rows to fakes, then to other real rows.
         in_real: (M + L,) which fakes, and which other real rows, lie within the ranges of the real ones.
         in_fake, in_other: (N,) which real rows lie within the ranges of the fakes, and of the other real rows.
     """
@@ -43,7 +44,8 @@ class Bounded:
     real: Floats64
     fake: Floats64
     other: Floats64
-    distances: Neighbourhoods
+    among: Floats64
+    between: Floats64
     in_real: Booleans
     in_fake: Booleans
     in_other: Booleans
@@ -58,28 +60,31 @@ class Bounded:
         x, y, z = (feature_matrix(rows, name, 3) for rows, name in ((real, "real"), (fake, "fake"), (other, "other")))
         if not x.shape[1] == y.shape[1] == z.shape[1]:
             raise DataError("The real, fake and other features have different dimensions.")
-        return cls._of(x, y, z, Neighbourhoods.of(x, np.concatenate([y, z])))
+        centre = x.mean(axis=0)
+        among = distances_between(x - centre, x - centre)
+        np.fill_diagonal(among, np.inf)
+        return cls._of(x, y, z, among, distances_between(x - centre, np.concatenate([y, z]) - centre))
 
     @classmethod
-    def _of(cls, real: Floats64, fake: Floats64, other: Floats64, distances: Neighbourhoods) -> Bounded:
+    def _of(cls, real: Floats64, fake: Floats64, other: Floats64, among: Floats64, between: Floats64) -> Bounded:
         in_real = _within(np.concatenate([fake, other]), real)
-        return cls(real, fake, other, distances, in_real, _within(real, fake), _within(real, other))
+        return cls(real, fake, other, among, between, in_real, _within(real, fake), _within(real, other))
 
     def part(self, real: Booleans, fake: Booleans, other: Booleans) -> Bounded:
         """Of some rows of each side, with the ranges of those."""
-        distances = self.distances.part(real, np.concatenate([fake, other]))
-        return self._of(self.real[real], self.fake[fake], self.other[other], distances)
+        among, between = self.among[np.ix_(real, real)], self.between[np.ix_(real, np.concatenate([fake, other]))]
+        return self._of(self.real[real], self.fake[fake], self.other[other], among, between)
 
     def precision(self) -> float:
         """The share of fakes within the ranges and two balls of real rows, over that of other real rows."""
-        radii = self.distances.real_radii(K)
-        radii = np.minimum(radii, np.median(radii))
-        held = ((self.distances.between <= radii[:, None]).sum(axis=0) >= BALLS) & self.in_real
+        reach = radii(self.among, K)
+        reach = np.minimum(reach, np.median(reach))
+        held = ((self.between <= reach[:, None]).sum(axis=0) >= BALLS) & self.in_real
         return _ratio(held[: len(self.fake)], held[len(self.fake) :])
 
     def coverage(self) -> float:
         """The share of real rows within the ranges of fakes and with one in their ball, over that of other real."""
-        held = self.distances.between <= self.distances.real_radii(K)[:, None]
+        held = self.between <= radii(self.among, K)[:, None]
         by_fake, by_other = held[:, : len(self.fake)].any(axis=1), held[:, len(self.fake) :].any(axis=1)
         return _ratio(by_fake & self.in_fake, by_other & self.in_other)
 

@@ -72,15 +72,25 @@ class Neighbourhoods:
             UsageError: `k` is less than 1.
             DataError: no more than `k` rows.
         """
-        if k < 1:
-            raise UsageError(f"The neighbour that makes the radius must be at least the first, not {k}.")
-        if len(self.real) <= k:
-            raise DataError(f"{len(self.real)} features are too few: more than {k} are needed for their neighbours.")
-        return np.partition(self.real, k - 1, axis=1)[:, k - 1] * ROUNDING
+        return radii(self.real, k)
 
     def fake_radii(self, k: int) -> Floats64:
         """(M,) likewise of the fakes."""
         return self.turned().real_radii(k)
+
+
+def radii(distances: Floats64, k: int) -> Floats64:
+    """(N,) the distance of each row to its k-th nearest other one, of (N, N) distances, infinite to itself.
+
+    Raises:
+        UsageError: `k` is less than 1.
+        DataError: no more than `k` rows.
+    """
+    if k < 1:
+        raise UsageError(f"The neighbour that makes the radius must be at least the first, not {k}.")
+    if len(distances) <= k:
+        raise DataError(f"{len(distances)} features are too few: more than {k} are needed for their neighbours.")
+    return np.partition(distances, k - 1, axis=1)[:, k - 1] * ROUNDING
 
 
 SIDES = ("real", "fake")
@@ -139,7 +149,8 @@ def intervals_of_halves(
         groups: of each side, numbers from 0 which rows belong together.
         random: draws the halves.
         highest: values above it count as this.
-        relative: whether intervals are symmetric in the logarithm, as those of ratios are.
+        relative: whether intervals are symmetric in the logarithm, as those of ratios are: from how the logarithms of
+            halves scatter, since a ratio that came out low in all of them scatters less than one that did not.
     """
     kept = [[random_part(side, 0.5, random) for side in groups] for _ in range(HALVES)]
     values = {name: float(np.minimum(highest, measure(everything))) for name, measure in measures.items()}
@@ -149,10 +160,10 @@ def intervals_of_halves(
     intervals = {}
     for name, value in values.items():
         of_halves = [measures[name](half) for half in halves]
-        reach = t_quantile(HALVES - 1) * float(np.std(of_halves, ddof=1))
-        if relative and value > 0:
-            factor = math.exp(reach / float(np.mean(of_halves)))
-            intervals[name] = Interval(value, value / factor, min(highest, value * factor))
+        logarithms = relative and min(value, *of_halves) > 0
+        reach = t_quantile(HALVES - 1) * float(np.std(np.log(of_halves) if logarithms else of_halves, ddof=1))
+        if logarithms:
+            intervals[name] = Interval(value, value * math.exp(-reach), min(highest, value * math.exp(reach)))
         else:
             intervals[name] = Interval(value, max(0.0, value - reach), min(highest, value + reach))
     return intervals

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,9 +11,10 @@ import numpy.typing as npt
 from scipy import linalg
 from scipy.spatial.distance import cdist
 
-from augface.arrays import Booleans, Floats64
+from augface.arrays import Floats64, Integers
 from augface.metrics.arrays import feature_matrix
-from augface.metrics.intervals import Interval, clustered_variance, group_numbers, normal_interval, random_part
+from augface.metrics.intervals import Interval, group_numbers, random_part, t_quantile
+from augface.metrics.neighbourhoods import FEWEST, HALVES
 
 
 @dataclass(frozen=True)
@@ -47,7 +50,8 @@ def overrepresented_mode(
         real, fake: (N, D) and (M, D), a few hundred rows: time grows with their cube.
         bandwidth: of the kernel; see `augface.metrics.kernel_entropy.default_bandwidth`.
         real_groups, fake_groups: which rows belong together.
-        random: draws the halves.
+        random: draws the halves, and those that the 95 % interval is made of, whose ends are NaN where one of these
+            has fewer than `FEWEST` rows.
 
     Raises:
         DataError: fewer than 4 rows, unlike dimensions, NaN or infinity.
@@ -60,26 +64,45 @@ def overrepresented_mode(
     """
     x, y = feature_matrix(real, "real", 4), feature_matrix(fake, "fake", 4)
     groups = [group_numbers(given, len(rows)) for rows, given in ((x, real_groups), (y, fake_groups))]
+    excess, belonging = _excess_and_belonging(x, y, bandwidth, groups, random)
+    reach = t_quantile(HALVES - 1) * _deviation_of_halves(x, y, bandwidth, groups, random)
+    return Overrepresented(Interval(excess, excess - reach, excess + reach), belonging)
+
+
+def _excess_and_belonging(
+    x: Floats64, y: Floats64, bandwidth: float, groups: Sequence[Integers], random: np.random.Generator
+) -> tuple[float, Floats64]:
     first, second = (random_part(side, 0.5, random) for side in groups)
     in_real, in_fake = np.empty(len(x)), np.empty(len(y))
     for kept_x, kept_y in ((first, second), (~first, ~second)):
         rows, weights = _leading_mode(x[kept_x], y[kept_y], bandwidth)
         in_real[~kept_x] = np.square(_kernel(x[~kept_x], rows, bandwidth) @ weights)
         in_fake[~kept_y] = np.square(_kernel(y[~kept_y], rows, bandwidth) @ weights)
-    variance = sum(
-        clustered_variance(_centred(values, half), side)
-        for values, half, side in ((in_real, first, groups[0]), (in_fake, second, groups[1]))
-    )
-    # each half has a mode of its own, which adds to the error where the two differ by more than their rows scatter
-    halves = [in_fake[fakes].mean() - in_real[reals].mean() for reals, fakes in ((first, second), (~first, ~second))]
-    error = max(float(variance) ** 0.5, abs(float(halves[0] - halves[1])) / 2)
-    return Overrepresented(normal_interval(float(in_fake.mean() - in_real.mean()), error), in_fake)
+    return float(in_fake.mean() - in_real.mean()), in_fake
 
 
-def _centred(values: Floats64, half: Booleans) -> Floats64:
-    """Without the means of the two halves, which are of two modes."""
-    means: Floats64 = np.where(half, values[half].mean(), values[~half].mean())
-    return values - means
+def _deviation_of_halves(
+    x: Floats64, y: Floats64, bandwidth: float, groups: Sequence[Integers], random: np.random.Generator
+) -> float:
+    """The standard deviation of the excess in random halves; NaN where a half has fewer than `FEWEST` rows.
+
+    Each half finds modes of its own: which mode is found depends on the rows as well, and how rows scatter in a given
+    one would leave that out.
+    """
+    kept = [[random_part(side, 0.5, random) for side in groups] for _ in range(HALVES)]
+    if min(int(mask.sum()) for masks in kept for mask in masks) < FEWEST:
+        return math.nan
+    of_halves = [
+        _excess_and_belonging(
+            x[in_x],
+            y[in_y],
+            bandwidth,
+            [group_numbers(side[mask], int(mask.sum())) for side, mask in zip(groups, (in_x, in_y), strict=True)],
+            random,
+        )[0]
+        for in_x, in_y in kept
+    ]
+    return float(np.std(of_halves, ddof=1))
 
 
 def _kernel(first: Floats64, second: Floats64, bandwidth: float) -> Floats64:

@@ -2,9 +2,10 @@
 
     python experiments/detector.py celeba:/data/celeba-mini --folder runs/detector
 
-Generators that are not in the folder are trained into it, on the train split, but for `inpaint`, which takes part where
-the folder has it; the real faces of the detector are those of the other splits. `resample` stands for generators that
-are real but for an artefact: its faces are blurred, noisy, or have the checkerboard of a transposed convolution.
+Generators that are not in the folder are trained into it, on the train split, but for `inpaint` and `diffusers`, which
+take part where the folder has them; the real faces of the detector are those of the other splits. `resample` stands for
+generators that are real but for an artefact: its faces are blurred, noisy, or have the checkerboard of a transposed
+convolution.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ ARTEFACTS = ("blur", "noise", "checkerboard")
 def generated(train: FaceDataset, folder: Path, budget: str, count: int) -> dict[str, FaceDataset]:
     """Faces of each generator, those with artefacts among them."""
     found = {}
-    own = ("inpaint",) if (folder / "inpaint").exists() else ()
+    own = [name for name in ("inpaint", "diffusers") if (folder / name).exists()]
     for name in ("dcgan", "cgan", *own, "composite", "resample"):
         if not (folder / name).exists():
             generator = create_generator(name, **({"channels": 8} if name.endswith("gan") else {}))

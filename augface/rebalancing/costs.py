@@ -151,7 +151,7 @@ class Speed:
 
         space = create_feature_space()
         few = min(FACES, 8 * space.batch)
-        learning, classifier = _timed(partial(AttributeClassifier.train, faces, images=512))
+        learning, classifier = _timed(partial(AttributeClassifier.train, faces, images=256))
         classifying, _ = _timed(partial(classifier.log_odds, np.concatenate(4 * [pixels])))
         comparing, _ = _timed(partial(CopyFinder(faces.images).search, faces.images))
         damaging, filters = _timed(partial(PlausibilityClassifier.fit, pixels, pixels, refused=0.01))
@@ -164,7 +164,7 @@ class Speed:
         trained, generated = _generator_speed(generator, faces, work.budget)
         return cls(
             features=_timed(partial(space.extract, pixels[:few]))[0] / few,
-            learnt=learning / 512,
+            learnt=learning / 256,
             classified=classifying / (4 * FACES),
             trained=trained,
             generated=generated,

@@ -63,7 +63,7 @@ def test_short_forms(objects: dict[str, Any], evaluation: Evaluation) -> None:
     assert shown["data"].startswith(
         "FaceDataset(120 faces of 16 x 16 from toy:120; train 60, valid 31, test 29; 24 attri"
     )
-    assert shown["plan"].startswith("Plan(16 synthetic faces by cgan to balance Male in toy:120; about ")
+    assert shown["plan"].startswith("Plan(16 synthetic faces by cgan to balance Male in toy:120)")
     assert shown["generator"] == "Generator('cgan', latent=16; not fitted)"
     assert shown["fitted"] == "Generator('resample'; fitted to 120 faces)"
     assert shown["outcome"].startswith("RebalanceOutcome(no evidence; data set in runs/a/dataset; report in ")

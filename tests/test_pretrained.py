@@ -458,7 +458,7 @@ class TestLora:
     def test_more_processes_than_faces_of_a_step(
         self, faces: FaceDataset, built: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("augface.generators.diffusers_lora.world_size", lambda: 4)
+        monkeypatch.setattr("augface.generators.diffusers_lora.members", lambda: (0, 4))
         with pytest.raises(UsageError, match="4 processes cannot share train_batch=2"):
             fitted("diffusers-lora", faces, built, **LORA)
 

@@ -8,7 +8,7 @@ from augface.cli.rebalance import rebalance
 from augface.generators import DEMO_GENERATOR
 
 OUT = Path("runs") / "demo"
-DATA = "toy:5000"
+DATA = "toy:6000"
 """Few enough for a look of minutes; with as many wearers of eyeglasses as this, more real ones would help."""
 
 

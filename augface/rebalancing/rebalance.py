@@ -112,11 +112,10 @@ class Plan:
 
     @property
     def _work(self) -> Work:
-        external = 0 if self.external_test is None else len(self.external_test)
         return Work(
             train=len(self.train),
             valid=len(self.valid),
-            test=len(require(self.data.test)) + external,
+            test=sum(len(faces) for faces in (self.data.test, self.external_test) if faces is not None),
             wanted=self.wanted,
             size=self.data.size,
             targets=len(self.settings.attr),

@@ -24,7 +24,8 @@ from augface.data.dataset import FaceDataset
 from augface.downstream import full, headroom, linear
 from augface.downstream.arms import ARMS, REAL_ONLY
 from augface.downstream.experiment import SEEDS
-from augface.downstream.frozen import COPIES, STRENGTHS
+from augface.downstream.frozen import COPIES, STRENGTHS, Frozen
+from augface.downstream.full import Full
 from augface.downstream.settings import DownstreamSettings
 from augface.errors import AugfaceError
 from augface.evaluators import _judge, real_vs_fake, regions
@@ -33,6 +34,7 @@ from augface.features.pixels import PixelSpace
 from augface.files import human_bytes
 from augface.generators.base import CHUNK, Generator
 from augface.progress import in_words
+from augface.rebalancing.filters import INNER_SHARE
 from augface.seeds import random_generator
 from augface.threads import cores, free_memory
 from augface.training.budget import Budget
@@ -258,7 +260,7 @@ def costs(work: Work, speed: Speed) -> list[Cost]:
         Cost(
             "fitting the filters",
             FILTER_IMAGES * speed.learnt
-            + 0.2 * work.train * laid_over
+            + INNER_SHARE * work.train * laid_over
             + min(plausibility.MOST, work.train) * speed.damaged,
             held + index,
             2e6,
@@ -298,10 +300,9 @@ def costs(work: Work, speed: Speed) -> list[Cost]:
 
 def _runs(settings: DownstreamSettings) -> int:
     """Runs of all arms; some are the same for all seeds where nothing is drawn."""
-    everything = (*ARMS, *(REAL_ONLY if settings.arms == "all" else ()))
-    if settings.mode == "full":
-        return SEEDS * sum(not arm.method for arm in everything)
-    return sum(SEEDS if arm.draws else 1 for arm in everything if arm.augmentation is None)
+    learner = Full if settings.mode == "full" else Frozen
+    arms = [arm for arm in (*ARMS, *(REAL_ONLY if settings.arms == "all" else ())) if learner.supports(arm)]
+    return sum(SEEDS if arm.draws or not learner.deterministic else 1 for arm in arms)
 
 
 def _run_seconds(rows: int, mode: str, speed: Speed) -> float:

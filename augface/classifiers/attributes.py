@@ -36,6 +36,8 @@ from augface.version import __version__
 
 log = logging.getLogger("augface")
 
+IMAGES = 40_000
+"""Shown to a classifier in all."""
 BATCH = 32
 """Images of a training step: of as many images, smaller steps teach more than larger ones."""
 SHIFT = 1 / 64
@@ -74,7 +76,7 @@ class AttributeClassifier:
         held_out: Booleans | None = None,
         *,
         seed: int = 0,
-        images: int = 40_000,
+        images: int = IMAGES,
         kept: bool = False,
     ) -> AttributeClassifier:
         """Train on the faces of `data` that are not held out; choose thresholds on those that are.

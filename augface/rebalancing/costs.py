@@ -17,7 +17,7 @@ import psutil
 from threadpoolctl import threadpool_limits
 
 from augface.classifiers import plausibility
-from augface.classifiers.attributes import AttributeClassifier
+from augface.classifiers.attributes import IMAGES, AttributeClassifier
 from augface.classifiers.copies import CopyFinder
 from augface.classifiers.plausibility import PlausibilityClassifier
 from augface.data.dataset import FaceDataset
@@ -47,8 +47,6 @@ SHORT, LONG = 64, 832
 """Images of two trainings, whose difference shows the speed of the generator's."""
 PASSING = 0.75
 """The share of generated faces that pass the filters, which nobody knows beforehand: 45 to 95 % of good ones do."""
-FILTER_IMAGES = 40_000
-"""That the filters' classifier of attributes learns from."""
 NORMALISED = 3
 """Sides whose pictures are compression-normalised before they are told apart."""
 STATISTICS = 2_500_000, 0.3
@@ -195,11 +193,11 @@ def _generator_speed(generator: Generator, faces: FaceDataset, budget: Budget | 
     level, log.level = log.level, logging.ERROR
     try:
         tried, trained = type(generator)(generator.config), 0.0
+        shorter, _ = _timed(partial(tried.fit, faces, budget=str(SHORT)))
         if budget is not None and budget.unit == "images":
-            shorter, longer = (_timed(partial(tried.fit, faces, budget=str(images)))[0] for images in (SHORT, LONG))
-            trained = max(0.0, longer - shorter) / (LONG - SHORT)
-        else:
-            tried.fit(faces, budget=str(SHORT))
+            started = time.perf_counter()
+            tried.fit(faces, budget=str(LONG))
+            trained = max(0.0, time.perf_counter() - started - shorter) / (LONG - SHORT)
         return trained, _timed(partial(tried.sample, FACES))[0] / FACES
     except (AugfaceError, ValueError, ArithmeticError):  # noise may be no face to it
         return 0.0, 0.0
@@ -259,7 +257,7 @@ def costs(work: Work, speed: Speed) -> list[Cost]:
         ),
         Cost(
             "fitting the filters",
-            FILTER_IMAGES * speed.learnt
+            IMAGES * speed.learnt
             + INNER_SHARE * work.train * laid_over
             + min(plausibility.MOST, work.train) * speed.damaged,
             held + index,
